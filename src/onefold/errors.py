@@ -1,0 +1,112 @@
+"""The error tree: one root, three branches that decide a failure's fate, and configuration errors.
+
+A class carries facts as attributes and knows no status code: each door (stream envelope, HTTP, command line) has one
+table that maps branches to its own answer. Library errors are translated where they enter (`raise … from`).
+"""
+
+from __future__ import annotations
+
+
+class OnefoldError(Exception):
+    """Root of everything that Onefold raises on purpose."""
+
+    code = "error"
+    """Stable word for logs, answers and dead letters."""
+
+
+class Refused(OnefoldError):
+    """The rules say no. The request was understood, and repeating it changes nothing until the state changes."""
+
+    code = "refused"
+
+
+class ContactNotFound(Refused):
+    """No contact answers to the id or identifier that was asked for."""
+
+    code = "contact_not_found"
+
+
+class SegmentNotFound(Refused):
+    """No segment of the workspace has the slug that was asked for."""
+
+    code = "segment_not_found"
+
+
+class AlreadyExists(Refused):
+    """What was to be made exists already under the same name."""
+
+    code = "already_exists"
+
+
+class PermanentError(OnefoldError):
+    """Retrying is useless: the input itself is at fault."""
+
+    code = "permanent"
+
+
+class InvalidMessage(PermanentError):
+    """A record or body that cannot be read as what it should be."""
+
+    code = "invalid_message"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        if code is not None:
+            self.code = code
+
+
+class UnsupportedVersion(PermanentError):
+    """A message of a schema version from the future. It can be redriven after an upgrade."""
+
+    code = "unsupported_version"
+
+    def __init__(self, found: int, supported: int) -> None:
+        super().__init__(f"schema version {found} is newer than the {supported} that this build reads; upgrade and redrive")
+        self.found = found
+        self.supported = supported
+
+
+class InvalidQuery(PermanentError):
+    """A segment query that does not parse; the text says where and why."""
+
+    code = "invalid_query"
+
+
+class TemporaryError(OnefoldError):
+    """A dependency does not answer. Pause, keep polling, try again."""
+
+    code = "temporary"
+
+    def __init__(self, message: str, *, retry_after_seconds: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class StoreUnavailable(TemporaryError):
+    """Postgres does not answer."""
+
+    code = "store_unavailable"
+
+
+class IndexUnavailable(TemporaryError):
+    """Redis does not answer. Resolution goes on without it, slower."""
+
+    code = "index_unavailable"
+
+
+class LogUnavailable(TemporaryError):
+    """Kafka does not answer."""
+
+    code = "log_unavailable"
+
+
+class Fenced(OnefoldError):
+    """A newer owner holds this partition or shard; the present one must let go and not retry."""
+
+    code = "fenced"
+
+
+class ConfigurationError(OnefoldError):
+    """A setting is missing, wrong or unsafe: refuse to start and say what to do."""
+
+    code = "configuration"
