@@ -1,0 +1,202 @@
+"""What one interaction does to tenures: create a contact, attach, hand over, touch. Carried out on the workbench.
+
+Whether it may is decided before, in `guards`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import NAMESPACE_URL, uuid5
+
+from onefold.identity.assurance import Assurance
+from onefold.identity.contact import MAIN, Contact, ContactId, Tenure
+from onefold.identity.plan import EvidenceKind, Reason, Rule
+
+if TYPE_CHECKING:
+    from onefold.identity.contact import TenureId
+    from onefold.identity.guards import Bound, Gathering
+    from onefold.identity.interaction import Interaction, Moment
+    from onefold.identity.rules import Rules
+    from onefold.identity.workbench import Workbench
+
+CONTACT_NAMESPACE = uuid5(NAMESPACE_URL, "onefold:contact")
+
+
+def contact_id_of(interaction: Interaction) -> ContactId:
+    """The id of the contact that an interaction creates.
+
+    From workspace, first identifier and event: the same log in the same interleaving gives the same ids.
+    """
+    first = interaction.identifiers[0]
+    name = f"{interaction.workspace}\0{first.semantic_type}\0{first.normalised}\0{interaction.event_id}"
+    return ContactId(uuid5(CONTACT_NAMESPACE, name))
+
+
+def create(work: Workbench, interaction: Interaction) -> ContactId:
+    """A new contact, a ghost until it has a name and an email or phone."""
+    contact_id = contact_id_of(interaction)
+    seen, now = interaction.at, interaction.appended_at
+    work.create(
+        Contact(
+            contact_id,
+            interaction.workspace,
+            version=0,
+            created_at=now,
+            updated_at=now,
+            first_seen_at=seen,
+            last_seen_at=seen,
+            root=contact_id,
+        )
+    )
+    return contact_id
+
+
+def attach_fresh(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId, gathering: Gathering) -> list[Bound]:
+    """Give the contact the identifiers that nobody holds; gives those that the limits let through (R11)."""
+    attached = []
+    rule = Rule.SHARED_IDENTIFIER if gathering.joined else Rule.NEW_VISITOR
+    via = next((bound.tenure.tenure_id for bound in gathering.held if bound.tenure is not None), None)
+    for bound in gathering.fresh:
+        if _is_full(work, interaction, rules, contact_id, bound):
+            gathering.leave(Reason.LIMIT)
+            continue
+        tenure = _open(work, interaction, contact_id, bound, rule, via=via, held_from=None)
+        via = via if via is not None else tenure.tenure_id
+        attached.append(bound)
+    return attached
+
+
+def hand_over(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId, gathering: Gathering) -> int:
+    """Move device-bound identifiers of conflicting contacts to this one: a shared device (guard 1); gives how many moved."""
+    moved = 0
+    for bound in gathering.handed_over:
+        if bound.tenure is None or bound.holder is None or _is_full(work, interaction, rules, contact_id, bound):
+            gathering.leave(Reason.LIMIT)
+            continue
+        loser = work.edit(bound.holder)
+        ended = bound.tenure
+        loser.summary.count(ended, -1, unique=bound.entry.unique_per_contact)
+        work.end(ended, interaction.moment)
+        _promote(work, loser, ended)
+        first = next((each for each in gathering.held if each.tenure is not None), None)
+        via = first.tenure.tenure_id if first is not None and first.tenure is not None else None
+        _open(work, interaction, contact_id, bound, Rule.HAND_OVER, via=via, held_from=interaction.moment)
+        moved += 1
+    return moved
+
+
+def touch(work: Workbench, interaction: Interaction, rules: Rules, bounds: list[Bound], *, with_personal: bool) -> None:
+    """Let the identifiers that the contact holds already learn from being used: assurance, validation, times."""
+    for bound in bounds:
+        if bound.is_late:
+            continue
+        tenure = work.open_tenure(interaction.workspace, bound.identifier.key)
+        if tenure is not None:
+            _raise(work, interaction, bound, tenure)
+            _see(work, interaction, rules, bound, with_personal=with_personal)
+
+
+def _is_full(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId, bound: Bound) -> bool:
+    held = work.contact(interaction.workspace, contact_id).summary
+    kind = bound.entry.semantic_type
+    return held.total >= rules.limits.identifiers_per_contact or held.open_by_type.get(kind, 0) >= rules.values_limit(kind)
+
+
+def _open(
+    work: Workbench,
+    interaction: Interaction,
+    contact_id: ContactId,
+    bound: Bound,
+    rule: Rule,
+    *,
+    via: TenureId | None,
+    held_from: Moment | None,
+) -> Tenure:
+    holder = work.edit(work.contact(interaction.workspace, contact_id))
+    identifier, entry = bound.identifier, bound.entry
+    is_proved = bound.assurance is Assurance.PROVED
+    tenure = Tenure(
+        tenure_id=work.next_tenure_id(),
+        workspace=interaction.workspace,
+        contact_id=contact_id,
+        key=identifier.key,
+        semantic_type=identifier.semantic_type,
+        identifier=identifier.identifier,
+        normalised=identifier.normalised,
+        slug=_label(holder, identifier.semantic_type, identifier.slug, entry.slugs),
+        assurance=bound.assurance,
+        source="event",
+        outreach=entry.outreach,
+        first_seen_at=interaction.at,
+        last_seen_at=interaction.at,
+        is_validated=is_proved,
+        validated_at=interaction.at if is_proved else None,
+        validated_by=interaction.proof.method if is_proved and interaction.proof is not None else None,
+        held_from=held_from,
+        via=via,
+    )
+    holder.summary.count(tenure, 1, unique=entry.unique_per_contact)
+    work.open(tenure, holder)
+    work.prove(tenure, EvidenceKind.FIRST, interaction, rule)
+    return tenure
+
+
+def _label(holder: Contact, semantic_type: str, slug: str | None, slugs: tuple[str, ...]) -> str | None:
+    """The first identifier of a type becomes Main; a later one keeps a free label of the catalog, else none (product.md, 3)."""
+    if not holder.summary.open_by_type.get(semantic_type):
+        return MAIN
+    if slug is None or slug not in slugs:
+        return None
+    taken = any(tenure.slug == slug and tenure.semantic_type == semantic_type for tenure in holder.listed)
+    return None if taken else slug
+
+
+def _promote(work: Workbench, loser: Contact, ended: Tenure) -> None:
+    """Where the Main one left, the next becomes Main: validated first, then the oldest."""
+    if ended.slug != MAIN:
+        return
+    rest = [tenure for tenure in loser.listed if tenure.semantic_type == ended.semantic_type]
+    if rest:
+        heir = work.edit_tenure(min(rest, key=lambda tenure: (not tenure.is_validated, tenure.first_seen_at, tenure.tenure_id)))
+        heir.slug = MAIN
+        work.alter(loser, heir)
+
+
+def _raise(work: Workbench, interaction: Interaction, bound: Bound, tenure: Tenure) -> None:
+    validates = bound.assurance is Assurance.PROVED and not tenure.is_validated
+    if bound.assurance <= tenure.assurance and not validates:
+        return
+    twin = work.edit_tenure(tenure)
+    holder = work.edit(work.contact(tenure.workspace, tenure.contact_id))
+    unique = bound.entry.unique_per_contact
+    holder.summary.count(twin, -1, unique=unique)
+    twin.assurance = max(twin.assurance, bound.assurance)
+    if validates and interaction.proof is not None:
+        twin.is_validated, twin.validated_at, twin.validated_by = True, interaction.at, interaction.proof.method
+    holder.summary.count(twin, 1, unique=unique)
+    work.alter(holder, twin)
+    work.prove(twin, EvidenceKind.STRONGEST, interaction, Rule.PROOF if validates else Rule.SHARED_IDENTIFIER)
+
+
+def _see(work: Workbench, interaction: Interaction, rules: Rules, bound: Bound, *, with_personal: bool) -> None:
+    """Being seen again changes times only: no version, no event. Written at most once in `recency`.
+
+    The last use together with a personal identifier follows the last seeing closely, so that an index entry can vouch for both.
+    """
+    workspace, key = interaction.workspace, bound.identifier.key
+    tenure = work.open_tenure(workspace, key)
+    if tenure is None:
+        return
+    at, moment = interaction.at, interaction.moment
+    if at > tenure.last_seen_at and at >= tenure.last_seen_at + rules.recency:
+        tenure = work.edit_tenure(tenure)
+        tenure.last_seen_at = at
+        work.prove(tenure, EvidenceKind.LAST, interaction, Rule.SHARED_IDENTIFIER)
+    if at < tenure.first_seen_at:
+        tenure = work.edit_tenure(tenure)
+        tenure.first_seen_at = at
+    if not (with_personal and bound.entry.device_bound):
+        return
+    used = tenure.used
+    if used is None or (moment > used and (used.at < tenure.last_seen_at or at >= used.at + rules.recency)):
+        work.edit_tenure(tenure).used = moment

@@ -1,0 +1,117 @@
+"""Decide what some interactions change: `decide(snapshot, interactions, rules) → plan`. Pure: no I/O, no clock, no randomness.
+
+Resolver, what-if, simulator and tests all come through here. Interactions are taken in the given order, each on what the ones
+before it left behind, so the size of a batch changes no outcome. Policies and proposals will enter where `guards.gather` sorts
+identifiers, unmerge as a plan of its own; until then every interaction is handled as under the policy `eager`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from onefold.identity import survivorship
+from onefold.identity.attach import attach_fresh, create, hand_over, touch
+from onefold.identity.contact import Provenance
+from onefold.identity.guards import bind, gather
+from onefold.identity.merge import merge
+from onefold.identity.plan import Outcome, OutcomeKind, Plan, Reason, Rule
+from onefold.identity.workbench import Workbench
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from onefold.identity.contact import ContactId, Tenure, TenureId
+    from onefold.identity.interaction import Interaction
+    from onefold.identity.rules import Rules
+    from onefold.identity.snapshot import Snapshot
+
+TOKEN = "anonymous_token"  # noqa: S105 -- the name of a type
+
+_RULES = {
+    OutcomeKind.MERGED: Rule.SHARED_IDENTIFIER,
+    OutcomeKind.HANDED_OVER: Rule.HAND_OVER,
+    OutcomeKind.CREATED: Rule.NEW_VISITOR,
+    OutcomeKind.ATTACHED: Rule.SHARED_IDENTIFIER,
+}
+
+
+def decide(
+    snapshot: Snapshot,
+    interactions: Sequence[Interaction],
+    rules: Mapping[str, Rules],
+    tenure_ids: Iterator[TenureId],
+    *,
+    budget: int | None = None,
+) -> Plan:
+    """The plan for these interactions, in order. `rules` by workspace; `tenure_ids` numbers new tenures.
+
+    With a `budget` of tenures that merges may move, the plan may end early: it has outcomes for the interactions that it covers,
+    at least one, and the rest waits for the next transaction.
+    """
+    work = Workbench(snapshot, tenure_ids)
+    outcomes: list[Outcome] = []
+    for interaction in interactions:
+        if budget is not None and work.plan.moved > budget:
+            break
+        outcomes.append(_decide_one(work, interaction, rules[interaction.workspace]))
+    return work.finish(outcomes)
+
+
+def _decide_one(work: Workbench, interaction: Interaction, rules: Rules) -> Outcome:
+    if not interaction.identifiers:
+        return Outcome(interaction, OutcomeKind.UNRESOLVED, Reason.NO_IDENTIFIER, None, None)
+    gathering = gather(bind(work, interaction, rules), interaction, rules)
+    kind = OutcomeKind.SEEN
+    if not gathering.joined:
+        contact_id, kind = create(work, interaction), OutcomeKind.CREATED
+    elif len(gathering.joined) > 1:
+        contact_id, kind = merge(work, interaction, gathering), OutcomeKind.MERGED
+    else:
+        contact_id = gathering.joined[0].contact_id
+    attached = attach_fresh(work, interaction, rules, contact_id, gathering)
+    moved = hand_over(work, interaction, rules, contact_id, gathering)
+    with_personal = any(not bound.entry.device_bound for bound in (*gathering.held, *attached))
+    touch(work, interaction, rules, [*gathering.held, *attached, *gathering.handed_over], with_personal=with_personal)
+    _put_values(work, interaction, rules, contact_id)
+    _see(work, interaction, rules, contact_id)
+    if kind is OutcomeKind.SEEN or (moved and kind is OutcomeKind.CREATED):
+        kind = OutcomeKind.HANDED_OVER if moved else OutcomeKind.ATTACHED if attached else kind
+    changed = work.close(interaction, _RULES.get(kind, Rule.PROOF if interaction.proof is not None else Rule.VALUES))
+    if changed and kind is OutcomeKind.SEEN:
+        kind = OutcomeKind.UPDATED
+    if gathering.limited:
+        kind = OutcomeKind.PARKED
+    work.note_current(interaction)
+    return Outcome(interaction, kind, gathering.reason, contact_id, _history(work, interaction, contact_id))
+
+
+def _put_values(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId) -> None:
+    """Let the interaction's fields and attributes compete with the contact's (R12)."""
+    if not interaction.carries_values:
+        return
+    contact = work.contact(interaction.workspace, contact_id)
+    won = survivorship.offered(contact, interaction, rules.recency)
+    if won:
+        provenance = Provenance(interaction.value_assurance, interaction.at, interaction.event_id)
+        twin = work.edit(contact)
+        for path, _, value in won:
+            survivorship.put(twin, path, value, provenance)
+
+
+def _see(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId) -> None:
+    """When the contact was first and last seen; the latter to within `recency`."""
+    contact, at = work.contact(interaction.workspace, contact_id), interaction.at
+    if at < contact.first_seen_at:
+        work.edit(contact).first_seen_at = at
+    elif at > contact.last_seen_at and at >= contact.last_seen_at + rules.recency:
+        work.edit(contact).last_seen_at = at
+
+
+def _history(work: Workbench, interaction: Interaction, contact_id: ContactId) -> Tenure | None:
+    """The tenure that the interaction's history hangs on: its anonymous token's, else the first that led to the contact."""
+    ordered = sorted(interaction.identifiers, key=lambda identifier: identifier.semantic_type != TOKEN)
+    for identifier in ordered:
+        tenure = work.tenure_at(interaction.workspace, identifier.key, interaction.moment)
+        if tenure is not None and work.contact(tenure.workspace, tenure.contact_id).contact_id == contact_id:
+            return tenure
+    return None

@@ -1,0 +1,140 @@
+"""Whom the identifiers of one interaction resolve to, and what the guards hold back (product.md, section 4).
+
+Pure reading: nothing is changed here. `decide` carries out what `gather` found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from onefold.identity.assurance import Assurance
+from onefold.identity.plan import Reason
+
+if TYPE_CHECKING:
+    from onefold.identity.catalog import CatalogEntry
+    from onefold.identity.contact import Contact, Tenure
+    from onefold.identity.identifiers import Identifier, IdentifierKey
+    from onefold.identity.interaction import Interaction
+    from onefold.identity.rules import Rules
+    from onefold.identity.workbench import Workbench
+
+
+class Bound(NamedTuple):
+    """One identifier of an interaction with what is known about it."""
+
+    identifier: Identifier
+    entry: CatalogEntry
+    assurance: Assurance
+    """How strongly this interaction binds it."""
+    tenure: Tenure | None
+    """The tenure that the event falls into."""
+    holder: Contact | None
+    is_late: bool
+    """The event is older than the present holder's tenure: it is credited, and changes no tenure."""
+
+
+@dataclass(slots=True)
+class Gathering:
+    """How the identifiers of one interaction sort themselves."""
+
+    joined: list[Contact] = field(default_factory=list)
+    """Contacts that are, or become, the contact of the event."""
+    fresh: list[Bound] = field(default_factory=list)
+    """Identifiers that nobody holds."""
+    held: list[Bound] = field(default_factory=list)
+    """Identifiers that one of `joined` holds."""
+    handed_over: list[Bound] = field(default_factory=list)
+    """Device-bound identifiers of contacts that conflict."""
+    reason: Reason | None = None
+    """The guard that left something out."""
+    limited: bool = False
+
+    def leave(self, reason: Reason) -> None:
+        """Note that a guard left something where it is; the first guard is the one that is told."""
+        self.reason = self.reason or reason
+        self.limited = self.limited or reason is Reason.LIMIT
+
+
+def bind(work: Workbench, interaction: Interaction, rules: Rules) -> list[Bound]:
+    """The interaction's identifiers with their holders, in the order in which they choose its contact (R5)."""
+    found = []
+    workspace, moment = interaction.workspace, interaction.moment
+    for identifier in interaction.identifiers:
+        entry = rules.catalog.entry(identifier.semantic_type)
+        tenure = work.tenure_at(workspace, identifier.key, moment)
+        holder = work.contact(workspace, tenure.contact_id) if tenure is not None else None
+        assurance = interaction.assurance_of(identifier, device_bound=entry.device_bound)
+        found.append(Bound(identifier, entry, assurance, tenure, holder, tenure is not None and not tenure.is_open))
+    found.sort(key=lambda bound: (not bound.entry.unique_per_contact, bound.entry.priority))
+    return found
+
+
+def gather(bounds: list[Bound], interaction: Interaction, rules: Rules) -> Gathering:
+    """Sort the identifiers by what becomes of them. Without `joined` the event has a new contact."""
+    open_to, sealed = _apart_proved(bounds)
+    if not open_to:
+        open_to, sealed = sealed[:1], sealed[1:]  # a claim that only names a proved identifier joins nothing through it
+    result = Gathering()
+    unique: dict[str, IdentifierKey] = {
+        bound.entry.semantic_type: bound.identifier.key for bound in open_to if bound.entry.unique_per_contact
+    }
+    for bound in open_to:
+        if bound.holder is None:
+            result.fresh.append(bound)
+        elif _same(result.joined, bound.holder):
+            result.held.append(bound)
+        elif not _compatible(unique, bound.holder):
+            _conflict(result, bound, interaction)
+        elif not _within_limits(result.joined, bound.holder, rules):
+            result.leave(Reason.LIMIT)
+        else:
+            result.joined.append(bound.holder)
+            result.held.append(bound)
+            unique.update(bound.holder.summary.unique)
+    for bound in sealed:
+        if bound.holder is not None and _same(result.joined, bound.holder):
+            result.held.append(bound)
+        else:
+            result.leave(Reason.PROOF)
+    return result
+
+
+def _apart_proved(bounds: list[Bound]) -> tuple[list[Bound], list[Bound]]:
+    """Guard 2 (R4): a claim never joins through, and never takes, an identifier that another contact holds validated."""
+    sealed = [bound for bound in bounds if bound.assurance is Assurance.CLAIMED and bound.tenure is not None and bound.tenure.is_validated]
+    if not sealed:
+        return bounds, sealed
+    return [bound for bound in bounds if bound not in sealed], sealed
+
+
+def _same(joined: list[Contact], contact: Contact) -> bool:
+    return any(each.contact_id == contact.contact_id for each in joined)
+
+
+def _compatible(unique: dict[str, IdentifierKey], contact: Contact) -> bool:
+    """Guard 1: different values of a `unique_per_contact` type never come together by an event."""
+    return all(unique.get(kind, key) == key for kind, key in contact.summary.unique.items())
+
+
+def _conflict(result: Gathering, bound: Bound, interaction: Interaction) -> None:
+    """A device-bound identifier is handed over where event time allows (R7); a personal one stays where it is (R5)."""
+    used = bound.tenure.used if bound.tenure is not None else None
+    if bound.entry.device_bound and not bound.is_late and (used is None or interaction.moment > used):
+        result.handed_over.append(bound)
+    else:
+        result.leave(Reason.CONFLICT)
+
+
+def _within_limits(joined: list[Contact], other: Contact, rules: Rules) -> bool:
+    """Guard 4: what would exceed a limit stays apart (R11)."""
+    if not joined:
+        return True
+    total = sum(contact.summary.total for contact in joined) + other.summary.total
+    if total > rules.limits.identifiers_per_contact:
+        return False
+    for kind, count in other.summary.open_by_type.items():
+        mine = sum(contact.summary.open_by_type.get(kind, 0) for contact in joined)
+        if mine and mine + count > rules.values_limit(kind):
+            return False
+    return True

@@ -1,0 +1,90 @@
+"""One interaction as the heart sees it: normalised, with its event time settled, its values sorted into fields and attributes.
+
+Made from a wire message by `onefold.messages.reading`; decided on by `decide`. Nothing here reads a clock: event time came with
+the record, and is never after the broker's append (architecture, section 2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from onefold.identity.assurance import Assurance
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from onefold.identity.identifiers import Dropped, Identifier, IdentifierKey
+
+
+class Moment(NamedTuple):
+    """When something happened, with the event id that breaks ties: at equal times the greater id wins (R7)."""
+
+    at: datetime
+    event_id: str
+
+
+class Position(NamedTuple):
+    """Where a record lies in the log."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a proved interaction proves (R8): one identifier, by one method (otp, magic_link, oauth, channel, manual)."""
+
+    key: IdentifierKey
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """One event about one visitor."""
+
+    position: Position
+    event_id: str
+    workspace: str
+    type: str
+    channel: str
+    assurance: Assurance
+    at: datetime
+    """Event time, corrected for the device's clock and never after `appended_at`."""
+    appended_at: datetime
+    """The broker's append: the time that rows carry as created and updated."""
+    identifiers: tuple[Identifier, ...]
+    dropped: tuple[Dropped, ...] = ()
+    proof: Proof | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """`given_name` and `last_name`, trimmed and not blank."""
+    attributes: Mapping[str, object] = field(default_factory=dict)
+    """Unbound attributes; a null clears (R12)."""
+
+    @property
+    def moment(self) -> Moment:
+        """Event time and id, as hand-overs and values compare them."""
+        return Moment(self.at, self.event_id)
+
+    @property
+    def carries_values(self) -> bool:
+        """Whether it may change a field or an attribute."""
+        return bool(self.fields or self.attributes)
+
+    def assurance_of(self, identifier: Identifier, *, device_bound: bool) -> Assurance:
+        """How strongly this interaction binds one of its identifiers.
+
+        A proved interaction proves its `proof` alone; its device-bound identifiers become asserted, all else is claimed (R8).
+        """
+        if self.assurance is not Assurance.PROVED:
+            return self.assurance
+        if self.proof is not None and identifier.key == self.proof.key:
+            return Assurance.PROVED
+        return Assurance.ASSERTED if device_bound else Assurance.CLAIMED
+
+    @property
+    def value_assurance(self) -> Assurance:
+        """How strongly its fields and attributes count (R8: those of a proved interaction as claimed)."""
+        return Assurance.CLAIMED if self.assurance is Assurance.PROVED else self.assurance

@@ -1,0 +1,63 @@
+"""Several contacts become one: the survivor takes over identifiers, values and what hangs on them (product.md, section 4).
+
+The cost is bounded by the identifiers that move; history hangs on tenures and is not touched (R15: no tenure starts here).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from onefold.identity import survivorship
+from onefold.identity.contact import Summary
+from onefold.identity.plan import Merge
+
+if TYPE_CHECKING:
+    from onefold.identity.contact import Contact, ContactId
+    from onefold.identity.guards import Gathering
+    from onefold.identity.interaction import Interaction
+    from onefold.identity.workbench import Workbench
+
+
+def merge(work: Workbench, interaction: Interaction, gathering: Gathering) -> ContactId:
+    """Merge every contact that the interaction joined into the strongest; gives the survivor's id."""
+    winner = survivorship.survivor(gathering.joined)  # by what each held before this event (R14)
+    for contact in gathering.joined:
+        if contact.contact_id != winner.contact_id:
+            joining = next(bound for bound in gathering.held if bound.holder is contact)
+            _absorb(work, interaction, work.edit(winner), contact, joining.identifier.semantic_type)
+    return winner.contact_id
+
+
+def _absorb(work: Workbench, interaction: Interaction, survivor: Contact, absorbed: Contact, semantic_type: str) -> None:
+    gone = work.edit(absorbed)
+    lost = survivorship.unite(survivor, gone)
+    work.plan.moved += gone.summary.total
+    gained = work.opened_here(absorbed.contact_id)
+    _unite_records(survivor, gone)
+    _unite_identifiers(work, survivor, gone)
+    gone.merged_into = gone.root = survivor.contact_id
+    work.absorb(gone, survivor, Merge(gone.workspace, survivor.contact_id, absorbed, semantic_type, interaction, lost, gained))
+
+
+def _unite_records(survivor: Contact, gone: Contact) -> None:
+    survivor.tags = sorted({*survivor.tags, *gone.tags}) if gone.tags else survivor.tags
+    survivor.is_vendor = survivor.is_vendor or gone.is_vendor
+    survivor.organization_id = survivor.organization_id or gone.organization_id
+    if gone.archived_at is None:
+        survivor.archived_at = None
+    survivor.first_seen_at = min(survivor.first_seen_at, gone.first_seen_at)
+    survivor.last_seen_at = max(survivor.last_seen_at, gone.last_seen_at)
+
+
+def _unite_identifiers(work: Workbench, survivor: Contact, gone: Contact) -> None:
+    """Move the identifiers; where a label clashes, the survivor's wins and the other becomes unlabelled."""
+    labels = {(tenure.semantic_type, tenure.slug) for tenure in survivor.listed if tenure.slug is not None}
+    for tenure in tuple(gone.listed):
+        if (tenure.semantic_type, tenure.slug) in labels:
+            work.edit_tenure(tenure).slug = None
+    survivor.summary.add(gone.summary)
+    survivor.listed.extend(gone.listed)
+    for tenure in gone.listed:
+        work.alter(survivor, tenure)
+    gone.listed = []
+    gone.summary = Summary()

@@ -1,0 +1,154 @@
+"""What `decide` decided: rows to write, changes to tell, and an outcome for every interaction. Data only.
+
+`onefold.records.apply` writes a plan; what-if and tests read it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from onefold.identity.assurance import Assurance
+    from onefold.identity.contact import Contact, ContactId, Tenure, TenureId
+    from onefold.identity.interaction import Interaction, Position
+
+
+class OutcomeKind(StrEnum):
+    """What became of an interaction; of several, the first in this order."""
+
+    PARKED = "parked"
+    MERGED = "merged"
+    HANDED_OVER = "handed_over"
+    CREATED = "created"
+    ATTACHED = "attached"
+    UPDATED = "updated"
+    SEEN = "seen"
+    UNRESOLVED = "unresolved"
+
+
+class Reason(StrEnum):
+    """Which guard or rule held something back (product.md, section 4)."""
+
+    CONFLICT = "conflict"
+    PROOF = "proof"
+    LIMIT = "limit"
+    NO_IDENTIFIER = "no_identifier"
+
+
+class Rule(StrEnum):
+    """Why a tenure, a merge or a change came about."""
+
+    NEW_VISITOR = "new_visitor"
+    SHARED_IDENTIFIER = "shared_identifier"
+    HAND_OVER = "hand_over"
+    PROOF = "proof"
+    VALUES = "values"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The fate of one interaction. `tenure` is the one that its history hangs on."""
+
+    interaction: Interaction
+    kind: OutcomeKind
+    reason: Reason | None
+    contact_id: ContactId | None
+    tenure: Tenure | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """What brought a change about."""
+
+    event_id: str
+    position: Position
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class ContactChanged:
+    """One version of one contact, as it will be told. `snapshot` is None for an absorbed contact."""
+
+    contact_id: ContactId
+    workspace: str
+    version: int
+    at: datetime
+    cause: Cause
+    changes: dict[str, tuple[object, object]]
+    merged: tuple[ContactId, ...]
+    merged_into: ContactId | None
+    snapshot: Contact | None
+    listed: tuple[Tenure, ...]
+
+
+class EvidenceKind(StrEnum):
+    """Which evidence of a tenure is kept."""
+
+    FIRST = "first"
+    STRONGEST = "strongest"
+    LAST = "last"
+
+
+class Evidence(NamedTuple):
+    """Why an identifier belongs to a contact."""
+
+    tenure_id: TenureId
+    workspace: str
+    kind: EvidenceKind
+    event_id: str
+    position: Position
+    at: datetime
+    rule: Rule
+    assurance: Assurance
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """Two contacts became one: all that unmerge and explain need."""
+
+    workspace: str
+    survivor: ContactId
+    absorbed: Contact
+    """The absorbed record as it was."""
+    identifier: str
+    """The type of the identifier that joined them."""
+    interaction: Interaction
+    lost: dict[str, object]
+    """Values that lost against the survivor's, by path."""
+    gained: tuple[TenureId, ...]
+    """Tenures of the absorbed one that are not in the store yet: it won them in this very plan."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """Everything that one transaction writes, and what it tells."""
+
+    contacts_new: list[Contact] = field(default_factory=list)
+    contacts_changed: list[Contact] = field(default_factory=list)
+    tenures_new: list[Tenure] = field(default_factory=list)
+    tenures_changed: list[Tenure] = field(default_factory=list)
+    separated: list[Tenure] = field(default_factory=list)
+    merges: list[Merge] = field(default_factory=list)
+    evidence: list[Evidence] = field(default_factory=list)
+    changes: list[ContactChanged] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    current: list[Tenure] = field(default_factory=list)
+    """The open tenures of the interactions' identifiers after the plan: what the index should say."""
+    moved: int = 0
+    """Tenures that its merges move; bounded by the caller's budget."""
+
+    @property
+    def writes(self) -> bool:
+        """Whether anything is to be written."""
+        return bool(self.contacts_new or self.contacts_changed or self.tenures_new or self.tenures_changed)
+
+    @property
+    def touched(self) -> set[tuple[str, ContactId]]:
+        """Contacts in the store whose lock the plan needs."""
+        found = {(contact.workspace, contact.contact_id) for contact in self.contacts_changed}
+        found.update((tenure.workspace, tenure.contact_id) for tenure in self.tenures_changed)
+        return found

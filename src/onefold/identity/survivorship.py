@@ -1,0 +1,103 @@
+"""Who survives a merge, and which of two values does (product.md, section 4; R12, R14).
+
+Values compete by assurance, then event time, then event id: a maximum, so the order of arrival does not matter.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from onefold.identity.contact import Provenance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import timedelta
+
+    from onefold.identity.contact import Contact
+    from onefold.identity.interaction import Interaction
+
+FIELDS = ("given_name", "last_name")
+UNBOUND = "unbound"
+
+
+def survivor(contacts: Iterable[Contact]) -> Contact:
+    """The one with the strongest assurance, then the earliest first_seen_at, then the smallest id."""
+    return min(contacts, key=lambda contact: (-contact.summary.strength, contact.first_seen_at, contact.contact_id.int))
+
+
+def attribute_path(slug: str, profile: str = UNBOUND) -> str:
+    """The path under which an attribute's provenance is kept."""
+    return f"attributes.{profile}.{slug}"
+
+
+def values_of(interaction: Interaction) -> Iterable[tuple[str, str | None, object]]:
+    """The values that an interaction offers: path, unbound attribute or None for a field, value."""
+    for name in FIELDS:
+        if name in interaction.fields:
+            yield name, None, interaction.fields[name]
+    for slug, value in interaction.attributes.items():
+        if value is None or not isinstance(value, str) or value.strip():  # a blank text is ignored (R12)
+            yield attribute_path(slug), slug, value
+
+
+def offered(contact: Contact, interaction: Interaction, recency: timedelta) -> list[tuple[str, str | None, object]]:
+    """Those values that would replace, or place themselves before, what the contact has.
+
+    A value that merely repeats the present one within `recency` of it is left out: it would change nothing but a time.
+    """
+    mine = Provenance(interaction.value_assurance, interaction.at, interaction.event_id)
+    found = []
+    for path, slug, value in values_of(interaction):
+        held = contact.provenance.get(path)
+        if held is not None and (mine <= held or _repeats(contact, slug, path, value, held, mine, recency)):
+            continue
+        found.append((path, slug, value))
+    return found
+
+
+def _repeats(
+    contact: Contact, slug: str | None, path: str, value: object, held: Provenance, mine: Provenance, recency: timedelta
+) -> bool:
+    present = getattr(contact, path) if slug is None else contact.attributes.get(UNBOUND, {}).get(slug)
+    return mine.assurance == held.assurance and mine.at < held.at + recency and same_value(present, value)
+
+
+def same_value(one: object, other: object) -> bool:
+    """Whether two JSON values are the same; 1 and true are not."""
+    return type(one) is type(other) and one == other
+
+
+def put(contact: Contact, path: str, value: object, provenance: Provenance) -> None:
+    """Give the contact a value that has won. None clears, and keeps its place."""
+    contact.provenance[path] = provenance
+    if path in FIELDS:
+        setattr(contact, path, value)
+        return
+    _, profile, slug = path.split(".", 2)
+    values = contact.attributes.setdefault(profile, {})
+    if value is None:
+        values.pop(slug, None)
+    else:
+        values[slug] = value
+
+
+def get(contact: Contact, path: str) -> object:
+    """The value at a path, or None."""
+    if path in FIELDS:
+        return getattr(contact, path)
+    _, profile, slug = path.split(".", 2)
+    return contact.attributes.get(profile, {}).get(slug)
+
+
+def unite(winner: Contact, absorbed: Contact) -> dict[str, object]:
+    """Let the absorbed contact's values compete with the survivor's; gives what lost, by path, with where it came from."""
+    lost: dict[str, object] = {}
+    for path, theirs in absorbed.provenance.items():
+        mine = winner.provenance.get(path)
+        loser, contact = (theirs, absorbed) if mine is not None and mine >= theirs else (mine, winner)
+        value = get(contact, path)
+        if loser is not None and value is not None:
+            lost[path] = {"value": value, "assurance": loser.assurance.word, "at": loser.at, "event_id": loser.event_id}
+        if mine is None or mine < theirs:
+            put(winner, path, get(absorbed, path), theirs)
+    return lost

@@ -1,0 +1,238 @@
+"""The state that `decide` works on: copies of what it edits, so that the snapshot stays as it was.
+
+Copies are made anew for each interaction. What an earlier one left behind is thus never changed again, and serves as the
+*before* of the next change and as the snapshot that its change message shows.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from onefold.identity.contact import LISTED_IDENTIFIERS, listing_order
+from onefold.identity.plan import Cause, ContactChanged, Evidence, EvidenceKind, Plan
+from onefold.identity.survivorship import same_value
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TypeAlias
+
+    from onefold.identity.contact import Contact, ContactId, Tenure, TenureId
+    from onefold.identity.identifiers import IdentifierKey
+    from onefold.identity.interaction import Interaction, Moment
+    from onefold.identity.plan import Merge, Outcome, Rule
+    from onefold.identity.snapshot import Snapshot
+
+    _ContactKey: TypeAlias = tuple[str, ContactId]
+
+
+class Workbench:
+    """What is so far, between the interactions of one batch."""
+
+    def __init__(self, snapshot: Snapshot, tenure_ids: Iterator[TenureId]) -> None:
+        self._snapshot = snapshot
+        self._tenure_ids = tenure_ids
+        self._contacts: dict[_ContactKey, Contact] = {}
+        self._tenures: dict[tuple[str, IdentifierKey], list[Tenure]] = {}
+        self._redirects: dict[_ContactKey, ContactId] = {}
+        self._created: set[_ContactKey] = set()
+        self._opened: dict[TenureId, Tenure] = {}
+        self._edited: dict[TenureId, Tenure] = {}
+        self._before: dict[_ContactKey, Contact | None] = {}
+        self._altered: dict[_ContactKey, tuple[list[str], list[str]]] = {}
+        self._merged: dict[_ContactKey, list[ContactId]] = {}
+        self._fresh_tenures: set[TenureId] = set()
+        self._current: dict[tuple[str, IdentifierKey], Tenure] = {}
+        self.plan = Plan()
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def contact(self, workspace: str, contact_id: ContactId) -> Contact:
+        """The contact that answers to an id, redirects followed."""
+        key = (workspace, contact_id)
+        while key in self._redirects:
+            key = (workspace, self._redirects[key])
+        found = self._contacts.get(key)
+        return found if found is not None else self._snapshot.contacts[key]
+
+    def tenures(self, workspace: str, key: IdentifierKey) -> list[Tenure]:
+        """All known tenures of an identifier, the open one and ended ones."""
+        found = self._tenures.get((workspace, key))
+        return found if found is not None else self._snapshot.tenures.get((workspace, key), [])
+
+    def open_tenure(self, workspace: str, key: IdentifierKey) -> Tenure | None:
+        """The open tenure of an identifier."""
+        return next((tenure for tenure in self.tenures(workspace, key) if tenure.is_open), None)
+
+    def tenure_at(self, workspace: str, key: IdentifierKey, moment: Moment) -> Tenure | None:
+        """The tenure that an event at this moment falls into: whoever held the identifier then is credited."""
+        best: Tenure | None = None
+        for tenure in self.tenures(workspace, key):
+            if tenure.held_from is not None and tenure.held_from > moment:
+                continue
+            if best is None or (tenure.held_from is not None and (best.held_from is None or tenure.held_from > best.held_from)):
+                best = tenure
+        return best
+
+    # -- editing ------------------------------------------------------------------------------------------------------
+
+    def create(self, contact: Contact) -> None:
+        """Take a new contact."""
+        key = (contact.workspace, contact.contact_id)
+        self._contacts[key] = contact
+        self._created.add(key)
+        self._before[key] = None
+
+    def edit(self, contact: Contact) -> Contact:
+        """The contact's copy of this interaction, to be changed."""
+        key = (contact.workspace, contact.contact_id)
+        if key in self._before:
+            return self._contacts[key]
+        present = self.contact(*key)
+        self._before[key] = present
+        twin = self._contacts[key] = present.fork()
+        return twin
+
+    def edit_tenure(self, tenure: Tenure) -> Tenure:
+        """The tenure's copy of this interaction, to be changed. Its holder becomes edited too, since it lists it."""
+        if tenure.tenure_id in self._fresh_tenures:
+            return self._opened.get(tenure.tenure_id) or self._edited[tenure.tenure_id]
+        twin = copy(tenure)
+        self._keep(twin)
+        key = (tenure.workspace, tenure.key)
+        self._tenures[key] = [twin if each.tenure_id == twin.tenure_id else each for each in self.tenures(*key)]
+        holder = self.edit(self.contact(tenure.workspace, tenure.contact_id))
+        holder.listed = [twin if each.tenure_id == twin.tenure_id else each for each in holder.listed]
+        return twin
+
+    def open(self, tenure: Tenure, holder: Contact) -> None:
+        """Take a new tenure of a contact that is being edited."""
+        self._opened[tenure.tenure_id] = tenure
+        self._fresh_tenures.add(tenure.tenure_id)
+        key = (tenure.workspace, tenure.key)
+        self._tenures[key] = [*self.tenures(*key), tenure]
+        holder.listed.append(tenure)
+        self.alter(holder, tenure)
+
+    def end(self, tenure: Tenure, moment: Moment) -> None:
+        """End a tenure: a separation, which makes index entries of its identifier false."""
+        twin = self.edit_tenure(tenure)
+        twin.held_until = moment.at
+        holder = self.edit(self.contact(tenure.workspace, tenure.contact_id))
+        holder.listed = [each for each in holder.listed if each.tenure_id != tenure.tenure_id]
+        removed, _ = self._altered.setdefault((holder.workspace, holder.contact_id), ([], []))
+        removed.append(f"{tenure.semantic_type}:{tenure.normalised}")
+        self.plan.separated.append(twin)
+
+    def absorb(self, absorbed: Contact, winner: Contact, merge: Merge) -> None:
+        """Redirect an absorbed contact, both being edited."""
+        self._redirects[absorbed.workspace, absorbed.contact_id] = winner.contact_id
+        self._merged.setdefault((winner.workspace, winner.contact_id), []).append(absorbed.contact_id)
+        self.plan.merges.append(merge)
+
+    def alter(self, holder: Contact, tenure: Tenure) -> None:
+        """Note that an identifier of the contact is new or looks different now: its change message says so."""
+        _, present = self._altered.setdefault((holder.workspace, holder.contact_id), ([], []))
+        text = f"{tenure.semantic_type}:{tenure.normalised}"
+        if text not in present:
+            present.append(text)
+
+    def next_tenure_id(self) -> TenureId:
+        """The number of a new tenure."""
+        return next(self._tenure_ids)
+
+    def opened_here(self, contact_id: ContactId) -> tuple[TenureId, ...]:
+        """Tenures that this plan gave to a contact, and that are thus not in the store yet."""
+        return tuple(tenure.tenure_id for tenure in self._opened.values() if tenure.contact_id == contact_id)
+
+    def prove(self, tenure: Tenure, kind: EvidenceKind, interaction: Interaction, rule: Rule) -> None:
+        """Keep evidence of a tenure."""
+        self.plan.evidence.append(
+            Evidence(tenure.tenure_id, tenure.workspace, kind, interaction.event_id, interaction.position, interaction.at, rule, tenure.assurance)
+        )
+
+    # -- finishing ----------------------------------------------------------------------------------------------------
+
+    def close(self, interaction: Interaction, rule: Rule) -> bool:
+        """End one interaction: a version and a change for every contact that it changed. Gives whether there was one."""
+        told = False
+        cause = Cause(interaction.event_id, interaction.position, rule)
+        for key, before in self._before.items():
+            after = self._contacts[key]
+            if not after.is_absorbed:
+                after.derive()
+            changes = _changes(before, after)
+            altered = self._altered.get(key)
+            if altered is not None and not after.is_absorbed:
+                changes["identifiers"] = altered
+            if not changes:
+                continue
+            told = True
+            after.version = after.version + 1 if before is not None else 1
+            after.updated_at = interaction.appended_at
+            after.listed.sort(key=listing_order)
+            self.plan.changes.append(
+                ContactChanged(
+                    contact_id=after.contact_id,
+                    workspace=after.workspace,
+                    version=after.version,
+                    at=interaction.appended_at,
+                    cause=cause,
+                    changes=changes,
+                    merged=tuple(self._merged.get(key, ())),
+                    merged_into=after.merged_into,
+                    snapshot=None if after.is_absorbed else after,
+                    listed=tuple(after.listed[:LISTED_IDENTIFIERS]),
+                )
+            )
+        for table in (self._before, self._altered, self._merged, self._fresh_tenures):
+            table.clear()
+        return told
+
+    def note_current(self, interaction: Interaction) -> None:
+        """Remember the open tenures of an interaction's identifiers, for the index."""
+        for identifier in interaction.identifiers:
+            tenure = self.open_tenure(interaction.workspace, identifier.key)
+            if tenure is not None:
+                self._current[interaction.workspace, identifier.key] = tenure
+
+    def finish(self, outcomes: list[Outcome]) -> Plan:
+        """The plan of the whole batch: the last state of everything that was created or edited."""
+        plan = self.plan
+        for key, contact in self._contacts.items():
+            (plan.contacts_new if key in self._created else plan.contacts_changed).append(contact)
+        for tenure in self._opened.values():
+            tenure.contact_id = self.contact(tenure.workspace, tenure.contact_id).contact_id
+            plan.tenures_new.append(tenure)
+        plan.tenures_changed.extend(self._edited.values())
+        plan.outcomes = outcomes
+        plan.current = [
+            replace(tenure, contact_id=self.contact(tenure.workspace, tenure.contact_id).contact_id) for tenure in self._current.values()
+        ]
+        return plan
+
+    def _keep(self, tenure: Tenure) -> None:
+        table = self._opened if tenure.tenure_id in self._opened else self._edited
+        table[tenure.tenure_id] = tenure
+        self._fresh_tenures.add(tenure.tenure_id)
+
+
+def _changes(before: Contact | None, after: Contact) -> dict[str, tuple[object, object]]:
+    """Field by field, old and new value of what is part of a version. Being seen is not."""
+    found: dict[str, tuple[object, object]] = {}
+    for name in ("type", "given_name", "last_name", "email", "phone", "is_vendor", "organization_id", "merged_into", "archived_at"):
+        old = getattr(before, name) if before is not None else None
+        new = getattr(after, name)
+        if old != new and not (before is None and new is False):
+            found[name] = (old, new)
+    old_attributes = before.attributes if before is not None else {}
+    for profile in sorted(old_attributes.keys() | after.attributes.keys()):
+        mine, theirs = old_attributes.get(profile, {}), after.attributes.get(profile, {})
+        for slug in sorted(mine.keys() | theirs.keys()):
+            if not same_value(mine.get(slug), theirs.get(slug)):
+                found[f"attributes.{profile}.{slug}"] = (mine.get(slug), theirs.get(slug))
+    old_tags = before.tags if before is not None else []
+    if old_tags != after.tags:
+        found["tags"] = (old_tags, after.tags)
+    return found

@@ -1,0 +1,309 @@
+"""Write a plan: set-based statements, their number independent of the plan's size, in the caller's transaction.
+
+Everything that changes contacts comes through here, whoever decided it, so versions, outbox and separations cannot be forgotten.
+Inserts are plain and sorted: a unique violation is a race, and the caller repeats.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from onefold.identity.plan import EvidenceKind
+from onefold.identity.separation import bucket
+from onefold.messages.topics import CONTACTS_CHANGED
+from onefold.records.changes import change_row
+from onefold.records.rows import provenance_text, summary_text, to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from onefold.identity.contact import Contact, Tenure
+    from onefold.identity.plan import Evidence, Merge, Plan
+    from onefold.records.store import Connection
+
+MERGE_NAMESPACE = uuid5(NAMESPACE_URL, "onefold:merge")
+
+INSERT_CONTACTS = """
+insert into contacts (workspace, contact_id, version, type, given_name, last_name, email, phone, is_vendor, organization_id, attributes,
+  tags, provenance, summary, identifiers_total, merged_into, root, archived_at, first_seen_at, last_seen_at, created_at, updated_at)
+select * from unnest($1::text[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::boolean[],
+  $10::uuid[], $11::jsonb[], $12::jsonb[], $13::jsonb[], $14::jsonb[], $15::integer[], $16::uuid[], $17::uuid[], $18::timestamptz[],
+  $19::timestamptz[], $20::timestamptz[], $21::timestamptz[], $22::timestamptz[])
+"""
+
+UPDATE_CONTACTS = """
+update contacts c set version = n.version, type = n.type, given_name = n.given_name, last_name = n.last_name, email = n.email,
+  phone = n.phone, is_vendor = n.is_vendor, organization_id = n.organization_id, attributes = n.attributes, tags = n.tags,
+  provenance = n.provenance, summary = n.summary, identifiers_total = n.identifiers_total, merged_into = n.merged_into, root = n.root,
+  archived_at = n.archived_at, first_seen_at = n.first_seen_at, last_seen_at = n.last_seen_at, updated_at = n.updated_at
+from unnest($1::text[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::boolean[],
+  $10::uuid[], $11::jsonb[], $12::jsonb[], $13::jsonb[], $14::jsonb[], $15::integer[], $16::uuid[], $17::uuid[], $18::timestamptz[],
+  $19::timestamptz[], $20::timestamptz[], $21::timestamptz[], $22::timestamptz[])
+  as n (workspace, contact_id, version, type, given_name, last_name, email, phone, is_vendor, organization_id, attributes, tags,
+    provenance, summary, identifiers_total, merged_into, root, archived_at, first_seen_at, last_seen_at, created_at, updated_at)
+where c.contact_id = n.contact_id and c.workspace = n.workspace and c.contact_id = any($2::uuid[])
+"""
+
+INSERT_TENURES = """
+insert into identifiers (tenure_id, workspace, identifier_key, contact_id, semantic_type, identifier, normalised, slug, assurance,
+  is_validated, validated_at, validated_by, source, outreach, first_seen_at, last_seen_at, used_at, used_event, held_from,
+  held_from_event, held_until, via)
+select * from unnest($1::bigint[], $2::text[], $3::bytea[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::smallint[],
+  $10::boolean[], $11::timestamptz[], $12::text[], $13::text[], $14::boolean[], $15::timestamptz[], $16::timestamptz[],
+  $17::timestamptz[], $18::text[], $19::timestamptz[], $20::text[], $21::timestamptz[], $22::bigint[])
+"""
+
+UPDATE_TENURES = """
+update identifiers i set slug = n.slug, assurance = n.assurance, is_validated = n.is_validated, validated_at = n.validated_at,
+  validated_by = n.validated_by, first_seen_at = n.first_seen_at, last_seen_at = n.last_seen_at, used_at = n.used_at,
+  used_event = n.used_event, held_until = n.held_until
+from unnest($1::bigint[], $2::text[], $3::text[], $4::smallint[], $5::boolean[], $6::timestamptz[], $7::text[], $8::timestamptz[],
+  $9::timestamptz[], $10::timestamptz[], $11::text[], $12::timestamptz[])
+  as n (tenure_id, workspace, slug, assurance, is_validated, validated_at, validated_by, first_seen_at, last_seen_at, used_at,
+    used_event, held_until)
+where i.tenure_id = n.tenure_id and i.workspace = n.workspace and i.tenure_id = any($1::bigint[])
+"""
+
+MOVE_TENURES = """
+update identifiers i set contact_id = n.survivor
+from unnest($1::text[], $2::uuid[], $3::uuid[]) as n (workspace, absorbed, survivor)
+where i.contact_id = n.absorbed and i.workspace = n.workspace and i.contact_id = any($2::uuid[])
+returning old.contact_id as absorbed, i.workspace, i.tenure_id
+"""
+
+MOVE_ROOTS = """
+update contacts c set root = n.survivor
+from unnest($1::text[], $2::uuid[], $3::uuid[]) as n (workspace, absorbed, survivor)
+where c.root = n.absorbed and c.workspace = n.workspace and c.root = any($2::uuid[]) and c.merged_into is not null
+"""
+
+# One row as json, because arrays of tenures of different lengths do not fit unnest.
+INSERT_MERGES = """
+insert into merges (merge_id, workspace, survivor, absorbed, at, cause, tenures, absorbed_record, lost)
+select n.merge_id, n.workspace, n.survivor, n.absorbed, n.at, n.cause, n.tenures::bigint[], n.absorbed_record, n.lost
+from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::jsonb[], $7::text[], $8::jsonb[], $9::jsonb[])
+  as n (merge_id, workspace, survivor, absorbed, at, cause, tenures, absorbed_record, lost)
+"""
+
+UPSERT_EVIDENCE = """
+insert into evidence as e (tenure_id, workspace, ordinal, event_id, topic, partition, "offset", at, rule, assurance)
+select * from unnest($1::bigint[], $2::text[], $3::smallint[], $4::text[], $5::text[], $6::integer[], $7::bigint[], $8::timestamptz[],
+  $9::text[], $10::smallint[])
+on conflict (tenure_id, ordinal, workspace) do update set event_id = excluded.event_id, topic = excluded.topic,
+  partition = excluded.partition, "offset" = excluded."offset", at = excluded.at, rule = excluded.rule, assurance = excluded.assurance
+"""
+
+INSERT_SEPARATIONS = "insert into separations (xid, bucket) select pg_current_xact_id(), unnest($1::integer[])"
+
+INSERT_OUTBOX = """
+insert into outbox (shard, topic, key, payload, headers)
+select * from unnest($1::smallint[], $2::text[], $3::bytea[], $4::bytea[], $5::jsonb[])
+"""
+
+_ORDINALS = {EvidenceKind.FIRST: 1, EvidenceKind.STRONGEST: 2, EvidenceKind.LAST: 3}
+
+
+async def apply(connection: Connection, plan: Plan, *, shards: int, incarnation: str) -> None:
+    """Write the plan into the open transaction. The contacts that it touches must be locked by it."""
+    if plan.merges:
+        await _write_merges(connection, plan.merges)
+    if plan.contacts_changed:
+        await connection.execute(UPDATE_CONTACTS, *_contact_arrays(plan.contacts_changed))
+    if plan.contacts_new:
+        await connection.execute(INSERT_CONTACTS, *_contact_arrays(plan.contacts_new))
+    if plan.merges:
+        await _move_roots(connection, plan.merges)
+    if plan.tenures_changed:
+        await connection.execute(UPDATE_TENURES, *_changed_arrays(plan.tenures_changed))
+    if plan.tenures_new:
+        await connection.execute(INSERT_TENURES, *_tenure_arrays(sorted(plan.tenures_new, key=lambda each: (each.key, each.workspace))))
+    if plan.evidence:
+        await connection.execute(UPSERT_EVIDENCE, *_evidence_arrays(plan.evidence))
+    if plan.separated:
+        buckets = sorted({bucket(tenure.workspace, tenure.key) for tenure in plan.separated})
+        await connection.execute(INSERT_SEPARATIONS, buckets)
+    if plan.changes:
+        rows = [change_row(change, incarnation) for change in plan.changes]
+        await connection.execute(
+            INSERT_OUTBOX,
+            [row.contact_id.int % shards for row in rows],
+            [CONTACTS_CHANGED] * len(rows),
+            [row.key for row in rows],
+            [row.payload for row in rows],
+            [row.headers for row in rows],
+        )
+
+
+def _contact_arrays(contacts: Sequence[Contact]) -> list[list[object]]:
+    ordered = sorted(contacts, key=lambda contact: (contact.contact_id.int, contact.workspace))
+    rows = [
+        (
+            each.workspace,
+            each.contact_id,
+            each.version,
+            each.type,
+            each.given_name,
+            each.last_name,
+            each.email,
+            each.phone,
+            each.is_vendor,
+            each.organization_id,
+            to_json(each.attributes) if each.attributes else "{}",
+            to_json(each.tags) if each.tags else "[]",
+            provenance_text(each.provenance),
+            summary_text(each.summary),
+            each.summary.total,
+            each.merged_into,
+            each.root,
+            each.archived_at,
+            each.first_seen_at,
+            each.last_seen_at,
+            each.created_at,
+            each.updated_at,
+        )
+        for each in ordered
+    ]
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _tenure_arrays(tenures: Sequence[Tenure]) -> list[list[object]]:
+    rows = [
+        (
+            each.tenure_id,
+            each.workspace,
+            each.key,
+            each.contact_id,
+            each.semantic_type,
+            each.identifier,
+            each.normalised,
+            each.slug,
+            int(each.assurance),
+            each.is_validated,
+            each.validated_at,
+            each.validated_by,
+            each.source,
+            each.outreach,
+            each.first_seen_at,
+            each.last_seen_at,
+            each.used.at if each.used is not None else None,
+            each.used.event_id if each.used is not None else None,
+            each.held_from.at if each.held_from is not None else None,
+            each.held_from.event_id if each.held_from is not None else None,
+            each.held_until,
+            each.via,
+        )
+        for each in tenures
+    ]
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _changed_arrays(tenures: Sequence[Tenure]) -> list[list[object]]:
+    rows = [
+        (
+            each.tenure_id,
+            each.workspace,
+            each.slug,
+            int(each.assurance),
+            each.is_validated,
+            each.validated_at,
+            each.validated_by,
+            each.first_seen_at,
+            each.last_seen_at,
+            each.used.at if each.used is not None else None,
+            each.used.event_id if each.used is not None else None,
+            each.held_until,
+        )
+        for each in tenures
+    ]
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _evidence_arrays(evidence: Sequence[Evidence]) -> list[list[object]]:
+    latest = {(each.tenure_id, each.workspace, each.kind): each for each in evidence}
+    rows = [
+        (
+            each.tenure_id,
+            each.workspace,
+            _ORDINALS[each.kind],
+            each.event_id,
+            each.position.topic,
+            each.position.partition,
+            each.position.offset,
+            each.at,
+            each.rule,
+            int(each.assurance),
+        )
+        for each in latest.values()
+    ]
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _final_survivors(merges: Sequence[Merge]) -> dict[tuple[str, UUID], UUID]:
+    """Where each absorbed contact ends after all merges of the plan."""
+    ends: dict[tuple[str, UUID], UUID] = {}
+    for merge in reversed(merges):
+        ends[merge.workspace, merge.absorbed.contact_id] = ends.get((merge.workspace, merge.survivor), merge.survivor)
+    return ends
+
+
+def _move_arguments(merges: Sequence[Merge]) -> tuple[list[str], list[UUID], list[UUID]]:
+    ends = _final_survivors(merges)
+    return [workspace for workspace, _ in ends], [absorbed for _, absorbed in ends], list(ends.values())
+
+
+async def _move_roots(connection: Connection, merges: Sequence[Merge]) -> None:
+    """Redirects take one step: everything that ended at an absorbed contact ends where that one ends now."""
+    await connection.execute(MOVE_ROOTS, *_move_arguments(merges))
+
+
+async def _write_merges(connection: Connection, merges: Sequence[Merge]) -> None:
+    """Move the tenures and record each merge with exactly those that its absorbed contact held at that point of the plan."""
+    held: dict[tuple[str, UUID], list[int]] = {}
+    for row in await connection.fetch(MOVE_TENURES, *_move_arguments(merges)):
+        held.setdefault((row["workspace"], row["absorbed"]), []).append(row["tenure_id"])
+    rows = []
+    for merge in merges:
+        moved = [*held.get((merge.workspace, merge.absorbed.contact_id), []), *merge.gained]
+        held.setdefault((merge.workspace, merge.survivor), []).extend(moved)
+        rows.append(_merge_row(merge, moved))
+    await connection.execute(INSERT_MERGES, *(list(column) for column in zip(*rows, strict=True)))
+
+
+def _merge_row(merge: Merge, moved: Sequence[int]) -> tuple[object, ...]:
+    interaction, absorbed = merge.interaction, merge.absorbed
+    cause = {
+        "kind": "interaction",
+        "event_id": interaction.event_id,
+        "topic": interaction.position.topic,
+        "partition": interaction.position.partition,
+        "offset": interaction.position.offset,
+        "rule": "shared_identifier",
+        "semantic_type": merge.identifier,
+    }
+    record = {
+        "version": absorbed.version,
+        "type": absorbed.type,
+        "given_name": absorbed.given_name,
+        "last_name": absorbed.last_name,
+        "is_vendor": absorbed.is_vendor,
+        "organization_id": absorbed.organization_id,
+        "attributes": absorbed.attributes,
+        "tags": absorbed.tags,
+        "provenance": {path: list(each) for path, each in absorbed.provenance.items()},
+        "first_seen_at": absorbed.first_seen_at,
+        "last_seen_at": absorbed.last_seen_at,
+        "archived_at": absorbed.archived_at,
+        "created_at": absorbed.created_at,
+    }
+    return (
+        uuid5(MERGE_NAMESPACE, f"{merge.survivor}\0{absorbed.contact_id}\0{interaction.event_id}\0{absorbed.version}"),
+        merge.workspace,
+        merge.survivor,
+        absorbed.contact_id,
+        interaction.appended_at,
+        to_json(cause),
+        "{" + ",".join(map(str, moved)) + "}",
+        to_json(record),
+        to_json(merge.lost),
+    )

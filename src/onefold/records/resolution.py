@@ -1,0 +1,56 @@
+"""Resolve interactions in an open transaction: read, decide, lock, read again, decide, apply (architecture, section 2, step 4).
+
+The transaction is a pure function of what it reads, so whoever called may roll back and repeat it. What gives an empty plan is
+done after the first reading, having locked nobody.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from onefold.errors import OnefoldError
+from onefold.identity.decide import decide
+from onefold.records import apply as applying
+from onefold.records import snapshots
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from onefold.identity.contact import TenureId
+    from onefold.identity.interaction import Interaction
+    from onefold.identity.plan import Plan
+    from onefold.identity.rules import Rules
+    from onefold.records.store import Connection
+
+
+class Moved(OnefoldError):
+    """An identifier changed hands between reading and locking: roll back and repeat."""
+
+    code = "moved"
+
+
+class Resolution:
+    """What resolving needs besides the connection; one per worker."""
+
+    def __init__(self, *, shards: int, tenure_ids: Iterator[TenureId], budget: int) -> None:
+        self._shards = shards
+        self._tenure_ids = tenure_ids
+        self._budget = budget
+
+    async def resolve(
+        self, connection: Connection, interactions: Sequence[Interaction], rules: Mapping[str, Rules], incarnation: str
+    ) -> Plan:
+        """The plan for these interactions, written. It may cover fewer of them than given, by the budget of tenures to move."""
+        plan = self._decide(await snapshots.load(connection, interactions), interactions, rules)
+        if not plan.writes:
+            return plan
+        locked = await snapshots.lock(connection, plan.touched)
+        if locked:
+            plan = self._decide(await snapshots.load(connection, interactions), interactions, rules)
+            if not plan.touched <= locked:
+                raise Moved("the contacts to change are not the ones that were locked")
+        await applying.apply(connection, plan, shards=self._shards, incarnation=incarnation)
+        return plan
+
+    def _decide(self, snapshot: snapshots.Snapshot, interactions: Sequence[Interaction], rules: Mapping[str, Rules]) -> Plan:
+        return decide(snapshot, interactions, rules, self._tenure_ids, budget=self._budget)

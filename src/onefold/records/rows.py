@@ -1,0 +1,125 @@
+"""How contacts and tenures lie in Postgres, both ways. Used by `snapshots`, `apply` and `reads`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from onefold.identity.assurance import Assurance
+from onefold.identity.contact import Contact, ContactId, Provenance, Summary, Tenure, TenureId
+from onefold.identity.identifiers import IdentifierKey
+from onefold.identity.interaction import Moment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CONTACT_COLUMNS = (
+    "workspace, contact_id, version, type, given_name, last_name, email, phone, is_vendor, organization_id, attributes, tags,"
+    " provenance, summary, merged_into, root, archived_at, first_seen_at, last_seen_at, created_at, updated_at"
+)
+TENURE_COLUMNS = (
+    "tenure_id, workspace, identifier_key, contact_id, semantic_type, identifier, normalised, slug, assurance, is_validated,"
+    " validated_at, validated_by, source, outreach, first_seen_at, last_seen_at, used_at, used_event, held_from, held_from_event,"
+    " held_until, via"
+)
+
+_encoder = msgspec.json.Encoder()
+
+
+class _StoredSummary(msgspec.Struct, omit_defaults=True):
+    open: dict[str, int] = {}
+    validated: dict[str, int] = {}
+    assurance: list[int] = [0, 0, 0, 0]
+    unique: dict[str, str] = {}
+
+
+_decode_summary = msgspec.json.Decoder(_StoredSummary).decode
+_decode_provenance = msgspec.json.Decoder(dict[str, tuple[int, datetime, str]]).decode
+
+
+def to_json(value: object) -> str:
+    """JSON text as a jsonb parameter takes it."""
+    return _encoder.encode(value).decode()
+
+
+def summary_text(summary: Summary) -> str:
+    """The stored form of a summary; counts that fell to zero are left out."""
+    return to_json(
+        _StoredSummary(
+            {kind: count for kind, count in summary.open_by_type.items() if count},
+            {kind: count for kind, count in summary.validated_by_type.items() if count},
+            summary.by_assurance,
+            {kind: key.hex() for kind, key in summary.unique.items()},
+        )
+    )
+
+
+def provenance_text(provenance: Mapping[str, Provenance]) -> str:
+    """The stored form of provenance: path to [assurance, event time, event id]."""
+    if not provenance:
+        return "{}"
+    return to_json({path: (int(each.assurance), each.at, each.event_id) for path, each in provenance.items()})
+
+
+def contact_of(row: Mapping[str, Any]) -> Contact:
+    """A contact from its row, without a listing."""
+    summary = _decode_summary(row["summary"])
+    return Contact(
+        contact_id=ContactId(row["contact_id"]),
+        workspace=row["workspace"],
+        version=row["version"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        first_seen_at=row["first_seen_at"],
+        last_seen_at=row["last_seen_at"],
+        type=row["type"],
+        given_name=row["given_name"],
+        last_name=row["last_name"],
+        email=row["email"],
+        phone=row["phone"],
+        is_vendor=row["is_vendor"],
+        organization_id=row["organization_id"],
+        attributes=msgspec.json.decode(row["attributes"]),
+        tags=msgspec.json.decode(row["tags"]),
+        provenance={
+            path: Provenance(Assurance(level), at, event_id) for path, (level, at, event_id) in _decode_provenance(row["provenance"]).items()
+        },
+        summary=Summary(
+            summary.open,
+            summary.validated,
+            list(summary.assurance),
+            {kind: IdentifierKey(bytes.fromhex(key)) for kind, key in summary.unique.items()},
+        ),
+        merged_into=row["merged_into"],
+        root=row["root"],
+        archived_at=row["archived_at"],
+    )
+
+
+def tenure_of(row: Mapping[str, Any]) -> Tenure:
+    """A tenure from its row."""
+    used_at, held_from = row["used_at"], row["held_from"]
+    return Tenure(
+        tenure_id=TenureId(row["tenure_id"]),
+        workspace=row["workspace"],
+        contact_id=ContactId(row["contact_id"]),
+        key=IdentifierKey(row["identifier_key"]),
+        semantic_type=row["semantic_type"],
+        identifier=row["identifier"],
+        normalised=row["normalised"],
+        slug=row["slug"],
+        assurance=Assurance(row["assurance"]),
+        source=row["source"],
+        outreach=row["outreach"],
+        first_seen_at=row["first_seen_at"],
+        last_seen_at=row["last_seen_at"],
+        is_validated=row["is_validated"],
+        validated_at=row["validated_at"],
+        validated_by=row["validated_by"],
+        used=Moment(used_at, row["used_event"]) if used_at is not None else None,
+        held_from=Moment(held_from, row["held_from_event"]) if held_from is not None else None,
+        held_until=row["held_until"],
+        via=row["via"],
+    )

@@ -1,0 +1,147 @@
+"""Small worlds for tests of the heart: interactions in one line each, and a state that plans are applied to in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+from onefold.identity.assurance import Assurance
+from onefold.identity.contact import Contact, ContactId, Tenure, TenureId
+from onefold.identity.decide import decide
+from onefold.identity.identifiers import resolve_identifiers
+from onefold.identity.interaction import Interaction, Position, Proof
+from onefold.identity.plan import Outcome, Plan
+from onefold.identity.rules import Rules
+from onefold.identity.snapshot import Snapshot
+
+START = datetime(2026, 11, 1, 9, 0, tzinfo=UTC)
+EXACT = Rules(recency=timedelta(0))
+
+_offsets = count()
+
+
+def at(minutes: float) -> datetime:
+    """A time so many minutes after the start."""
+    return START + timedelta(minutes=minutes)
+
+
+def event(
+    *identifiers: str,
+    minutes: float = 0,
+    event_id: str | None = None,
+    assurance: Assurance = Assurance.CLAIMED,
+    proof: str | None = None,
+    fields: Mapping[str, str] | None = None,
+    attributes: Mapping[str, object] | None = None,
+    workspace: str = "acme",
+    rules: Rules = EXACT,
+    slug: str | None = None,
+) -> Interaction:
+    """An interaction with identifiers written `type:value`; `proof` names the proved one."""
+    raw = [(kind, value, slug) for kind, _, value in (text.partition(":") for text in identifiers)]
+    resolved, dropped = resolve_identifiers(raw, rules)
+    offset = next(_offsets)
+    proved = next((each for each in resolved if proof is not None and each.normalised == proof.partition(":")[2]), None)
+    return Interaction(
+        position=Position("interactions", 0, offset),
+        event_id=event_id if event_id is not None else f"e{offset:06}",
+        workspace=workspace,
+        type="track",
+        channel="web",
+        assurance=assurance,
+        at=at(minutes),
+        appended_at=at(minutes) + timedelta(seconds=1),
+        identifiers=resolved,
+        dropped=dropped,
+        proof=Proof(proved.key, "otp") if proved is not None else None,
+        fields=fields or {},
+        attributes=attributes or {},
+    )
+
+
+@dataclass
+class World:
+    """The state of one or several workspaces, kept in memory; a plan's effect is what `records.apply` would write."""
+
+    rules: Rules = EXACT
+    contacts: dict[tuple[str, ContactId], Contact] = field(default_factory=dict)
+    tenures: dict[TenureId, Tenure] = field(default_factory=dict)
+    plans: list[Plan] = field(default_factory=list)
+    numbers: Iterable[int] = field(default_factory=lambda: count(1))
+
+    def play(self, *interactions: Interaction, size: int = 1) -> list[Outcome]:
+        """Decide and apply in batches of `size`."""
+        outcomes: list[Outcome] = []
+        for start in range(0, len(interactions), size):
+            outcomes.extend(self._play(interactions[start : start + size]))
+        return outcomes
+
+    def snapshot(self, interactions: Sequence[Interaction]) -> Snapshot:
+        """What the store would load."""
+        found = Snapshot()
+        wanted = {(each.workspace, identifier.key) for each in interactions for identifier in each.identifiers}
+        for tenure in self.tenures.values():
+            if (tenure.workspace, tenure.key) in wanted:
+                found.tenures.setdefault((tenure.workspace, tenure.key), []).append(copy(tenure))
+        known = {tenure.tenure_id: tenure for tenures in found.tenures.values() for tenure in tenures}
+        for tenure in list(known.values()):
+            key = (tenure.workspace, tenure.contact_id)
+            contact = self.contacts[key].fork()
+            contact.listed = [
+                known.get(each.tenure_id) or copy(each)
+                for each in self.tenures.values()
+                if (each.workspace, each.contact_id) == key and each.is_open
+            ]
+            found.contacts[key] = contact
+        return found
+
+    def _play(self, interactions: Sequence[Interaction]) -> list[Outcome]:
+        rules = {each.workspace: self.rules for each in interactions}
+        plan = decide(self.snapshot(interactions), interactions, rules, (TenureId(n) for n in self.numbers))
+        self.apply(plan)
+        return plan.outcomes
+
+    def apply(self, plan: Plan) -> None:
+        """Write a plan down."""
+        self.plans.append(plan)
+        for contact in (*plan.contacts_new, *plan.contacts_changed):
+            self.contacts[contact.workspace, contact.contact_id] = contact
+        for merge in plan.merges:
+            for tenure in self.tenures.values():
+                if (tenure.workspace, tenure.contact_id) == (merge.workspace, merge.absorbed.contact_id):
+                    tenure.contact_id = merge.survivor
+        for tenure in plan.tenures_changed:
+            self.tenures[tenure.tenure_id] = copy(tenure)
+            self.tenures[tenure.tenure_id].contact_id = self.root(tenure.workspace, tenure.contact_id)
+        for tenure in plan.tenures_new:
+            self.tenures[tenure.tenure_id] = copy(tenure)
+
+    def root(self, workspace: str, contact_id: ContactId) -> ContactId:
+        """Where a contact's id leads."""
+        contact = self.contacts[workspace, contact_id]
+        while contact.merged_into is not None:
+            contact = self.contacts[workspace, contact.merged_into]
+        return contact.contact_id
+
+    def holder(self, identifier: str, workspace: str = "acme") -> Contact:
+        """The contact that holds an identifier now."""
+        kind, _, value = identifier.partition(":")
+        found = [each for each in self.tenures.values() if each.is_open and (each.semantic_type, each.normalised) == (kind, value)]
+        (tenure,) = [each for each in found if each.workspace == workspace]
+        return self.contacts[workspace, tenure.contact_id]
+
+    def groups(self, workspace: str = "acme") -> list[list[str]]:
+        """The open identifiers, by contact, in a canonical form."""
+        by_contact: dict[ContactId, list[str]] = {}
+        for tenure in self.tenures.values():
+            if tenure.is_open and tenure.workspace == workspace:
+                by_contact.setdefault(tenure.contact_id, []).append(f"{tenure.semantic_type}:{tenure.normalised}")
+        return sorted(sorted(group) for group in by_contact.values())
+
+    def labels(self, contact: Contact) -> dict[str, str | None]:
+        """The label of each open identifier of a contact."""
+        key = (contact.workspace, contact.contact_id)
+        return {each.normalised: each.slug for each in self.tenures.values() if each.is_open and (each.workspace, each.contact_id) == key}
