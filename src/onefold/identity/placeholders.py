@@ -1,15 +1,45 @@
-"""Values that look like identifiers and are none (R20): they would fold thousands of people into one."""
+"""Values that stand for "nothing": they would collapse thousands of people into one, so they never resolve (R20).
+
+Only what the ruling lists is here; what a workspace adds is a blocked value (`Rules.blocked`). Called by `identifiers`.
+"""
 
 from __future__ import annotations
 
-_WORDS = frozenset(
-    "null nil none undefined nan n/a true false id distinct_id distinctid anonymous guest unknown not_authenticated email -1".split()
-) | {"[object object]"}
+_PLACEHOLDERS = frozenset(
+    {
+        "",
+        "null",
+        "nil",
+        "none",
+        "undefined",
+        "nan",
+        "n/a",
+        "true",
+        "false",
+        "id",
+        "distinct_id",
+        "distinctid",
+        "anonymous",
+        "guest",
+        "unknown",
+        "not_authenticated",
+        "email",
+        "-1",
+        "[object object]",
+    }
+)
+_LONGEST = max(map(len, _PLACEHOLDERS))
+_QUOTES = "\"'"
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether a text is a placeholder, compared after trimming, one pair of quotes removed, case folded."""
+    """Whether a value is a placeholder: compared after trimming, one pair of quotes removed, case folded.
+
+    Text of zeros and hyphens only is one of any length: `0`, `0000`, the all-zero uuid, `---`.
+    """
     bare = text.strip()
-    if len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "'\"":
+    if len(bare) > 1 and bare[0] == bare[-1] and bare[0] in _QUOTES:
         bare = bare[1:-1].strip()
-    return not bare.strip("0-") or bare.casefold() in _WORDS
+    if len(bare) <= _LONGEST and bare.casefold() in _PLACEHOLDERS:
+        return True
+    return bare[0] in "0-" and not bare.strip("0-")

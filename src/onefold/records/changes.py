@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import UTC
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+import msgspec
+
 from onefold.messages import contacts as wire
 from onefold.messages.cloudevents import headers as cloudevent_headers
-from onefold.messages.codec import encode
+from onefold.messages.times import time_text
+from onefold.messages.topics import CONTACTS_CHANGED
 from onefold.records.rows import to_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from onefold.identity.contact import Contact, Tenure
     from onefold.identity.plan import ContactChanged
+
+_encode = msgspec.json.Encoder().encode
 
 CHANGE_NAMESPACE = uuid5(NAMESPACE_URL, "onefold:contact-change")
 
@@ -29,10 +34,71 @@ class OutboxRow(NamedTuple):
     headers: str
 
 
-def time_text(at: datetime) -> str:
-    """RFC 3339 in UTC with milliseconds, as all messages write times."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _optional_time(at: datetime | None) -> str | None:
     return time_text(at) if at is not None else None
+
+
+def change_row(change: ContactChanged, incarnation: str) -> OutboxRow:
+    """The outbox row of one change: keyed by contact id, with CloudEvents headers."""
+    contact_id, at = str(change.contact_id), time_text(change.at)
+    event_id = str(uuid5(CHANGE_NAMESPACE, f"{incarnation}\0{contact_id}\0{change.version}"))
+    message = wire.ContactChange(
+        event_id=event_id,
+        workspace=change.workspace,
+        contact_id=change.contact_id,
+        version=change.version,
+        incarnation=incarnation,
+        at=at,
+        cause=wire.Cause("interaction", change.cause.event_id, *change.cause.position, change.cause.rule),
+        changes=change.changes,
+        merged=[wire.MergedContact(each) for each in change.merged],
+        merged_into=change.merged_into,
+        contact=_contact(change.snapshot, change.listed) if change.snapshot is not None else None,
+    )
+    tags = cloudevent_headers(CONTACTS_CHANGED, event_id=event_id, workspace=change.workspace, subject=contact_id, at=at)
+    return OutboxRow(change.contact_id, contact_id.encode(), _encode(message), to_json(tags))
+
+
+def _contact(contact: Contact, listed: Sequence[Tenure]) -> wire.ContactSnapshot:
+    return wire.ContactSnapshot(
+        id=contact.contact_id,
+        workspace=contact.workspace,
+        version=contact.version,
+        type=contact.type,  # type: ignore[arg-type]  # one of the four words, by `derived_type`
+        given_name=contact.given_name,
+        last_name=contact.last_name,
+        email=contact.email,
+        phone=contact.phone,
+        is_vendor=contact.is_vendor,
+        organization_id=contact.organization_id,
+        organization_name=None,
+        profiles=[],
+        attributes=contact.attributes,
+        tags=contact.tags,
+        taxonomies=[],
+        identifiers=[identifier_snapshot(tenure) for tenure in listed],
+        identifiers_total=contact.summary.total,
+        first_seen_at=time_text(contact.first_seen_at),
+        last_seen_at=time_text(contact.last_seen_at),
+        created_at=time_text(contact.created_at),
+        updated_at=time_text(contact.updated_at),
+        archived_at=_optional_time(contact.archived_at),
+    )
+
+
+def identifier_snapshot(tenure: Tenure) -> wire.IdentifierSnapshot:
+    """An identifier as messages and pages show it."""
+    return wire.IdentifierSnapshot(
+        tenure.semantic_type,
+        tenure.identifier,
+        tenure.normalised,
+        tenure.slug,
+        tenure.is_validated,
+        _optional_time(tenure.validated_at),
+        tenure.validated_by,
+        tenure.source,
+        tenure.outreach,
+        tenure.assurance.word,  # type: ignore[arg-type]  # one of the four words
+        time_text(tenure.first_seen_at),
+        time_text(tenure.last_seen_at),
+    )

@@ -35,6 +35,11 @@ select (select generation from fence) as generation, i.incarnation_id::text || '
 from incarnation i, separated s, pg_control_checkpoint() c
 """
 
+RENEW = """
+update progress set epoch = epoch + 1, updated_at = now() where consumer = $1 and topic = $2 and partition = $3 and epoch = $4
+returning generation, epoch, next_offset
+"""
+
 ADVANCE = "update progress set next_offset = $5 where consumer = $1 and topic = $2 and partition = $3 and epoch = $4"
 
 
@@ -72,6 +77,15 @@ async def claim(store: Store, key: PartitionKey, worker: str) -> Claim:
     async with store.connection() as connection:
         row = await connection.fetchrow(CLAIM, *key, worker)
     return Claim(key, row["generation"], row["epoch"], row["next_offset"])
+
+
+async def renew(store: Store, owned: Claim) -> Claim:
+    """Take a new epoch for a partition that is still ours; Fenced if it has a newer owner."""
+    async with store.connection() as connection:
+        row = await connection.fetchrow(RENEW, *owned.key, owned.epoch)
+    if row is None:
+        raise Fenced(f"partition {owned.key.partition} of {owned.key.topic} has a newer owner than epoch {owned.epoch}")
+    return Claim(owned.key, row["generation"], row["epoch"], row["next_offset"])
 
 
 async def fence(connection: Connection, owned: Claim, next_offset: int, since_xmin: int) -> Present:

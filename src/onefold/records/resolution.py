@@ -14,12 +14,13 @@ from onefold.records import apply as applying
 from onefold.records import snapshots
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from onefold.identity.contact import TenureId
     from onefold.identity.interaction import Interaction
     from onefold.identity.plan import Plan
     from onefold.identity.rules import Rules
+    from onefold.identity.snapshot import Snapshot
+    from onefold.records.numbers import TenureNumbers
     from onefold.records.store import Connection
 
 
@@ -32,15 +33,16 @@ class Moved(OnefoldError):
 class Resolution:
     """What resolving needs besides the connection; one per worker."""
 
-    def __init__(self, *, shards: int, tenure_ids: Iterator[TenureId], budget: int) -> None:
+    def __init__(self, *, shards: int, numbers: TenureNumbers, budget: int) -> None:
         self._shards = shards
-        self._tenure_ids = tenure_ids
+        self._numbers = numbers
         self._budget = budget
 
     async def resolve(
         self, connection: Connection, interactions: Sequence[Interaction], rules: Mapping[str, Rules], incarnation: str
     ) -> Plan:
         """The plan for these interactions, written. It may cover fewer of them than given, by the budget of tenures to move."""
+        await self._numbers.reserve(connection, 2 * sum(len(each.identifiers) for each in interactions))
         plan = self._decide(await snapshots.load(connection, interactions), interactions, rules)
         if not plan.writes:
             return plan
@@ -52,5 +54,5 @@ class Resolution:
         await applying.apply(connection, plan, shards=self._shards, incarnation=incarnation)
         return plan
 
-    def _decide(self, snapshot: snapshots.Snapshot, interactions: Sequence[Interaction], rules: Mapping[str, Rules]) -> Plan:
-        return decide(snapshot, interactions, rules, self._tenure_ids, budget=self._budget)
+    def _decide(self, snapshot: Snapshot, interactions: Sequence[Interaction], rules: Mapping[str, Rules]) -> Plan:
+        return decide(snapshot, interactions, rules, self._numbers, budget=self._budget)

@@ -31,7 +31,7 @@ _encoder = msgspec.json.Encoder()
 class _StoredSummary(msgspec.Struct, omit_defaults=True):
     open: dict[str, int] = {}
     validated: dict[str, int] = {}
-    assurance: list[int] = [0, 0, 0, 0]
+    assurance: tuple[int, int, int, int] = (0, 0, 0, 0)
     unique: dict[str, str] = {}
 
 
@@ -50,7 +50,7 @@ def summary_text(summary: Summary) -> str:
         _StoredSummary(
             {kind: count for kind, count in summary.open_by_type.items() if count},
             {kind: count for kind, count in summary.validated_by_type.items() if count},
-            summary.by_assurance,
+            (summary.by_assurance[0], summary.by_assurance[1], summary.by_assurance[2], summary.by_assurance[3]),
             {kind: key.hex() for kind, key in summary.unique.items()},
         )
     )

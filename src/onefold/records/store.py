@@ -23,6 +23,9 @@ Connection = asyncpg.pool.PoolConnectionProxy
 RACES = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 """Errors after which the same transaction, begun anew, can succeed."""
 
+REJECTED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError)
+"""Errors that a record of its own brings about: no repeat will help. Races are told apart first."""
+
 UNREACHABLE = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
@@ -97,9 +100,15 @@ class Store:
             raise StoreUnavailable(f"Postgres does not answer: {error}") from error
 
     @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Connection]:
+        """One transaction that names no workspace yet, so sees no person's row; commits unless the block raises."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    @asynccontextmanager
     async def transaction(self, workspaces: Iterable[str]) -> AsyncIterator[Connection]:
         """One transaction that sees the rows of these workspaces and of no other; commits unless the block raises."""
-        async with self.connection() as connection, connection.transaction():
+        async with self.begin() as connection:
             await name_workspaces(connection, workspaces)
             yield connection
 

@@ -1,0 +1,278 @@
+"""The resolver: from interactions to contacts, exactly once in state (architecture, sections 2 to 4).
+
+Its path, for one micro-batch of one partition: decode → look up in the index → in one transaction: fence, recognise what the index
+vouches for, resolve the rest, emit `interactions.resolved`, store progress, commit → write the index back. What fails takes one of
+three fates, in `process` and `_settle`: an outcome, a dead letter, or another try after a pause (architecture, section 6).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from onefold.errors import PermanentError, StoreUnavailable, TemporaryError
+from onefold.identity.interaction import Position
+from onefold.identity.plan import OutcomeKind, Plan
+from onefold.index.recognise import recognise
+from onefold.messages.codec import decode_interaction
+from onefold.messages.reading import Arrival, check_key, read
+from onefold.messages.resolved import encode_resolved
+from onefold.messages.times import from_milliseconds
+from onefold.messages.topics import INTERACTIONS_RESOLVED
+from onefold.records import progress
+from onefold.records.resolution import Moved
+from onefold.records.store import RACES, REJECTED, name_workspaces
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from onefold.identity.identifiers import IdentifierKey
+    from onefold.identity.interaction import Interaction
+    from onefold.identity.plan import Outcome
+    from onefold.identity.rules import Rules
+    from onefold.index.entries import Entry
+    from onefold.index.recognise import Recognised
+    from onefold.index.resolution_index import ResolutionIndex
+    from onefold.messages.interactions import InteractionMessage
+    from onefold.observe import ResolverMetrics
+    from onefold.records.progress import Claim, Present
+    from onefold.records.resolution import Resolution
+    from onefold.records.rules import RulesCache
+    from onefold.records.store import Connection, Store
+    from onefold.topics.consumer import PartitionFeed, Record
+    from onefold.topics.dead_letters import DeadLetters
+    from onefold.topics.producer import IdempotentProducer
+
+RACES_BEFORE_HALVING = 3
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
+UNKNOWN_WORKSPACE = "unknown_workspace"
+
+
+@dataclass(slots=True)
+class Item:
+    """One record on its way: decoded or refused, then read under the rules of its workspace."""
+
+    record: Record
+    message: InteractionMessage | None = None
+    error: PermanentError | None = None
+    interaction: Interaction | None = None
+    """None where the record is refused, or its workspace does not exist."""
+
+
+@dataclass(slots=True)
+class Ownership:
+    """A partition under this worker's present epoch."""
+
+    claim: Claim
+    stopping: asyncio.Event
+    has_emitted: bool = False
+    """Whether something went out that the store may not know of: whatever repeats it takes a new epoch first."""
+
+
+@dataclass(slots=True)
+class Resolved:
+    """What became of the items of one transaction, in their order."""
+
+    done: list[Item]
+    recognised: Mapping[int, Recognised]
+    """By offset, what the index vouched for."""
+    outcomes: Mapping[int, Outcome]
+    """By offset, what was decided."""
+    plan: Plan
+
+
+@dataclass(slots=True)
+class Parts:
+    """What a resolver works with; put together by `onefold.bootstrap`."""
+
+    store: Store
+    index: ResolutionIndex
+    producer: IdempotentProducer
+    dead_letters: DeadLetters
+    rules: RulesCache
+    resolution: Resolution
+    metrics: ResolverMetrics
+    topic: str
+    worker: str
+    batch_size: int = 500
+
+
+class Resolver:
+    """Takes micro-batches of the partitions that it owns: one of each partition at a time, several partitions at once."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def follow(self, feed: PartitionFeed) -> None:
+        """Own a partition until it is revoked: claim it, go where progress says, and take batch after batch."""
+        parts = self._parts
+        key = progress.PartitionKey("resolver", parts.topic, feed.partition)
+        claim = await progress.claim(parts.store, key, parts.worker)
+        offset = await feed.start_at(claim.next_offset, fresh=claim.epoch == 1)
+        ownership = Ownership(replace(claim, next_offset=offset), feed.stopping)
+        while not feed.stopping.is_set():
+            records = await feed.take(parts.batch_size)
+            if records:
+                await self.process(ownership, records)
+                feed.done(ownership.claim.next_offset, records[-1].timestamp_ms)
+            parts.metrics.ticked(feed)
+
+    async def process(self, ownership: Ownership, records: Sequence[Record]) -> None:
+        """One micro-batch, to its end; waits for servers that are away. Raises Fenced when the partition has a newer owner."""
+        items = [self._decode(record) for record in records]
+        pause = FIRST_PAUSE_SECONDS
+        while items and not ownership.stopping.is_set():
+            try:
+                if ownership.has_emitted:
+                    await self._renew(ownership)
+                    items = [item for item in items if item.record.offset >= ownership.claim.next_offset]
+                await self._settle(ownership, items)
+            except TemporaryError as error:
+                self._parts.metrics.waited(error.code)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(ownership.stopping.wait(), pause)
+                pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+                items = [item for item in items if item.record.offset >= ownership.claim.next_offset]
+            else:
+                return
+
+    def _decode(self, record: Record) -> Item:
+        try:
+            message = decode_interaction(record.value)
+            check_key(message, record.key)
+        except PermanentError as error:
+            return Item(record, error=error)
+        return Item(record, message)
+
+    async def _settle(self, ownership: Ownership, items: list[Item]) -> None:
+        """Resolve these items in one transaction, or in more: halved after races, bisected down to one that the store rejects."""
+        races = 0
+        while items:
+            try:
+                items = await self._attempt(ownership, items)
+            except (*RACES, Moved) as error:
+                races += 1
+                self._parts.metrics.raced(type(error).__name__)
+                if races >= RACES_BEFORE_HALVING and len(items) > 1:
+                    return await self._settle_halves(ownership, items)
+                if races >= RACES_BEFORE_HALVING**2:
+                    raise StoreUnavailable("an interaction keeps losing races for its contacts") from error
+            except REJECTED as error:
+                if len(items) > 1:
+                    return await self._settle_halves(ownership, items)
+                items = [Item(items[0].record, error=PermanentError(f"the store rejects it: {error}"))]
+
+    async def _settle_halves(self, ownership: Ownership, items: list[Item]) -> None:
+        middle = len(items) // 2
+        await self._settle(ownership, items[:middle])
+        await self._settle(ownership, items[middle:])
+
+    async def _attempt(self, ownership: Ownership, items: list[Item]) -> list[Item]:
+        """One transaction; gives the items that it leaves for the next one, since a plan moves only so many tenures."""
+        parts, claim = self._parts, ownership.claim
+        rules = await self._read(items)
+        hints = await parts.index.look_up([item.interaction for item in items if item.interaction is not None])
+        async with parts.store.begin() as connection:
+            present = await progress.fence(connection, claim, items[-1].record.offset + 1, parts.index.since_xmin)
+            if parts.rules.learn_version(present.rules_version):
+                raise Moved("the rules changed while the batch was read")
+            entries = parts.index.valid(hints, present.incarnation, present.xmin, present.separations)
+            resolved = await self._resolve(connection, items, rules, entries, present)
+            next_offset = resolved.done[-1].record.offset + 1
+            if len(resolved.done) < len(items):
+                await progress.advance(connection, claim, next_offset)
+            ownership.has_emitted = True
+            await self._emit(claim, resolved)
+        ownership.has_emitted = False
+        ownership.claim = replace(claim, next_offset=next_offset)
+        await parts.index.write_back(resolved.plan.current, present.xmin)
+        parts.metrics.settled(len(resolved.done), len(resolved.recognised), resolved.plan)
+        return items[len(resolved.done) :]
+
+    async def _read(self, items: list[Item]) -> Mapping[str, Rules | None]:
+        """Read the messages under the present rules of their workspaces."""
+        rules = await self._parts.rules.of({item.message.workspace for item in items if item.message is not None})
+        for item in items:
+            if item.message is None:
+                continue
+            mine = rules[item.message.workspace]
+            record = item.record
+            arrival = Arrival(
+                Position(self._parts.topic, record.partition, record.offset), from_milliseconds(record.timestamp_ms), record.key
+            )
+            item.interaction = read(item.message, arrival, mine) if mine is not None else None
+        return rules
+
+    async def _resolve(
+        self,
+        connection: Connection,
+        items: list[Item],
+        rules: Mapping[str, Rules | None],
+        entries: Mapping[tuple[str, IdentifierKey], Entry],
+        present: Present,
+    ) -> Resolved:
+        """Recognise what the index vouches for, decide on the rest."""
+        interactions = [item.interaction for item in items if item.interaction is not None]
+        found = recognise(interactions, entries, rules)
+        recognised = {each.position.offset: who for each, who in zip(interactions, found, strict=True) if who is not None}
+        rest = [each for each in interactions if each.position.offset not in recognised]
+        if not rest:
+            return Resolved(items, recognised, {}, Plan())
+        await name_workspaces(connection, {each.workspace for each in rest})
+        known = {workspace: mine for workspace, mine in rules.items() if mine is not None}
+        plan = await self._parts.resolution.resolve(connection, rest, known, present.incarnation)
+        outcomes = {outcome.interaction.position.offset: outcome for outcome in plan.outcomes}
+        waiting = next((each.position.offset for each in rest if each.position.offset not in outcomes), None)
+        done = items if waiting is None else [item for item in items if item.record.offset < waiting]
+        return Resolved(done, recognised, outcomes, plan)
+
+    async def _emit(self, claim: Claim, resolved: Resolved) -> None:
+        """Tell the fate of every record and wait until it is written: a line each, or a dead letter."""
+        parts = self._parts
+        partitions = await parts.producer.partitions(INTERACTIONS_RESOLVED)
+        lines: dict[int, list[tuple[bytes | None, bytes]]] = {}
+        dead: list[tuple[Record, PermanentError]] = []
+        for item in resolved.done:
+            record = item.record
+            if item.error is not None:
+                dead.append((record, item.error))
+                continue
+            contact, tenure, outcome, reason = _fate(item, resolved)
+            text = _uuid_text(contact) if contact is not None else None
+            line = encode_resolved(
+                claim.generation, record.partition, record.offset, claim.epoch, text, tenure, outcome, reason, record.value or b""
+            )
+            target = (int.from_bytes(contact[:4]) if contact is not None else record.offset) % partitions
+            lines.setdefault(target, []).append((text.encode() if text is not None else None, line))
+        if dead:
+            await parts.dead_letters.write(dead)
+        if lines:
+            await parts.producer.send_batches(INTERACTIONS_RESOLVED, lines)
+
+    async def _renew(self, ownership: Ownership) -> None:
+        """Take a new epoch, if the present one is still the last: what was emitted under it may be repeated now.
+
+        This settles a commit in doubt as well: the stored progress says whether it landed.
+        """
+        ownership.claim = await progress.renew(self._parts.store, ownership.claim)
+        ownership.has_emitted = False
+
+
+def _fate(item: Item, resolved: Resolved) -> tuple[bytes | None, int | None, str, str | None]:
+    """Contact, tenure, outcome and reason of one record that was no dead letter."""
+    offset = item.record.offset
+    recognised = resolved.recognised.get(offset)
+    if recognised is not None:
+        return recognised.contact_id, recognised.tenure_id, OutcomeKind.SEEN, None
+    outcome = resolved.outcomes.get(offset)
+    if outcome is None:
+        return None, None, OutcomeKind.UNRESOLVED, UNKNOWN_WORKSPACE
+    contact = outcome.contact_id.bytes if outcome.contact_id is not None else None
+    return contact, outcome.tenure.tenure_id if outcome.tenure is not None else None, outcome.kind, outcome.reason
+
+
+def _uuid_text(raw: bytes) -> str:
+    text = raw.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
