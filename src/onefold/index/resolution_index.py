@@ -1,0 +1,120 @@
+"""The resolution index as the resolver uses it: look up a batch, keep what is valid, write back what a transaction learnt.
+
+Binds keys, entries, separations and Redis together. An entry is a hint: what is missing, damaged, of another incarnation or made
+doubtful by a separation is a miss, and a miss costs a read of Postgres (architecture, section 3).
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from onefold.identity.separation import bucket
+from onefold.index.entries import SEEN_UNIT_SECONDS, Entry, EntryCodec
+from onefold.index.keys import IndexKeys
+from onefold.index.separations import Separations
+
+from collections.abc import Mapping
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from onefold.identity.contact import Tenure
+    from onefold.identity.identifiers import IdentifierKey
+    from onefold.identity.interaction import Interaction
+    from onefold.index.lookup import Index
+
+Named: TypeAlias = "tuple[str, IdentifierKey]"
+"""Workspace and identifier key."""
+
+MOST_BUCKETS_KEPT = 200_000
+
+
+class Hints(NamedTuple):
+    """Undamaged entries, not yet held against separations, and the incarnation under which they were found."""
+
+    incarnation: str
+    entries: Mapping[Named, Entry]
+
+
+class ResolutionIndex:
+    """One worker's view of the index. Shared by the partitions that it works on at once."""
+
+    def __init__(self, index: Index, secret: bytes) -> None:
+        self._index = index
+        self._secret = secret
+        self._separations = Separations()
+        self._buckets: dict[Named, int] = {}
+        self.since_xmin = 0
+        """Separations from this transaction id on may be unknown to us."""
+        self._incarnation = ""
+        self._keys = IndexKeys(secret, "")
+        self._codec = EntryCodec(secret, "")
+
+    async def look_up(self, interactions: Sequence[Interaction]) -> Hints:
+        """What the index says of all identifiers of a batch, under the last known incarnation."""
+        incarnation = self._incarnation
+        if not incarnation:
+            return Hints(incarnation, {})
+        names = list({(each.workspace, identifier.key) for each in interactions for identifier in each.identifiers})
+        keys = [self._keys.key(*name) for name in names]
+        decode = self._codec.decode
+        found = {}
+        for name, key, value in zip(names, keys, await self._index.read(keys), strict=True):
+            if value is not None and (entry := decode(key, value)) is not None:
+                found[name] = entry
+        return Hints(incarnation, found)
+
+    def valid(self, hints: Hints, incarnation: str, xmin: int, separations: Iterable[tuple[int, int]]) -> Mapping[Named, Entry]:
+        """Those hints that nothing speaks against, after learning what the fence of this transaction read."""
+        if incarnation != self._incarnation:
+            self._begin(incarnation)
+            return {}
+        self._separations.learn(separations)
+        self.since_xmin = max(self.since_xmin, xmin)
+        if hints.incarnation != incarnation:
+            return {}
+        allows = self._separations.allows
+        return {name: entry for name, entry in hints.entries.items() if allows(self._bucket(name), entry.xmin)}
+
+    async def write_back(self, tenures: Iterable[Tenure], incarnation: str, xmin: int) -> None:
+        """Tell the index what a committed transaction knows. `xmin` is of the snapshot that it read with, never of a later one."""
+        if incarnation != self._incarnation:
+            return
+        values = {}
+        for tenure in tenures:
+            key = self._keys.key(tenure.workspace, tenure.key)
+            value = self._codec.encode(key, entry_of(tenure, xmin))
+            if value is not None:
+                values[key] = value
+        if values:
+            await self._index.write(values)
+
+    def _begin(self, incarnation: str) -> None:
+        """A new life of the store: nothing known of the old one holds, and the next fence reads every separation."""
+        self._incarnation = incarnation
+        self._keys, self._codec = IndexKeys(self._secret, incarnation), EntryCodec(self._secret, incarnation)
+        self._separations = Separations()
+        self.since_xmin = 0
+
+    def _bucket(self, name: Named) -> int:
+        found = self._buckets.get(name)
+        if found is None:
+            if len(self._buckets) >= MOST_BUCKETS_KEPT:
+                self._buckets.clear()
+            found = self._buckets[name] = bucket(*name)
+        return found
+
+
+def entry_of(tenure: Tenure, xmin: int) -> Entry:
+    """The entry of an open tenure."""
+    seen = int(tenure.last_seen_at.timestamp()) // SEEN_UNIT_SECONDS * SEEN_UNIT_SECONDS
+    return Entry(
+        contact_id=tenure.contact_id.bytes,
+        tenure_id=tenure.tenure_id,
+        assurance=int(tenure.assurance),
+        start_s=ceil(tenure.first_seen_at.timestamp()),
+        seen_s=seen,
+        used=tenure.used is not None and tenure.used.at.timestamp() >= seen,
+        xmin=xmin,
+    )

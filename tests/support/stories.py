@@ -1,0 +1,38 @@
+"""Seeded random stories: interactions of a few people who share tokens, devices, emails and user ids, at shuffled times."""
+
+from __future__ import annotations
+
+import random
+
+from onefold.identity.assurance import Assurance
+from onefold.identity.interaction import Interaction
+from onefold.identity.rules import Rules
+from tests.support.worlds import EXACT, event
+
+
+def random_story(seed: int, *, length: int = 60, mark: str = "", rules: Rules = EXACT) -> list[Interaction]:
+    """A story with conflicts, hand-overs, proofs and competing values. `mark` keeps the identifiers of stories apart."""
+    dice = random.Random(seed)
+    return [_event(dice, f"{mark}s{seed}", rules) for _ in range(length)]
+
+
+def _event(dice: random.Random, mark: str, rules: Rules) -> Interaction:
+    identifiers = [f"anonymous_token:{mark}t{dice.randrange(10)}"]
+    if dice.random() < 0.4:
+        identifiers.append(f"email:{mark}p{dice.randrange(6)}@example.com")
+    if dice.random() < 0.3:
+        identifiers.append(f"user_id:{mark}u{dice.randrange(5)}")
+    if dice.random() < 0.2:
+        identifiers.append(f"device_id:{mark}d{dice.randrange(5)}")
+    dice.shuffle(identifiers)
+    assurance = dice.choice([Assurance.CLAIMED, Assurance.ASSERTED, Assurance.PROVED])
+    email = next((each for each in identifiers if each.startswith("email:")), None)
+    return event(
+        *identifiers,
+        minutes=dice.randrange(100),
+        assurance=assurance,
+        proof=email if assurance is Assurance.PROVED else None,
+        fields={"given_name": dice.choice("ab"), "last_name": "x"} if dice.random() < 0.2 else {},
+        attributes={"plan": dice.choice([1, None, "pro", True])} if dice.random() < 0.3 else {},
+        rules=rules,
+    )
