@@ -59,7 +59,7 @@ def running_services(folder: Path) -> Iterator[Services]:
         missing = [name for name, value in zip(_VARIABLES, given, strict=True) if not value]
         if missing:
             raise RuntimeError(f"Tests against servers of yours need {', '.join(missing)} too.")
-        yield Services(*map(str, given))
+        yield Services(str(given[0]), str(given[1]), str(given[2]), str(given[3]))
     elif os.environ.get("ONEFOLD_TEST_SERVICES") == "containers":
         yield from _containers()
     else:

@@ -74,9 +74,10 @@ class NewKey(NamedTuple):
 async def insert_key(tx: Connection, key: NewKey) -> KeyRow:
     """Store a key. Raises WorkspaceNotFound."""
     try:
-        return KeyRow(**dict(await tx.fetchrow(_INSERT, *key)))
+        [row] = await tx.fetch(_INSERT, *key)
     except asyncpg.ForeignKeyViolationError as error:
         raise WorkspaceNotFound(f"no workspace is called {key.workspace!r}; `onefold setup` makes one") from error
+    return KeyRow(**dict(row))
 
 
 async def list_keys(tx: Connection, workspace: str) -> list[KeyRow]:

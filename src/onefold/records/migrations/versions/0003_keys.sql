@@ -2,7 +2,7 @@
 -- no salt. A public key lies readable in every page that uses it, so its text is kept too, to be shown again.
 --
 -- Verification happens before the workspace is known. One function, the only one here that runs as its definer, presents the
--- hash to the policy `presented_hash`, which shows that one row and no other; the setting ends with the call. So even the tables'
+-- hash to the policy `presented_hash`, which shows that one row and no other; the setting ends with the call (a failed one rolls it back). So even the tables'
 -- owner, bound by forced row-level security, and whoever may only execute the function, sees a key by its hash alone.
 
 create table keys (
@@ -39,7 +39,6 @@ create function find_write_key(presented bytea)
   returns table (key_id uuid, workspace text, kind text, title text, scopes text[])
   language plpgsql volatile security definer
   set search_path = pg_catalog, pg_temp
-  set onefold.key_hash = ''
 as $$
 begin
   perform set_config('onefold.key_hash', encode(presented, 'hex'), true);
@@ -53,6 +52,7 @@ begin
   return query
     select k.key_id, k.workspace, k.kind, k.title, k.scopes from public.keys k
     where k.hash = presented and k.revoked_at is null and (k.expires_at is null or k.expires_at > now());
+  perform set_config('onefold.key_hash', '', true);
 end
 $$;
 comment on function find_write_key(bytea) is

@@ -1,0 +1,182 @@
+"""Every setting, by concern, from the environment: `ONEFOLD_POSTGRES__URL` is `settings.postgres.url`. The only reader of it.
+
+Entry points load settings once and pass on what was made from them. The reference page and the `.env` example are generated from here.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from onefold.errors import ConfigurationError
+
+LOCAL_ENV_FILE = Path(".onefold/onefold.env")
+"""Where `onefold up` and `onefold demo` leave the addresses of the servers that they started."""
+
+
+class _Concern(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Postgres(_Concern):
+    """The system of record."""
+
+    url: SecretStr
+    """Where workers connect, as the role `onefold_app`: postgres://onefold_app:…@host:5432/onefold."""
+    admin_url: SecretStr | None = None
+    """Where `onefold setup` connects, as the owner of the database. Workers do not need it."""
+    pool_size: int = Field(default=10, ge=2, le=200)
+    """Connections of one process."""
+    idle_in_transaction_ms: int = Field(default=5_000, ge=100)
+    """After how long the server ends a transaction that a stopped worker left open. Below Kafka's session timeout."""
+
+
+class Redis(_Concern):
+    """The resolution index."""
+
+    url: SecretStr
+    """redis://:password@host:6379/0, rediss:// for TLS, redis+cluster:// for a cluster."""
+    timeout_ms: int = Field(default=50, ge=1)
+    """How long a look-up may take before the batch goes on without the index."""
+
+
+class Kafka(_Concern):
+    """The log."""
+
+    servers: str
+    """Bootstrap servers, comma-separated: host:9092."""
+    topic_prefix: str = ""
+    """Goes before the name of every topic, to keep installations apart on one cluster."""
+    partitions: int = Field(default=12, ge=1)
+    """Of the topics that `onefold topics create` makes. More can be added later, fewer cannot."""
+    replication: int = Field(default=1, ge=1)
+    """Copies of each partition. Three in production."""
+    group: str = "onefold-resolver"
+    """Consumer group of the resolvers."""
+    session_timeout_ms: int = Field(default=10_000, ge=1_000)
+    """After how long a silent worker loses its partitions."""
+
+
+class IndexSettings(_Concern):
+    """What keeps the index's entries from being forged or read."""
+
+    secret: SecretStr
+    """64 hexadecimal digits. Everyone who writes entries must have the same; a new one empties the index."""
+
+
+class ResolverSettings(_Concern):
+    """The resolver."""
+
+    batch_size: int = Field(default=500, ge=1, le=5_000)
+    """Interactions of one partition that are settled in one transaction."""
+    recency_seconds: int = Field(default=3_600, ge=0)
+    """How precisely last use is recorded. Zero is exact, and writes at every event."""
+    tenure_budget: int = Field(default=10_000, ge=1)
+    """Identifiers that the merges of one transaction may move; what is over waits for the next."""
+
+
+class RelaySettings(_Concern):
+    """The relay."""
+
+    batch_size: int = Field(default=1_000, ge=1, le=10_000)
+    """Outbox rows of one Kafka transaction."""
+
+
+class CollectorSettings(_Concern):
+    """The collector."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = Field(default=8080, ge=0, le=65_535)
+    """Port to listen on."""
+    public_url: str | None = None
+    """How browsers reach it, where that cannot be told from their requests."""
+    body_bytes: int = Field(default=512_000, ge=1_000)
+    """Largest request, decompressed."""
+    event_bytes: int = Field(default=32_768, ge=1_000)
+    """Largest event of a batch."""
+    requests_per_second: float | None = None
+    """Limit of one write key in one process; unset for none."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks whose X-Forwarded-For counts (JSON list)."""
+
+
+class HealthSettings(_Concern):
+    """Health and metrics, on a port of their own."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = Field(default=0, ge=0, le=65_535)
+    """Port to listen on; 0 leaves the choice to the system, and the log says which."""
+
+
+class Logs(_Concern):
+    """What a process says of itself, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """From which level on."""
+    format: Literal["json", "console"] = "json"
+    """One JSON object a line, or text for people."""
+
+
+class Settings(BaseSettings):
+    """All settings of one process."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ONEFOLD_", env_nested_delimiter="__", frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
+
+    profile: Literal["dev", "production"] = "dev"
+    """`production` refuses to start on anything unsafe."""
+    postgres: Postgres
+    redis: Redis
+    kafka: Kafka
+    index: IndexSettings
+    resolver: ResolverSettings = ResolverSettings()
+    relay: RelaySettings = RelaySettings()
+    collector: CollectorSettings = CollectorSettings()
+    health: HealthSettings = HealthSettings()
+    logs: Logs = Logs()
+
+    @classmethod
+    def load(cls) -> Settings:
+        """From the environment, and where it is silent from the file that a local stack left. Raises ConfigurationError."""
+        named = os.environ.get("ONEFOLD_ENV_FILE")
+        file = Path(named) if named else LOCAL_ENV_FILE
+        if named and not file.is_file():
+            raise ConfigurationError(f"ONEFOLD_ENV_FILE names {named}, which is no file")
+        try:
+            return cls(_env_file=file if file.is_file() else None)  # type: ignore[call-arg]  # pydantic-settings takes it
+        except ValidationError as error:
+            raise ConfigurationError(_explain(error)) from None
+
+    def redacted(self) -> dict[str, Any]:
+        """All values, secrets masked, as `onefold settings show` prints them (S117)."""
+        return self.model_dump(mode="json")
+
+    @property
+    def index_secret(self) -> bytes:
+        """The index's secret as bytes."""
+        return bytes.fromhex(self.index.secret.get_secret_value())
+
+
+def variable(path: tuple[str | int, ...]) -> str:
+    """The environment variable of a setting."""
+    return "ONEFOLD_" + "__".join(str(part).upper() for part in path)
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for each in error.errors(include_url=False, include_input=False):
+        missing = each["type"] == "missing"
+        lines.append(f"  {variable(each['loc'])}: {'is missing' if missing else each['msg']}")
+    return (
+        "Settings are missing or wrong:\n"
+        + "\n".join(sorted(lines))
+        + "\nSet them in the environment, or name a file of them in ONEFOLD_ENV_FILE, or start local servers with `onefold up`."
+        " `docs/reference/settings.md` says what each means."
+    )

@@ -1,0 +1,1 @@
+"""Real SDK packages against a real collector on a real broker."""
