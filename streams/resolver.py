@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from onefold import bootstrap
 from onefold.errors import PermanentError, StoreUnavailable, TemporaryError
 from onefold.identity.interaction import Position
 from onefold.identity.plan import OutcomeKind, Plan
@@ -20,30 +21,29 @@ from onefold.messages.codec import decode_interaction
 from onefold.messages.reading import Arrival, check_key, read
 from onefold.messages.resolved import encode_resolved
 from onefold.messages.times import from_milliseconds
-from onefold.messages.topics import INTERACTIONS_RESOLVED
+from onefold.messages.topics import INTERACTIONS, INTERACTIONS_RESOLVED, partition_of
+from onefold.observe import ResolverMetrics
 from onefold.records import progress
 from onefold.records.resolution import Moved
 from onefold.records.store import RACES, REJECTED, name_workspaces
+from onefold.topics.breaker import Breaker
+from onefold.topics.consumer import PartitionedConsumer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from onefold.bootstrap import Resolving, Role
     from onefold.identity.identifiers import IdentifierKey
     from onefold.identity.interaction import Interaction
     from onefold.identity.plan import Outcome
     from onefold.identity.rules import Rules
     from onefold.index.entries import Entry
     from onefold.index.recognise import Recognised
-    from onefold.index.resolution_index import ResolutionIndex
     from onefold.messages.interactions import InteractionMessage
-    from onefold.observe import ResolverMetrics
+    from onefold.observe import Health
     from onefold.records.progress import Claim, Present
-    from onefold.records.resolution import Resolution
-    from onefold.records.rules import RulesCache
-    from onefold.records.store import Connection, Store
+    from onefold.records.store import Connection
     from onefold.topics.consumer import PartitionFeed, Record
-    from onefold.topics.dead_letters import DeadLetters
-    from onefold.topics.producer import IdempotentProducer
 
 RACES_BEFORE_HALVING = 3
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
@@ -67,6 +67,7 @@ class Ownership:
 
     claim: Claim
     stopping: asyncio.Event
+    breaker: Breaker = field(default_factory=Breaker)
     has_emitted: bool = False
     """Whether something went out that the store may not know of: whatever repeats it takes a new epoch first."""
 
@@ -83,45 +84,44 @@ class Resolved:
     plan: Plan
 
 
-@dataclass(slots=True)
-class Parts:
-    """What a resolver works with; put together by `onefold.bootstrap`."""
-
-    store: Store
-    index: ResolutionIndex
-    producer: IdempotentProducer
-    dead_letters: DeadLetters
-    rules: RulesCache
-    resolution: Resolution
-    metrics: ResolverMetrics
-    topic: str
-    worker: str
-    batch_size: int = 500
-
-
 class Resolver:
     """Takes micro-batches of the partitions that it owns: one of each partition at a time, several partitions at once."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, role: Role, parts: Resolving, metrics: ResolverMetrics) -> None:
         self._parts = parts
+        self._metrics = metrics
+        self._worker = role.worker
+        self._batch_size = role.settings.resolver.batch_size
 
     async def follow(self, feed: PartitionFeed) -> None:
         """Own a partition until it is revoked: claim it, go where progress says, and take batch after batch."""
         parts = self._parts
-        key = progress.PartitionKey("resolver", parts.topic, feed.partition)
-        claim = await progress.claim(parts.store, key, parts.worker)
+        key = progress.PartitionKey("resolver", INTERACTIONS, feed.partition)
+        claim = await progress.claim(parts.store, key, self._worker)
         offset = await feed.start_at(claim.next_offset, fresh=claim.epoch == 1)
         ownership = Ownership(replace(claim, next_offset=offset), feed.stopping)
         while not feed.stopping.is_set():
-            records = await feed.take(parts.batch_size)
+            records = await feed.take(self._batch_size)
             if records:
                 await self.process(ownership, records)
                 feed.done(ownership.claim.next_offset, records[-1].timestamp_ms)
-            parts.metrics.ticked(feed)
+            self._metrics.ticked(feed)
 
     async def process(self, ownership: Ownership, records: Sequence[Record]) -> None:
-        """One micro-batch, to its end; waits for servers that are away. Raises Fenced when the partition has a newer owner."""
+        """One micro-batch, to its end; waits for servers that are away.
+
+        Raises Fenced when the partition has a newer owner, TooManyDeadLetters when a person must look.
+        """
         items = [self._decode(record) for record in records]
+        fates = [item.error is not None for item in items]
+        admitted = ownership.breaker.admits(fates)
+        await self._settle_patiently(ownership, items[:admitted])
+        ownership.breaker.note(fates[:admitted])
+        if admitted < len(items):
+            raise ownership.breaker.error()
+
+    async def _settle_patiently(self, ownership: Ownership, items: list[Item]) -> None:
+        """Settle, however long a server is away; under a new epoch where something was emitted that the store may not know of."""
         pause = FIRST_PAUSE_SECONDS
         while items and not ownership.stopping.is_set():
             try:
@@ -130,7 +130,7 @@ class Resolver:
                     items = [item for item in items if item.record.offset >= ownership.claim.next_offset]
                 await self._settle(ownership, items)
             except TemporaryError as error:
-                self._parts.metrics.waited(error.code)
+                self._metrics.waited(error.code)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(ownership.stopping.wait(), pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
@@ -154,7 +154,7 @@ class Resolver:
                 items = await self._attempt(ownership, items)
             except (*RACES, Moved) as error:
                 races += 1
-                self._parts.metrics.raced(type(error).__name__)
+                self._metrics.raced(type(error).__name__)
                 if races >= RACES_BEFORE_HALVING and len(items) > 1:
                     return await self._settle_halves(ownership, items)
                 if races >= RACES_BEFORE_HALVING**2:
@@ -187,8 +187,9 @@ class Resolver:
             await self._emit(claim, resolved)
         ownership.has_emitted = False
         ownership.claim = replace(claim, next_offset=next_offset)
-        await parts.index.write_back(resolved.plan.current, present.xmin)
-        parts.metrics.settled(len(resolved.done), len(resolved.recognised), resolved.plan)
+        await parts.index.write_back(resolved.plan.current, present.incarnation, present.xmin)
+        dead = [item.error.code for item in resolved.done if item.error is not None]
+        self._metrics.settled(len(resolved.done), len(resolved.recognised), dead, resolved.plan)
         return items[len(resolved.done) :]
 
     async def _read(self, items: list[Item]) -> Mapping[str, Rules | None]:
@@ -200,7 +201,7 @@ class Resolver:
             mine = rules[item.message.workspace]
             record = item.record
             arrival = Arrival(
-                Position(self._parts.topic, record.partition, record.offset), from_milliseconds(record.timestamp_ms), record.key
+                Position(INTERACTIONS, record.partition, record.offset), from_milliseconds(record.timestamp_ms), record.key
             )
             item.interaction = read(item.message, arrival, mine) if mine is not None else None
         return rules
@@ -244,8 +245,9 @@ class Resolver:
             line = encode_resolved(
                 claim.generation, record.partition, record.offset, claim.epoch, text, tenure, outcome, reason, record.value or b""
             )
-            target = (int.from_bytes(contact[:4]) if contact is not None else record.offset) % partitions
-            lines.setdefault(target, []).append((text.encode() if text is not None else None, line))
+            key = text.encode() if text is not None else None
+            target = partition_of(key, partitions) if key is not None else record.offset % partitions
+            lines.setdefault(target, []).append((key, line))
         if dead:
             await parts.dead_letters.write(dead)
         if lines:
@@ -276,3 +278,29 @@ def _fate(item: Item, resolved: Resolved) -> tuple[bytes | None, int | None, str
 def _uuid_text(raw: bytes) -> str:
     text = raw.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+async def run(role: Role, health: Health, stopping: asyncio.Event) -> None:
+    """Resolve until told to stop; then drain, store progress and leave the group."""
+    metrics = ResolverMetrics(role.metrics)
+    async with bootstrap.resolving(role) as parts:
+        resolver = Resolver(role, parts, metrics)
+        kafka = role.settings.kafka
+        consumer = PartitionedConsumer(
+            servers=kafka.servers,
+            topic=role.kafka.topic(INTERACTIONS),
+            group=kafka.topic_prefix + kafka.group,
+            work=resolver.follow,
+            log=role.log,
+            session_timeout_ms=kafka.session_timeout_ms,
+            client_id=role.worker,
+        )
+        await consumer.start()
+        health.ready("start")
+        try:
+            while not stopping.is_set():
+                health.tick()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stopping.wait(), 1.0)
+        finally:
+            await consumer.stop()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -180,3 +180,32 @@ def _explain(error: ValidationError) -> str:
         + "\nSet them in the environment, or name a file of them in ONEFOLD_ENV_FILE, or start local servers with `onefold up`."
         " `docs/reference/settings.md` says what each means."
     )
+
+
+class Described(NamedTuple):
+    """One variable for the reference page."""
+
+    variable: str
+    default: str
+    text: str
+
+
+def described() -> list[Described]:
+    """Every variable with its default and meaning, in the order of this file."""
+    found = []
+    for name, concern in Settings.model_fields.items():
+        kind = concern.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            found.extend(
+                Described(variable((name, inner)), _default_text(each.default, required=each.is_required()), each.description or "")
+                for inner, each in kind.model_fields.items()
+            )
+        else:
+            found.append(Described(variable((name,)), _default_text(concern.default, required=concern.is_required()), concern.description or ""))
+    return found
+
+
+def _default_text(default: object, *, required: bool) -> str:
+    if required:
+        return "required"
+    return "unset" if default is None or default in ((), "") else str(default)

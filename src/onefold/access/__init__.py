@@ -1,0 +1,1 @@
+"""Who may do what: write keys now; users, roles, sessions and rate limits later. Knows no HTTP."""

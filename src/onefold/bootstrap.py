@@ -1,0 +1,115 @@
+"""The only place that connects things: from settings to stores, indexes, producers and what each role works with.
+
+Entry points (commands, tests that start a role) call it once and pass on what it made. Nothing connects at import.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from onefold.index.lookup import Index
+from onefold.index.resolution_index import ResolutionIndex
+from onefold.observe import IndexMetrics, Log, Metrics, set_up_logs
+from onefold.records.numbers import TenureNumbers
+from onefold.records.shards import shard_count
+from onefold.records.resolution import Resolution
+from onefold.records.rules import RulesCache
+from onefold.records.store import Store
+from onefold.topics.client import KafkaConnection
+from onefold.topics.dead_letters import DeadLetters
+from onefold.topics.producer import IdempotentProducer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from onefold.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A process of ours: which role it plays, under which settings, and how it is observed."""
+
+    name: str
+    settings: Settings
+    log: Log
+    metrics: Metrics
+
+    @property
+    def worker(self) -> str:
+        """Which process this is, for rows and logs that name it."""
+        return f"{self.name}@{socket.gethostname()}:{os.getpid()}"
+
+    @property
+    def kafka(self) -> KafkaConnection:
+        """How to reach the log."""
+        kafka = self.settings.kafka
+        return KafkaConnection(kafka.servers, kafka.topic_prefix, client_id=f"onefold-{self.name}")
+
+
+def begin(name: str, settings: Settings) -> Role:
+    """Set a process up: its logs and its metrics."""
+    return Role(name, settings, set_up_logs(settings.logs.level, settings.logs.format, role=name), Metrics())
+
+
+@asynccontextmanager
+async def store(role: Role) -> AsyncIterator[Store]:
+    """The system of record. Raises StoreUnavailable, ConfigurationError."""
+    settings = role.settings.postgres
+    opened = await Store.connect(
+        settings.url.get_secret_value(),
+        pool_size=settings.pool_size,
+        application_name=f"onefold-{role.name}",
+        idle_in_transaction_ms=settings.idle_in_transaction_ms,
+    )
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+@asynccontextmanager
+async def index(role: Role) -> AsyncIterator[Index]:
+    """The index's Redis. Never raises: without it everything works, slower."""
+    settings = role.settings.redis
+    opened = Index(settings.url.get_secret_value(), timeout_ms=settings.timeout_ms, failed=IndexMetrics(role.metrics).failed)
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Resolving:
+    """What a resolver works with."""
+
+    store: Store
+    index: ResolutionIndex
+    producer: IdempotentProducer
+    dead_letters: DeadLetters
+    rules: RulesCache
+    resolution: Resolution
+
+
+@asynccontextmanager
+async def resolving(role: Role) -> AsyncIterator[Resolving]:
+    """Everything that a resolver works with, connected."""
+    settings = role.settings
+    async with AsyncExitStack() as stack:
+        opened = await stack.enter_async_context(store(role))
+        hints = await stack.enter_async_context(index(role))
+        producer = await stack.enter_async_context(IdempotentProducer(role.kafka))
+        dead_letters = await stack.enter_async_context(DeadLetters(role.kafka, code_version=version("onefold")))
+        yield Resolving(
+            store=opened,
+            index=ResolutionIndex(hints, settings.index_secret),
+            producer=producer,
+            dead_letters=dead_letters,
+            rules=RulesCache(opened, timedelta(seconds=settings.resolver.recency_seconds)),
+            resolution=Resolution(shards=await shard_count(opened), numbers=TenureNumbers(), budget=settings.resolver.tenure_budget),
+        )

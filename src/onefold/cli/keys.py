@@ -1,0 +1,121 @@
+"""`onefold keys`: the write keys of a workspace. A secret key is shown once, when it is made (S58)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID  # noqa: TC003 - typer reads it
+
+import typer
+
+from onefold.cli.output import print_json, print_table, run, say
+
+if TYPE_CHECKING:
+    from onefold.access.keys import CreatedKey
+    from onefold.records.keys import KeyRow
+
+app = typer.Typer(help="Write keys, which SDKs show to the collector.", no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
+Workspace = Annotated[str, typer.Option(help="Slug of the workspace.")]
+
+
+class Kind(StrEnum):
+    """Where a key is used, which says how sure we are of what comes with it."""
+
+    PUBLIC = "public"
+    SECRET = "secret"  # noqa: S105 - the word, not one
+
+
+@app.command()
+def create(
+    workspace: Workspace,
+    kind: Annotated[Kind, typer.Option(help="public: for pages and apps, its events are claims. secret: for servers, asserted.")],
+    title: Annotated[str, typer.Option(help="What it is for, as lists show it.")],
+    expires_in_days: Annotated[int | None, typer.Option(min=1, max=36_500, help="Unset, it never does.", show_default=False)] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Make a key and print it: a secret one is never shown again.
+
+    Any number of keys may be live at a time: to rotate, make a new one, use it, then revoke the old one.
+    """
+    expires_at = datetime.now(UTC) + timedelta(days=expires_in_days) if expires_in_days is not None else None
+    created = run(_create(workspace, kind, title, expires_at))
+    if json:
+        print_json({"key": created.text, **_shown(created.row)})
+        return
+    print(created.text)
+    say("Keep it now: it is stored hashed and cannot be shown again." if kind is Kind.SECRET else "`onefold keys list` shows it again.")
+
+
+@app.command("list")
+def list_(workspace: Workspace, *, json: Json = False) -> None:
+    """List the keys, revoked ones too."""
+    rows = run(_list(workspace))
+    if json:
+        print_json([_shown(row) for row in rows])
+        return
+    print_table(
+        ["id", "kind", "title", "key", "state", "last used"],
+        [(row.key_id, row.kind, row.title, row.shown, state(row, datetime.now(UTC)), _minute(row.last_used_at)) for row in rows],
+        then=f"onefold keys create --workspace {workspace} --kind public --title …",
+    )
+
+
+@app.command()
+def revoke(
+    key_id: Annotated[UUID, typer.Argument(help="Id of the key, as `onefold keys list` shows it.")],
+    workspace: Workspace,
+    *,
+    json: Json = False,
+) -> None:
+    """End a key, within a minute everywhere. Safe to repeat; cannot be undone."""
+    row = run(_revoke(workspace, key_id))
+    if json:
+        print_json(_shown(row))
+    else:
+        say(f"{row.kind} key {row.key_id} ({row.title}) is revoked; collectors stop taking it within a minute")
+
+
+def state(row: KeyRow, now: datetime) -> str:
+    """Live, revoked or expired."""
+    if row.revoked_at is not None:
+        return "revoked"
+    return "expired" if row.expires_at is not None and row.expires_at <= now else "live"
+
+
+def _shown(row: KeyRow) -> dict[str, Any]:
+    return {**row._asdict(), "state": state(row, datetime.now(UTC))}
+
+
+def _minute(at: datetime | None) -> str:
+    return at.strftime("%Y-%m-%d %H:%M") if at is not None else "never"
+
+
+async def _create(workspace: str, kind: Kind, title: str, expires_at: datetime | None) -> CreatedKey:
+    from onefold import bootstrap  # noqa: PLC0415 - a command loads only what it needs
+    from onefold.access.keys import create_key  # noqa: PLC0415
+    from onefold.settings import Settings  # noqa: PLC0415
+
+    async with bootstrap.store(bootstrap.begin("keys", Settings.load())) as store, store.transaction([workspace]) as tx:
+        return await create_key(tx, workspace, kind.value, title, expires_at=expires_at)
+
+
+async def _list(workspace: str) -> list[KeyRow]:
+    from onefold import bootstrap  # noqa: PLC0415
+    from onefold.records.keys import list_keys  # noqa: PLC0415
+    from onefold.settings import Settings  # noqa: PLC0415
+
+    async with bootstrap.store(bootstrap.begin("keys", Settings.load())) as store, store.transaction([workspace]) as tx:
+        return await list_keys(tx, workspace)
+
+
+async def _revoke(workspace: str, key_id: UUID) -> KeyRow:
+    from onefold import bootstrap  # noqa: PLC0415
+    from onefold.access import keys  # noqa: PLC0415
+    from onefold.settings import Settings  # noqa: PLC0415
+
+    async with bootstrap.store(bootstrap.begin("keys", Settings.load())) as store, store.transaction([workspace]) as tx:
+        return await keys.revoke(tx, workspace, key_id)

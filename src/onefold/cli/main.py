@@ -1,0 +1,63 @@
+"""`onefold`: the console command. Here is only what it consists of; each noun has a file of its own."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from onefold.cli import contacts, demo, doctor, events, keys, output, roles, segments, settings, setup, topics, up
+from onefold.errors import OnefoldError
+
+app = typer.Typer(
+    name="onefold",
+    help="Fold the interactions of anonymous and known visitors into one contact per person, live.",
+    epilog="Addresses and secrets come from ONEFOLD_… variables (`onefold settings list`), or from a stack that runs here (`onefold up`).",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+START, LOOK, ROLES = "Start here", "Look and change", "Roles (one process each)"
+
+app.command("demo", rich_help_panel=START)(demo.demo)
+app.command("up", rich_help_panel=START)(up.up)
+app.command("setup", rich_help_panel=START)(setup.setup)
+app.command("doctor", rich_help_panel=START)(doctor.doctor)
+app.add_typer(contacts.app, name="contacts", rich_help_panel=LOOK)
+app.add_typer(segments.app, name="segments", rich_help_panel=LOOK)
+app.add_typer(events.app, name="events", rich_help_panel=LOOK)
+app.add_typer(keys.app, name="keys", rich_help_panel=LOOK)
+app.add_typer(topics.app, name="topics", rich_help_panel=LOOK)
+app.add_typer(settings.app, name="settings", rich_help_panel=LOOK)
+for name, command in roles.COMMANDS.items():
+    app.command(name, rich_help_panel=ROLES)(command)
+
+
+def _version(value: bool) -> None:  # noqa: FBT001 -- typer calls it so
+    if value:
+        from importlib.metadata import version  # noqa: PLC0415 -- costs a walk over the environment
+
+        typer.echo(f"onefold {version('onefold')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *, show_version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False
+) -> None:
+    """Options of every command."""
+
+
+def main() -> None:
+    """Run the command line; the exit code says how it went (docs/reference/commands.md)."""
+    try:
+        app()
+    except OnefoldError as error:
+        sys.exit(output.fail(error))
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)

@@ -1,0 +1,81 @@
+"""What all commands share: data on standard output, talk on standard error, one table from errors to exit codes.
+
+Errors say what, why and what to do; nobody gets a traceback for a mistake of theirs or for a server that is away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from onefold.errors import ConfigurationError, OnefoldError, PermanentError, Refused, TemporaryError
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable, Sequence
+
+T = TypeVar("T")
+
+FAILED, USAGE, DIFFERENT, REFUSED, PARTIAL, TRY_LATER, MISCONFIGURED = 1, 2, 3, 4, 5, 75, 78
+
+_EXIT_CODES: tuple[tuple[type[OnefoldError], int], ...] = (
+    (Refused, REFUSED),
+    (PermanentError, FAILED),
+    (TemporaryError, TRY_LATER),
+    (ConfigurationError, MISCONFIGURED),
+    (OnefoldError, FAILED),
+)
+
+talk = Console(stderr=True, highlight=False)
+_data = Console(highlight=False)
+
+
+def exit_code(error: OnefoldError) -> int:
+    """The code with which a command ends that met this error."""
+    return next(code for kind, code in _EXIT_CODES if isinstance(error, kind))
+
+
+def fail(error: OnefoldError) -> int:
+    """Say what went wrong; gives the exit code."""
+    talk.print(f"[bold red]{escape(error.code)}[/]: {escape(str(error))}", soft_wrap=True)
+    return exit_code(error)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's work in an event loop. Ctrl-C ends it with the code that shells expect."""
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def print_json(value: Any) -> None:
+    """One JSON document, on standard output."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+def print_line(value: Any) -> None:
+    """One JSON object on a line of its own, at once, so that pipes can follow."""
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.flush()
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None, then: str | None = None) -> None:
+    """A table for people, and the next useful command below it."""
+    table = Table(*columns, title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    for row in rows:
+        table.add_row(*("" if value is None else escape(str(value)) for value in row))
+    _data.print(table)
+    if then is not None:
+        talk.print(f"\n[dim]next:[/] {escape(then)}")
+
+
+def say(text: str) -> None:
+    """A sentence for the person at the terminal; not data."""
+    talk.print(escape(text), soft_wrap=True)

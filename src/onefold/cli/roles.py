@@ -1,0 +1,85 @@
+"""One command a role: load the settings, connect, serve health, run until SIGTERM or Ctrl-C, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from onefold.bootstrap import Role
+    from onefold.observe import Health
+
+    Run = Callable[[Role, Health, asyncio.Event], Awaitable[None]]
+
+HealthPort = Annotated[int | None, typer.Option("--health-port", help="Port of /live, /ready and /metrics; 0 picks one.", show_default=False)]
+
+
+def collector(health_port: HealthPort = None) -> None:
+    """Take events over HTTP, as Segment's and RudderStack's SDKs send them."""
+    from onefold.http.collector.role import run  # noqa: PLC0415 -- a role loads only what it needs
+
+    _play("collector", run, health_port)
+
+
+def resolver(health_port: HealthPort = None) -> None:
+    """Turn interactions into contacts."""
+    from streams.resolver import run  # noqa: PLC0415
+
+    _play("resolver", run, health_port)
+
+
+def relay(health_port: HealthPort = None) -> None:
+    """Move changes from the outbox to Kafka."""
+    from streams.relay import run  # noqa: PLC0415
+
+    _play("relay", run, health_port)
+
+
+def segments_worker(health_port: HealthPort = None) -> None:
+    """Keep segment membership right as contacts change."""
+    from streams.segments import run  # noqa: PLC0415
+
+    _play("segments-worker", run, health_port)
+
+
+COMMANDS = {"collector": collector, "resolver": resolver, "relay": relay, "segments-worker": segments_worker}
+
+
+def _play(name: str, run: Run, health_port: int | None) -> None:
+    from onefold import bootstrap  # noqa: PLC0415
+    from onefold.settings import Settings  # noqa: PLC0415
+
+    settings = Settings.load()
+    role = bootstrap.begin(name, settings)
+    port = settings.health.port if health_port is None else health_port
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_serve(role, run, port))
+
+
+async def _serve(role: Role, run: Run, port: int) -> None:
+    from onefold.http.health import serving  # noqa: PLC0415
+    from onefold.observe import Health  # noqa: PLC0415
+
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    health = Health(role.name, role.metrics.registry)
+    async with serving(health, role.settings.health.host, port) as listening:
+        role.log.info("role_started", health_port=listening, settings=role.settings.redacted())
+        await run(role, health, stopping)
+    role.log.info("role_stopped")
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    import uvloop  # noqa: PLC0415 -- twenty per cent faster where it exists
+
+    return uvloop.new_event_loop

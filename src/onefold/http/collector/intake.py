@@ -1,0 +1,162 @@
+"""The path of one request, top to bottom: read the body, know the key, cut it into events, translate each, produce, answer.
+
+The answer is 200 only after the broker has acknowledged every event that was taken. Called by `app` for every path that takes events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from onefold.http.collector import auth
+from onefold.http.collector.answers import TAKEN, Answer, Strict, partly
+from onefold.http.collector.bodies import read_body
+from onefold.http.collector.callers import client_address
+from onefold.http.collector.events import read_batch, read_event
+from onefold.http.collector.refusals import POLICY, EventRefused
+from onefold.http.collector.translate import RequestFacts, translate
+from onefold.messages.codec import encode
+from onefold.messages.interactions import interaction_key
+from onefold.messages.times import time_text
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from onefold.access.keys import WriteKey
+    from onefold.http.collector.auth import Verify
+    from onefold.http.collector.bodies import Receive
+    from onefold.http.collector.meters import Meters
+    from onefold.http.collector.options import Options
+    from onefold.http.collector.rates import Rates
+
+    Send = Callable[[Sequence[tuple[bytes, bytes]]], Awaitable[None]]
+    """Produces (key, value) pairs to `interactions` and returns when all are acknowledged, or raises LogUnavailable."""
+
+_BREATH: Final = 100
+"""Events of one batch after which other requests get their turn: some 3 ms."""
+_KEY_REFUSALS: Final = frozenset({"secret_key_required"})
+
+
+@dataclass(slots=True)
+class Taken:
+    """What became of the events of one request."""
+
+    records: list[tuple[bytes, bytes]] = field(default_factory=list)
+    types: list[str] = field(default_factory=list)
+    refused: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Intake:
+    """Takes events for the topic."""
+
+    def __init__(self, verify: Verify, send: Send, options: Options, rates: Rates, meters: Meters) -> None:
+        self._verify = verify
+        self._send = send
+        self._options = options
+        self._rates = rates
+        self._meters = meters
+
+    async def one(self, scope: Mapping[str, Any], receive: Receive, type_: str) -> Answer:
+        """A path that names the type of the one call in its body."""
+        headers = dict(scope["headers"])
+        key = await self._key_of_header(headers)
+        body = await self._body(headers, receive)
+        call = read_event(body, self._options.bounds)
+        if key is None:
+            key = await self._public_key(call.get("writeKey") or auth.from_query(scope["query_string"]))
+        taken = Taken()
+        facts = self._facts(scope, headers)
+        try:
+            self._take(call, body, key, facts, taken, forced_type=type_)
+        except EventRefused as refused:
+            if refused.code not in POLICY:
+                raise
+            self._refuse(0, refused, taken)
+        return await self._produced(taken, headers)
+
+    async def many(self, scope: Mapping[str, Any], receive: Receive) -> Answer:
+        """A path that takes a batch."""
+        headers = dict(scope["headers"])
+        key = await self._key_of_header(headers)
+        body = await self._body(headers, receive)
+        batch = read_batch(body, self._options.bounds, self._options.events)
+        if key is None:
+            named = batch.root.get("writeKey") or auth.from_query(scope["query_string"]) or self._named_by_first(batch.events)
+            key = await self._public_key(named)
+        taken = Taken()
+        facts = self._facts(scope, headers, batch.root)
+        for index, raw in enumerate(batch.events):
+            try:
+                data = bytes(raw)
+                self._take(read_event(data, self._options.bounds), data, key, facts, taken)
+            except EventRefused as refused:
+                self._refuse(index, refused, taken)
+            if index % _BREATH == _BREATH - 1:
+                await asyncio.sleep(0)
+        return await self._produced(taken, headers)
+
+    async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
+        return await read_body(receive, headers.get(b"content-encoding"), self._options.body_bytes)
+
+    async def _key_of_header(self, headers: Mapping[bytes, bytes]) -> WriteKey | None:
+        authorization = headers.get(b"authorization")
+        if authorization is None:
+            return None
+        key = await auth.verified(self._verify, auth.from_header(authorization))
+        self._rates.take(key.key_id)
+        return key
+
+    async def _public_key(self, named: object) -> WriteKey:
+        key = await auth.verified_public(self._verify, named)
+        self._rates.take(key.key_id)
+        return key
+
+    def _named_by_first(self, events: Sequence[Any]) -> object:
+        """The browser writes its key into every event; they are all of one page."""
+        try:
+            return read_event(bytes(events[0]), self._options.bounds).get("writeKey") if events else None
+        except EventRefused:
+            return None
+
+    def _facts(self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes], root: Mapping[str, Any] | None = None) -> RequestFacts:
+        received_at = datetime.now(UTC)
+        agent = headers.get(b"user-agent")
+        facts = RequestFacts(
+            received_at=received_at,
+            received_text=time_text(received_at),
+            ip=client_address(scope.get("client"), headers, self._options.trusted_proxies),
+            user_agent=agent.decode("latin-1") if agent is not None else None,
+        )
+        if root:
+            facts.sent_at = root.get("sentAt")
+            facts.context = _object(root.get("context"))
+            facts.integrations = _object(root.get("integrations"))
+        return facts
+
+    def _take(
+        self, call: dict[str, Any], data: bytes, key: WriteKey, facts: RequestFacts, taken: Taken, *, forced_type: str | None = None
+    ) -> None:
+        message = translate(call, data, key=key, request=facts, forced_type=forced_type)
+        taken.records.append((interaction_key(message), encode(message)))
+        taken.types.append(message.type)
+
+    def _refuse(self, index: int, refused: EventRefused, taken: Taken) -> None:
+        self._meters.refused(refused.code)
+        taken.refused.append({"index": index, "messageId": refused.message_id, "code": refused.code, "message": str(refused)})
+
+    async def _produced(self, taken: Taken, headers: Mapping[bytes, bytes]) -> Answer:
+        if taken.refused and headers.get(b"x-strict-mode") == b"1":
+            raise Strict(taken.refused, only_keys=all(each["code"] in _KEY_REFUSALS for each in taken.refused))
+        if taken.records:
+            began = time.perf_counter()
+            await self._send(taken.records)
+            self._meters.produced(time.perf_counter() - began)
+            self._meters.accepted(taken.types)
+        return partly(len(taken.records), taken.refused) if taken.refused else TAKEN
+
+
+def _object(value: object) -> dict[str, Any] | None:
+    return value if type(value) is dict and value else None

@@ -1,0 +1,78 @@
+"""Listens, and drains before it stops.
+
+uvicorn does HTTP, told never to log a request (addresses hold keys, S97), never to name itself, and never to follow a header's word
+about who calls. Called by `role`, and by tests that need no process of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+
+from onefold.errors import ConfigurationError
+from onefold.http.collector.connection import protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from onefold.http.collector.app import Collector
+    from onefold.http.collector.options import Options
+
+DRAIN_SECONDS: Final = 20
+"""How long a stop waits for requests that have begun; below Kubernetes' grace period of 30 s."""
+_KEEP_ALIVE_SECONDS: Final = 75
+"""Above the 60 s of common load balancers, which must not meet a connection that is just being closed."""
+_BACKLOG: Final = 2_048
+
+
+@asynccontextmanager
+async def listening(collector: Collector, options: Options, *, host: str, port: int) -> AsyncIterator[int]:
+    """Serve until the block ends, then take no more, answer what has begun, and stop. Gives the port, which 0 leaves to the system.
+
+    Raises ConfigurationError where the address cannot be had.
+    """
+    listener = _listener(host, port)
+    server = _Server(
+        uvicorn.Config(
+            collector,
+            http=protocol(options),
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+        )
+    )
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await running
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers, which would end the process behind our back."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise ConfigurationError(f"the collector cannot listen on {host} port {port}: {error.strerror}. Choose another port.") from error
+    listener.setblocking(False)
+    return listener

@@ -1,0 +1,85 @@
+"""The interaction as it lies on the topic: what the collector or a server produces, and what the resolver reads.
+
+Lenient where the resolver sanitises (identifiers as given, times of any kind), strict where a wrong type would be a wrong meaning.
+`onefold.messages.reading` turns it into what the heart decides on.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+WORKSPACE_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+
+AnyTime = Annotated[
+    Any, Meta(description="RFC 3339 with a zone; anything else counts as absent.", extra_json_schema={"format": "date-time"})
+]
+AssuranceWord = Literal["claimed", "asserted", "proved"]
+
+
+class WireIdentifier(Struct, omit_defaults=True):
+    """One identifier, as given by whoever emitted the event."""
+
+    semantic_type: str
+    identifier: Annotated[Any, Meta(description="Text or a number; whatever else is dropped, and the event is kept (R21).")]
+    slug: str | None = None
+
+
+class WireProof(Struct):
+    """What a proved interaction proves (R8)."""
+
+    semantic_type: str
+    identifier: Any
+    method: str
+
+
+class InteractionMessage(Struct):
+    """One event about one visitor."""
+
+    event_id: Annotated[str, Meta(description="Unique in its workspace; the same event sent again has the same.")]
+    workspace: Annotated[str, Meta(extra_json_schema={"pattern": WORKSPACE_PATTERN})]
+    type: Annotated[
+        str, Meta(description="identify, track, page, screen, group, alias, message, form; an unknown one is kept and resolves.")
+    ]
+    channel: Annotated[
+        str, Meta(description="web, chat_widget, funnel, mobile, sms, whatsapp, server; an unknown one is kept and resolves.")
+    ] = "server"
+    name: str | None = None
+    assurance: AssuranceWord = "asserted"
+    proof: WireProof | None = None
+    occurred_at: AnyTime = None
+    received_at: AnyTime = None
+    identifiers: list[WireIdentifier] = field(default_factory=list)
+    traits: dict[str, Any] | None = None
+    properties: dict[str, Any] | None = None
+    context: dict[str, Any] | None = None
+    group: Annotated[str | None, Meta(description="Slug of an organization.")] = None
+    schema: Annotated[int, Meta(description="Major version of this schema; absent means 1.")] = 1
+
+
+def interaction_key(message: InteractionMessage) -> bytes:
+    """The record's key: `workspace:` and the first anonymous token as given, else the first identifier of any type.
+
+    Only texts that are not blank and whole numbers count; with none of them the key ends at the colon.
+    """
+    first = None
+    for each in message.identifiers:
+        text = _as_given(each.identifier)
+        if text is None:
+            continue
+        if each.semantic_type == "anonymous_token":
+            first = text
+            break
+        if first is None:
+            first = text
+    return f"{message.workspace}:{first or ''}".encode()
+
+
+def _as_given(value: object) -> str | None:
+    """A text as it is, a whole number in digits; None for anything else (R21)."""
+    if type(value) is str:
+        return value if value and not value.isspace() else None
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    return str(value) if type(value) is int else None

@@ -1,0 +1,31 @@
+"""Times as messages write them: RFC 3339, UTC, milliseconds, `Z`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, examples=["2026-11-01T09:30:00.120Z"])]
+"""A time on the wire."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def time_text(at: datetime) -> str:
+    """The time as messages write it. `at` must be aware."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def parse_time(text: str) -> datetime:
+    """The aware time in UTC that an RFC 3339 text says. ValueError where it is none or names no zone."""
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError(f"{text!r} names no time zone")
+    return found.astimezone(UTC)
+
+
+def from_milliseconds(timestamp_ms: int) -> datetime:
+    """The time of a record, whose timestamp counts milliseconds since 1970."""
+    return _EPOCH + timedelta(milliseconds=timestamp_ms)

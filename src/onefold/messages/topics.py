@@ -1,0 +1,111 @@
+"""Names of the topics, what their keys are, and the settings that they are made with.
+
+Names are without the prefix that isolates deployments on one broker: `topic_name` puts it before. `onefold.topics.admin` makes the
+topics from these specifications, and the AsyncAPI document shows them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+from zlib import crc32
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+INTERACTIONS: Final = "interactions"
+CONTACTS_CHANGED: Final = "contacts.changed"
+INTERACTIONS_RESOLVED: Final = "interactions.resolved"
+SEGMENTS_MEMBERSHIP: Final = "segments.membership"
+DEAD_LETTER: Final = "interactions.dead-letter"
+
+DEFAULT_PARTITIONS: Final = 12
+
+MAX_MESSAGE_BYTES: Final = 1_048_576
+"""Largest record batch that `interactions` takes, and largest value of an interaction: the broker's own default."""
+
+MAX_WRAPPED_BYTES: Final = 2 * MAX_MESSAGE_BYTES
+"""For topics whose messages hold an interaction, or up to 200 identifiers, and more."""
+
+MAX_DEAD_LETTER_BYTES: Final = 10 * MAX_MESSAGE_BYTES
+"""Whatever a served topic took must fit, with more headers, and also what had been compressed better than we compress it."""
+
+_DAY_MS: Final = 24 * 60 * 60 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """How one topic is made."""
+
+    name: str
+    title: str
+    key: str
+    """What the record's key is, for readers."""
+    config: Mapping[str, str] = field(default_factory=dict)
+    partitions: int = DEFAULT_PARTITIONS
+
+
+def _config(*, retention_days: int, max_bytes: int, **more: str) -> dict[str, str]:
+    return {
+        "cleanup.policy": "delete",
+        "retention.ms": str(retention_days * _DAY_MS),
+        "max.message.bytes": str(max_bytes),
+        **{name.replace("_", "."): value for name, value in more.items()},
+    }
+
+
+SPECS: Final = (
+    TopicSpec(
+        INTERACTIONS,
+        "What channels emit",
+        "UTF-8 `workspace:anonymous token` as given, else its first identifier",
+        # The append time is the only clock that resolution trusts: producers must not be able to set it.
+        _config(retention_days=30, max_bytes=MAX_MESSAGE_BYTES, message_timestamp_type="LogAppendTime"),
+    ),
+    TopicSpec(
+        CONTACTS_CHANGED,
+        "Snapshots of contacts, one for every version",
+        "the contact's id, as text",
+        {
+            "cleanup.policy": "compact",
+            "max.message.bytes": str(MAX_WRAPPED_BYTES),
+            # A live reader sees every version; one that starts anew sees at least the last.
+            "min.compaction.lag.ms": str(7 * _DAY_MS),
+        },
+    ),
+    TopicSpec(
+        INTERACTIONS_RESOLVED,
+        "Interactions with their contact and outcome",
+        "the contact's id, as text; none where no contact was found",
+        _config(retention_days=30, max_bytes=MAX_WRAPPED_BYTES),
+    ),
+    TopicSpec(
+        SEGMENTS_MEMBERSHIP,
+        "Contacts entering and leaving segments",
+        "the contact's id, as text",
+        _config(retention_days=30, max_bytes=MAX_MESSAGE_BYTES),
+    ),
+    TopicSpec(
+        DEAD_LETTER,
+        "What could not be handled, byte by byte, with the reason in its headers",
+        "the key of the original record",
+        _config(retention_days=90, max_bytes=MAX_DEAD_LETTER_BYTES),
+    ),
+)
+
+
+def topic_name(prefix: str, topic: str) -> str:
+    """The topic as the broker knows it."""
+    return prefix + topic
+
+
+def partition_of(key: bytes, partitions: int) -> int:
+    """The partition of a key on the topics that only we write.
+
+    A contact's id goes by its first four bytes, which are hashed well already; anything else by CRC-32. Java's murmur2 takes forty
+    times as long in Python. `interactions`, which others produce to as well, goes by each producer's own default.
+    """
+    try:
+        return int(key[:8], 16) % partitions
+    except ValueError:
+        return crc32(key) % partitions

@@ -1,0 +1,227 @@
+"""What a process says of itself: logs and metrics.
+
+Logs are structured; event names are static, data is in fields, and never an identifier's value (S95, S97, S98). Metrics are defined
+here, typed and commented, in a registry that is made once a process and passed on; `docs/reference/metrics.md` comes from them.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+if TYPE_CHECKING:
+    from onefold.identity.plan import Plan
+    from onefold.topics.consumer import PartitionFeed
+
+Log = structlog.typing.FilteringBoundLogger
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_SIZES = (1, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000)
+
+
+def set_up_logs(level: str, style: Literal["json", "console"], **bound: Any) -> Log:
+    """Send structured lines to standard error; gives the process's logger, with `bound` on every line."""
+    renderer: Any = structlog.processors.JSONRenderer() if style == "json" else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.dict_tracebacks if style == "json" else _as_it_is,
+        _without_control_characters,
+    ]
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
+    logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
+    log: Log = structlog.get_logger().bind(**bound)
+    return log
+
+
+def _as_it_is(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    return event
+
+
+def _without_control_characters(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """A line stays a line, whatever a foreign text holds (S98)."""
+    for key, value in event.items():
+        if isinstance(value, str) and not value.isprintable() and key != "exception":
+            event[key] = value.encode("unicode_escape").decode("ascii")
+    return event
+
+
+@dataclass(slots=True)
+class Metrics:
+    """Every metric of every role. One registry a process."""
+
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+
+    def counter(self, name: str, text: str, *labels: str) -> Counter:
+        """A count that only grows."""
+        return Counter(name, text, labels, registry=self.registry)
+
+    def gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        """A value as it is now."""
+        return Gauge(name, text, labels, registry=self.registry)
+
+    def histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        """How values are spread."""
+        return Histogram(name, text, labels, buckets=buckets, registry=self.registry)
+
+
+STALE_SECONDS = 30.0
+
+
+class Health:
+    """What a role knows of its own state."""
+
+    def __init__(self, role: str, registry: CollectorRegistry) -> None:
+        self.role = role
+        self.registry = registry
+        self._ticked = time.monotonic()
+        self._waiting: dict[str, str] = {"start": "starting"}
+
+    def tick(self) -> None:
+        """The role's loop went round."""
+        self._ticked = time.monotonic()
+
+    def ready(self, name: str) -> None:
+        """One of the things that the role needs is there."""
+        self._waiting.pop(name, None)
+
+    def waiting(self, name: str, reason: str) -> None:
+        """One of the things that the role needs is not there."""
+        self._waiting[name] = reason
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the loop ticked within the last half minute."""
+        return time.monotonic() - self._ticked < STALE_SECONDS
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """What keeps the role from being ready, by name."""
+        return dict(self._waiting)
+
+
+class ResolverMetrics:
+    """What the resolver counts."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._paths = metrics.counter("onefold_resolver_interactions", "Interactions settled, by path (hot, warm, cold, dead).", "path")
+        self._outcomes = metrics.counter("onefold_resolver_outcomes", "Decided interactions by outcome.", "outcome")
+        self._batch = metrics.histogram("onefold_resolver_batch_interactions", "Interactions of one transaction.", _SIZES)
+        self._races = metrics.counter("onefold_resolver_races", "Transactions repeated, by cause.", "cause")
+        self._waits = metrics.counter("onefold_resolver_waits", "Pauses because a server was away, by error code.", "code")
+        self._fenced = metrics.counter("onefold_resolver_fenced_batches", "Batches that found a newer owner of their partition.")
+        self._merges = metrics.counter("onefold_resolver_merges", "Contacts absorbed.")
+        self._dropped = metrics.counter("onefold_resolver_dropped_identifiers", "Identifiers that do not resolve, by reason.", "reason")
+        self._dead = metrics.counter("onefold_resolver_dead_letters", "Records written to the dead letters, by code.", "code")
+        self._lag = metrics.gauge("onefold_resolver_lag_records", "Records between progress and the end of the partition.", "partition")
+        self._lag_s = metrics.gauge("onefold_resolver_lag_seconds", "Age of the newest decided record while there are newer ones.", "partition")
+        self._blocked = metrics.gauge("onefold_resolver_blocked_partition", "1 where a partition is stopped until a person decides.", "partition")
+
+    def ticked(self, feed: PartitionFeed) -> None:
+        """A partition's loop went round."""
+        partition = str(feed.partition)
+        lag = feed.lag_records
+        if lag is not None:
+            self._lag.labels(partition).set(lag)
+            self._lag_s.labels(partition).set(feed.lag_seconds)
+        self._blocked.labels(partition).set(feed.blocked is not None)
+
+    def left(self, partition: int) -> None:
+        """A partition belongs to somebody else now."""
+        for gauge in (self._lag, self._lag_s, self._blocked):
+            gauge.remove(str(partition))
+
+    def settled(self, interactions: int, hot: int, dead: list[str], plan: Plan) -> None:
+        """A transaction was committed. `dead` holds the codes of its dead letters."""
+        changed = {change.cause.position for change in plan.changes}
+        cold = len(changed)
+        self._batch.observe(interactions)
+        self._paths.labels("hot").inc(hot)
+        self._paths.labels("dead").inc(len(dead))
+        self._paths.labels("cold").inc(cold)
+        self._paths.labels("warm").inc(max(0, interactions - hot - len(dead) - cold))
+        self._merges.inc(len(plan.merges))
+        for code in dead:
+            self._dead.labels(code).inc()
+        for outcome in plan.outcomes:
+            self._outcomes.labels(outcome.kind.value).inc()
+            for dropped in outcome.interaction.dropped:
+                self._dropped.labels(dropped.reason).inc()
+
+    def raced(self, cause: str) -> None:
+        """A transaction lost a race."""
+        self._races.labels(cause).inc()
+
+    def waited(self, code: str) -> None:
+        """A server was away."""
+        self._waits.labels(code).inc()
+
+    def fenced(self) -> None:
+        """A newer owner was found."""
+        self._fenced.inc()
+
+
+class IndexMetrics:
+    """What the index counts."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._look_ups = metrics.counter("onefold_index_look_ups", "Identifiers looked up, by result (hit, miss, doubtful).", "result")
+        self._failures = metrics.counter("onefold_index_failures", "Times that Redis could not be used, by error.", "error")
+
+    def looked_up(self, hits: int, misses: int, doubtful: int) -> None:
+        """A batch was looked up."""
+        self._look_ups.labels("hit").inc(hits)
+        self._look_ups.labels("miss").inc(misses)
+        self._look_ups.labels("doubtful").inc(doubtful)
+
+    def failed(self, error: str) -> None:
+        """Redis could not be used."""
+        self._failures.labels(error).inc()
+
+
+class RelayMetrics:
+    """What the relay counts."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.relayed = metrics.counter("onefold_relay_messages", "Messages moved from the outbox to Kafka, by topic.", "topic")
+        self.batch_seconds = metrics.histogram("onefold_relay_batch_seconds", "One Kafka transaction, from read to delete.", _SECONDS)
+        self.outbox_rows = metrics.gauge("onefold_outbox_rows", "Rows that wait in the outbox.")
+        self.outbox_age = metrics.gauge("onefold_outbox_age_seconds", "Age of the oldest row in the outbox.")
+        self.fenced = metrics.counter("onefold_relay_fenced_shards", "Shards that a newer relay took over.")
+        self.failures = metrics.counter("onefold_relay_failures", "Batches begun anew, by error code.", "code")
+        self.shards = metrics.gauge("onefold_relay_shards", "Shards that this relay owns.")
+
+
+class SegmentsMetrics:
+    """What the segments worker counts."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.changes = metrics.counter("onefold_segments_changes", "Contact changes evaluated, by result (evaluated, stale, dead).", "result")
+        self.transitions = metrics.counter("onefold_segments_transitions", "Memberships that began or ended.", "transition")
+        self.batch_seconds = metrics.histogram("onefold_segments_batch_seconds", "One batch of changes.", _SECONDS)
+        self.waits = metrics.counter("onefold_segments_waits", "Pauses because a server was away, by error code.", "code")
+
+
+class CollectorMetrics:
+    """What the collector counts."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.accepted = metrics.counter("onefold_collector_events_accepted", "Events acknowledged by the broker, by type.", "type")
+        self.refused = metrics.counter("onefold_collector_events_refused", "Events refused inside a batch, by code.", "code")
+        self.requests = metrics.counter("onefold_collector_requests", "Requests by status.", "status")
+        self.produce_seconds = metrics.histogram("onefold_collector_produce_seconds", "From first send to last acknowledgement.", _SECONDS)

@@ -1,0 +1,1 @@
+"""What operators do: set up, examine. Called by the command line."""
