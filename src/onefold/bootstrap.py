@@ -58,12 +58,12 @@ def begin(name: str, settings: Settings) -> Role:
 
 
 @asynccontextmanager
-async def store(role: Role) -> AsyncIterator[Store]:
+async def store(role: Role, *, pool_size: int | None = None) -> AsyncIterator[Store]:
     """The system of record. Raises StoreUnavailable, ConfigurationError."""
     settings = role.settings.postgres
     opened = await Store.connect(
         settings.url.get_secret_value(),
-        pool_size=settings.pool_size,
+        pool_size=pool_size or settings.pool_size,
         application_name=f"onefold-{role.name}",
         idle_in_transaction_ms=settings.idle_in_transaction_ms,
     )

@@ -40,8 +40,8 @@ class Redis(_Concern):
 
     url: SecretStr
     """redis://:password@host:6379/0, rediss:// for TLS, redis+cluster:// for a cluster."""
-    timeout_ms: int = Field(default=50, ge=1)
-    """How long a look-up may take before the batch goes on without the index."""
+    timeout_ms: int = Field(default=250, ge=1)
+    """How long a look-up may take before the batch goes on without the index. Not less than a busy worker's own pauses."""
 
 
 class Kafka(_Concern):

@@ -28,12 +28,12 @@ CLUSTER_SCHEMES = ("redis+cluster://", "rediss+cluster://")
 class Index:
     """The index's Redis. `failed` is told each time that it could not be used."""
 
-    def __init__(self, url: str, *, timeout_ms: int = 50, failed: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, url: str, *, timeout_ms: int = 250, failed: Callable[[str], None] = lambda _: None) -> None:
         self._timeout = timeout_ms / 1000
         self._failed = failed
         self._open_until = 0.0
         self._cool_down = FIRST_COOL_DOWN_SECONDS
-        options: dict[str, Any] = {"socket_timeout": self._timeout, "socket_connect_timeout": max(self._timeout, 0.25)}
+        options: dict[str, Any] = {"socket_timeout": self._timeout, "socket_connect_timeout": self._timeout}
         self._cluster = url.startswith(CLUSTER_SCHEMES)
         if self._cluster:
             self._redis: Any = RedisCluster.from_url(url.replace("+cluster", "", 1), **options)
@@ -81,7 +81,7 @@ class Index:
         if time.monotonic() < self._open_until:
             return None
         try:
-            answer = await asyncio.wait_for(command(), self._timeout * 2)
+            answer = await asyncio.wait_for(command(), self._timeout)
         except (RedisError, OSError, TimeoutError, asyncio.IncompleteReadError) as error:
             self._failed(type(error).__name__)
             self._open_until = time.monotonic() + self._cool_down * random.uniform(0.8, 1.2)  # noqa: S311 -- jitter

@@ -100,12 +100,9 @@ def topic_name(prefix: str, topic: str) -> str:
 
 
 def partition_of(key: bytes, partitions: int) -> int:
-    """The partition of a key on the topics that only we write.
+    """The partition of a key on the topics that only we write (docs/decisions/0007).
 
-    A contact's id goes by its first four bytes, which are hashed well already; anything else by CRC-32. Java's murmur2 takes forty
-    times as long in Python. `interactions`, which others produce to as well, goes by each producer's own default.
+    CRC-32, as librdkafka's default partitioner does it; Java's murmur2 takes forty times as long in Python. `interactions`, which
+    others produce to as well, goes by each producer's own default.
     """
-    try:
-        return int(key[:8], 16) % partitions
-    except ValueError:
-        return crc32(key) % partitions
+    return crc32(key) % partitions

@@ -133,8 +133,8 @@ async def _tear_down(client: Any) -> None:
 def _look_at_failures(client: Any) -> None:
     """Look at what a dead producer's inner futures hold, which nobody awaits: asyncio would report each as forgotten."""
     accumulator, manager = getattr(client, "_message_accumulator", None), getattr(client, "_txn_manager", None)
-    left = [batch for batches in accumulator._batches.values() for batch in batches] if accumulator is not None else []
-    futures = [each for batch in left for each in (batch.future, batch._drain_waiter)]
+    left = [batch for batches in accumulator._batches.values() for batch in batches] if accumulator is not None else []  # noqa: SLF001 - no other way
+    futures = [each for batch in left for each in (batch.future, batch._drain_waiter)]  # noqa: SLF001 - no other way
     futures.append(getattr(manager, "_transaction_waiter", None))
     for future in futures:
         if future is not None and future.done() and not future.cancelled():

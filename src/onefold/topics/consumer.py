@@ -13,7 +13,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import (
+    ConsumerStoppedError,
+    CorruptRecordException,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    UnsupportedCodecError,
+)
 
 from onefold.errors import Fenced, LogUnavailable, PermanentError
 
@@ -44,6 +51,12 @@ class OffsetGone(PermanentError):
     """The stored progress lies outside the log: retention passed it (F39), or the log went backwards (F40). A person must decide."""
 
     code = "offset_gone"
+
+
+class LogDamaged(PermanentError):
+    """What the broker gave cannot be unpacked: a wrong checksum, a compression that is unknown here (poison 33)."""
+
+    code = "log_damaged"
 
 
 class PartitionFeed:
@@ -90,7 +103,9 @@ class PartitionFeed:
             found = polling.result()
         except (OffsetOutOfRangeError, NoOffsetForPartitionError) as error:
             raise OffsetGone(f"offset {self.done_offset} of {self._target.topic}/{self.partition} is not in the log any more") from error
-        except KafkaError as error:
+        except (CorruptRecordException, UnsupportedCodecError) as error:
+            raise LogDamaged(f"what follows offset {self.done_offset} of {self._target.topic}/{self.partition}: {error}") from error
+        except (KafkaError, ConsumerStoppedError) as error:
             raise LogUnavailable(f"Kafka does not answer: {error}") from error
         finally:
             stopping.cancel()
@@ -199,9 +214,10 @@ class PartitionedConsumer:
         for partition in leaving:
             self.feeds[partition].stopping.set()
         await asyncio.gather(*(self._tasks[partition] for partition in leaving), return_exceptions=True)
-        await self._commit([self.feeds[partition] for partition in leaving])
+        await self._commit([self.feeds[partition] for partition in leaving if partition in self.feeds])
         for partition in leaving:
-            del self._tasks[partition], self.feeds[partition]
+            self._tasks.pop(partition, None)
+            self.feeds.pop(partition, None)
 
     async def _supervise(self, feed: PartitionFeed) -> None:
         """Run the partition's work for as long as it is ours, whatever it raises."""
@@ -226,7 +242,13 @@ class PartitionedConsumer:
     async def _commit_regularly(self) -> None:
         while True:
             await asyncio.sleep(COMMIT_SECONDS)
+            await self._show_activity()
             await self._commit(list(self.feeds.values()))
+
+    async def _show_activity(self) -> None:
+        """Poll for nothing: a member that waits for a partition, or with all of them for Postgres, would leave its group otherwise."""
+        with suppress(KafkaError, ConsumerStoppedError, TimeoutError):
+            await asyncio.wait_for(self.kafka.getmany(TopicPartition(self.topic, -1)), COMMIT_SECONDS)
 
     async def _commit(self, feeds: list[PartitionFeed]) -> None:
         offsets = {

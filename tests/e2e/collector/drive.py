@@ -24,7 +24,9 @@ def main() -> None:
     errors: list[dict[str, Any]] = []
 
     def note(error: Any, batch: list[Any]) -> None:
-        errors.append({"status": getattr(error, "status", None), "code": getattr(error, "code", None), "text": str(error), "events": len(batch)})
+        errors.append(
+            {"status": getattr(error, "status", None), "code": getattr(error, "code", None), "text": str(error), "events": len(batch)}
+        )
 
     client = importlib.import_module(f"{module}.client").Client(
         task["key"], host=task["host"], on_error=note, upload_interval=0.2, max_retries=task.get("retries", 10), **task.get("options", {})
@@ -33,7 +35,13 @@ def main() -> None:
     result = SCENARIOS[task["scenario"]](client, importlib.import_module(f"{module}.request"), task)
     client.shutdown()
     json.dump(
-        {"version": version(package), "file": importlib.import_module(module).__file__, "errors": errors, "result": result, "seconds": time.monotonic() - began},
+        {
+            "version": version(package),
+            "file": importlib.import_module(module).__file__,
+            "errors": errors,
+            "result": result,
+            "seconds": time.monotonic() - began,
+        },
         sys.stdout,
     )
 
@@ -42,7 +50,9 @@ def every_call(client: Any, _request: Any, _task: dict[str, Any]) -> list[str]:
     """Each kind of call once, and many tracks; gives the message ids."""
     messages = [
         client.track(anonymous_id="visitor-1", event="Signed Up", properties={"plan": "pro"}),
-        client.identify("user-1", {"email": "Ann@Example.com", "firstName": "Ann", "last_name": "Lee", "seats": 3}, anonymous_id="visitor-1"),
+        client.identify(
+            "user-1", {"email": "Ann@Example.com", "firstName": "Ann", "last_name": "Lee", "seats": 3}, anonymous_id="visitor-1"
+        ),
         client.page("user-1", "Docs", "Pricing", {"path": "/pricing"}),
         client.screen("user-1", None, "Home", {"dark": True}),
         client.group("user-1", "acme-ltd", {"email": "info@acme.example"}),

@@ -9,19 +9,21 @@ import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from prometheus_client import CollectorRegistry
+import structlog
 
 from onefold.access.keys import WriteKey, new_text
 from onefold.errors import LogUnavailable, StoreUnavailable
 from onefold.http.collector.app import MANY, ONE, SWALLOWED, Collector
 from onefold.http.collector.meters import Meters
 from onefold.http.collector.options import Options
+from onefold.observe import CollectorMetrics, Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 PUBLIC, SECRET = new_text("public"), new_text("secret")
 KEYS = {PUBLIC: WriteKey(uuid.UUID(int=1), "acme", secret=False), SECRET: WriteKey(uuid.UUID(int=2), "acme", secret=True)}
+METERS = Meters(CollectorMetrics(Metrics()), structlog.get_logger())
 EVENT = {"anonymousId": "a", "event": "x", "type": "track", "messageId": "m1"}
 
 
@@ -83,7 +85,7 @@ async def ask(
         "client": ("203.0.113.7", 1),
         "scheme": "https",
     }
-    await Collector(verify, produce, options or Options(), Meters(CollectorRegistry()))(scope, receive, send)
+    await Collector(verify, produce, options or Options(), METERS)(scope, receive, send)
     start, content = sent
     return Reply(
         start["status"],

@@ -9,11 +9,9 @@ from onefold.messages.topics import partition_of, topic_name
 
 
 def test_a_key_keeps_its_partition_for_ever() -> None:
-    """Order per contact rests on it: these values must never change."""
-    contacts = [UUID("9f0b5f43-6a0e-5d3c-8f6f-3a4a1f0a2b01"), UUID("2c1d9a60-5b54-5d7e-9a55-7e0d9c1b3a02"), UUID(int=0)]
-    assert [partition_of(str(each).encode(), 12) for each in contacts] == [int.from_bytes(each.bytes[:4]) % 12 for each in contacts]
-    assert [partition_of(str(each).encode(), 12) for each in contacts] == [11, 8, 0]
-    assert [partition_of(key, 12) for key in (b"acme:t1", b"", b"zz")] == [4, 0, 9]
+    """Order per contact rests on it: these values must never change (docs/decisions/0007)."""
+    keys = (b"9f0b5f43-6a0e-5d3c-8f6f-3a4a1f0a2b01", b"2c1d9a60-5b54-5d7e-9a55-7e0d9c1b3a02", b"acme:t1", b"", b"123456789")
+    assert [partition_of(key, 12) for key in keys] == [6, 10, 4, 0, 0xCBF43926 % 12]
 
 
 def test_keys_spread_evenly() -> None:

@@ -156,12 +156,9 @@ def preflight() -> Answer:
 def failure(error: OnefoldError | None, request_id: str) -> Answer:
     """The answer to a failure; None is one that we did not foresee."""
     status = status_of(error)
-    ours = status == _INTERNAL or error is None
-    content: dict[str, Any] = {
-        "code": "internal" if ours else error.code,
-        "message": _INTERNAL_SENTENCE if ours else _UNAVAILABLE.get(type(error), str(error)),
-        "request_id": request_id,
-    }
+    content: dict[str, Any] = {"code": "internal", "message": _INTERNAL_SENTENCE, "request_id": request_id}
+    if error is not None and status != _INTERNAL:
+        content |= {"code": error.code, "message": _UNAVAILABLE.get(type(error), str(error))}
     if isinstance(error, Strict):
         content["rejected"] = error.refused
     body = _encode(content)

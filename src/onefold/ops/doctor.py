@@ -1,0 +1,113 @@
+"""One page about an installation: is everything there, is it safe, is it keeping up? Called by `onefold doctor`.
+
+Each finding says what is, whether that is well, and what to do if not. Durability guards are those without which promises fail (F30).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from onefold import bootstrap
+from onefold.errors import OnefoldError
+from onefold.messages.topics import DEAD_LETTER, INTERACTIONS
+from onefold.records import migrate
+from onefold.topics.admin import list_topics
+from onefold.topics.ends import end_offsets
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from onefold.bootstrap import Role
+    from onefold.records.store import Store
+
+GUARDS = {"fsync": ("on",), "full_page_writes": ("on",), "synchronous_commit": ("on", "local", "remote_write", "remote_apply")}
+REVISION = "select version_num from alembic_version"
+PROGRESS = "select partition, next_offset from progress where consumer = 'resolver' and topic = $1"
+OUTBOX = "select count(*) as rows, coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float8 as age from outbox"
+OLD_OUTBOX_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    is_well: bool
+    found: str
+    advice: str = ""
+
+
+async def examine(role: Role) -> list[Finding]:
+    """Look at everything; a server that is away is a finding, not an error."""
+    findings: list[Finding] = []
+    for look in (_postgres, _redis, _kafka):
+        findings.extend(await _asked(look, role))
+    return findings
+
+
+async def _asked(look: Callable[[Role], Awaitable[list[Finding]]], role: Role) -> list[Finding]:
+    try:
+        return await look(role)
+    except OnefoldError as error:
+        return [Finding(look.__name__.strip("_"), False, error.code, str(error))]
+
+
+async def _postgres(role: Role) -> list[Finding]:
+    async with bootstrap.store(role) as store, store.connection() as connection:
+        version = await connection.fetchval("show server_version")
+        findings = [Finding("postgres", True, f"version {version}")]
+        for name, allowed in GUARDS.items():
+            value = await connection.fetchval("select current_setting($1)", name)
+            findings.append(
+                Finding(f"postgres {name}", value in allowed, value, "" if value in allowed else f"set it to {allowed[0]}: commits can be lost")
+            )
+        present = await connection.fetchval("select to_regclass('alembic_version')::text")
+        revision = await connection.fetchval(REVISION) if present else None
+        wanted = migrate.head()
+        findings.append(
+            Finding("tables", revision == wanted, f"revision {revision}", "" if revision == wanted else f"run `onefold setup`, to revision {wanted}")
+        )
+        if revision == wanted:
+            findings.extend(await _state(role, store))
+    return findings
+
+
+async def _state(role: Role, store: Store) -> list[Finding]:
+    async with store.connection() as connection:
+        outbox = await connection.fetchrow(OUTBOX)
+        progress = {row["partition"]: row["next_offset"] for row in await connection.fetch(PROGRESS, INTERACTIONS)}
+    is_young = outbox["age"] < OLD_OUTBOX_SECONDS
+    findings = [
+        Finding("outbox", is_young, f"{outbox['rows']} rows, oldest {outbox['age']:.0f} s", "" if is_young else "is a relay running?")
+    ]
+    ends = await end_offsets(role.kafka, INTERACTIONS)
+    lag = sum(max(0, end - progress.get(partition, 0)) for partition, end in ends.items())
+    ahead = [partition for partition, offset in progress.items() if offset > ends.get(partition, 0)]
+    findings.append(Finding("resolver lag", True, f"{lag} records"))
+    if ahead:
+        findings.append(
+            Finding("progress", False, f"ahead of the log in {ahead}", "the topic was made anew or lost records; nothing is skipped by itself")
+        )
+    dead = sum((await end_offsets(role.kafka, DEAD_LETTER)).values())
+    findings.append(Finding("dead letters", dead == 0, str(dead), "" if dead == 0 else f"onefold events tail --topic {DEAD_LETTER}"))
+    return findings
+
+
+async def _redis(role: Role) -> list[Finding]:
+    async with bootstrap.index(role) as index:
+        said = await index.check()
+    return [Finding("redis", True, ", ".join(f"{name} {value}" for name, value in said.items()))]
+
+
+async def _kafka(role: Role) -> list[Finding]:
+    findings = []
+    for each in await list_topics(role.kafka, partitions=role.settings.kafka.partitions):
+        is_well = each.state != "missing" and not each.differs
+        differs = ", ".join(f"{name} is {is_}, should be {wanted}" for name, (is_, wanted) in each.differs.items())
+        findings.append(
+            Finding(f"topic {each.name}", is_well, f"{each.partitions} partitions", "" if is_well else f"run `onefold topics create` ({differs or 'missing'})")
+        )
+        if role.settings.profile == "production" and each.replication < 3:  # noqa: PLR2004 -- what survives one broker
+            findings.append(Finding(f"copies of {each.name}", False, str(each.replication), "three copies, min.insync.replicas 2, in production"))
+    return findings

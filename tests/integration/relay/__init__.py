@@ -1,0 +1,1 @@
+"""From the outbox to the log, against a real Postgres and a real broker."""
