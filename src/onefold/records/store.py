@@ -34,6 +34,9 @@ UNREACHABLE = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.IdleSessionTimeoutError,
+    # What asyncpg raises when it is asked between the server's farewell and the end of the connection.
+    asyncpg.InternalClientError,
     asyncpg.DiskFullError,
     OSError,
     TimeoutError,

@@ -22,6 +22,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from redis.asyncio import Redis
 
 from onefold.local.failures import FolderInUse, PortTaken
+from onefold.local.jars import kafka_jars
 from onefold.local.servers import LocalServers
 
 if TYPE_CHECKING:
@@ -211,9 +212,9 @@ def test_without_a_network_and_a_cache_the_sentence_says_where_kafka_comes_from(
 
 def test_a_jar_that_was_changed_is_not_run(tmp_path: Path) -> None:
     """The jars are held to hashes like every other package."""
-    cache = Path(os.environ.get("HOME", "/root"))
+    kafka_jars()  # fetches them, if nobody has yet
     home = tmp_path / "home"
-    shutil.copytree(cache / ".m2", home / ".m2")
+    shutil.copytree(Path.home() / ".m2", home / ".m2")
     with next((home / ".m2").rglob("kafka-server-4*.jar")).open("ab") as jar:
         jar.write(b"!")
     said = _failure(tmp_path / "data", "kafka", HOME=str(home))
