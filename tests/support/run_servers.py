@@ -20,10 +20,10 @@ from onefold.local.servers import LocalServers
 def main() -> None:
     """Start, tell, wait."""
     folder, *names = sys.argv[1:]
-    wanted = {name: not names or name in names for name in ("kafka", "postgres", "redis")}
+    kafka, postgres, redis = (not names or name in names for name in ("kafka", "postgres", "redis"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        with LocalServers(folder, **wanted) as servers:
+        with LocalServers(folder, kafka=kafka, postgres=postgres, redis=redis) as servers:
             sys.stdout.write(json.dumps({name: servers.pid(name) for name in servers.log_files}) + "\n")
             sys.stdout.flush()
             while "ONEFOLD_TEST_ONCE" not in os.environ:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -32,8 +33,11 @@ _EXIT_CODES: tuple[tuple[type[OnefoldError], int], ...] = (
     (OnefoldError, FAILED),
 )
 
+PIPED_WIDTH = 240
+"""Of tables that go into a file or a pipe, where nothing must be cut off."""
+
 talk = Console(stderr=True, highlight=False)
-_data = Console(highlight=False)
+_data = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 
 
 def exit_code(error: OnefoldError) -> int:
@@ -68,12 +72,20 @@ def print_line(value: Any) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None, then: str | None = None) -> None:
     """A table for people, and the next useful command below it."""
-    table = Table(*columns, title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*("" if value is None else escape(str(value)) for value in row))
+        table.add_row(*(_cell(value) for value in row))
     _data.print(table)
     if then is not None:
         talk.print(f"\n[dim]next:[/] {escape(then)}")
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return "" if value is None else escape(str(value))
 
 
 def say(text: str) -> None:

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-Folder = Annotated[Path, typer.Option(help="Where the servers keep their data, logs and addresses.")]
+from onefold.cli.output import say
 
 
-def up(folder: Folder = Path(".onefold"), workspace: Annotated[str, typer.Option(help="Workspace to set up.")] = "acme") -> None:
+def up(
+    folder: Annotated[Path, typer.Option(help="Where the servers keep their data, logs and addresses.")] = Path(".onefold"),
+    workspace: Annotated[str, typer.Option(help="Slug of the workspace to set up.")] = "acme",
+) -> None:
     """Start Kafka, Postgres, Valkey and every role on this machine, set a workspace up, and run until Ctrl-C."""
-    from onefold.ops.local_stack import run_stack  # noqa: PLC0415 -- a command loads only what it needs
+    from onefold.ops.local_stack import local_stack  # noqa: PLC0415 -- a command loads only what it needs
 
-    run_stack(folder, workspace)
+    say("starting Kafka, Postgres, Valkey and every role …")
+    try:
+        with local_stack(folder, workspace) as stack:
+            say(f"collector: {stack.collector_url}\naddresses for other commands: {stack.env_file}")
+            for key in stack.keys:
+                say(f"{key.kind} key of workspace {workspace}, shown this once: {key.text}")
+            say("everything runs; Ctrl-C stops it\nnext, in another terminal: onefold doctor")
+            stack.roles.follow(sys.stderr)
+    except KeyboardInterrupt:
+        say("stopped; the data is kept, and `onefold up` goes on with it")

@@ -62,6 +62,7 @@ def _upgrade(connection: Connection) -> list[str]:
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        connection.exec_driver_sql("grant select on alembic_version to onefold_app")
         connection.commit()
         script = ScriptDirectory.from_config(config)
         return [each.revision for each in reversed(list(script.iterate_revisions("head", before or "base")))]

@@ -162,9 +162,11 @@ def test_one_folder_serves_one_process_at_a_time(tmp_path: Path) -> None:
 def test_a_port_that_somebody_else_took_is_named(tmp_path: Path, name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        wanted = {each: each == name for each in NAMES}
+        servers = LocalServers(
+            tmp_path, kafka=name == "kafka", postgres=name == "postgres", redis=name == "redis", ports_wanted={name: port}
+        )
         with pytest.raises(PortTaken, match=str(port)):
-            LocalServers(tmp_path, ports_wanted={name: port}, **wanted).start_all()
+            servers.start_all()
 
 
 def test_a_remembered_port_that_is_taken_is_replaced_by_another(tmp_path: Path) -> None:

@@ -1,0 +1,97 @@
+"""A whole installation on this machine: embedded servers, set-up, every role. For `onefold up` and `onefold demo`.
+
+The servers' addresses go into `<folder>/onefold.env`, which other commands read when nothing else is set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from onefold import bootstrap
+from onefold.local.servers import LocalServers
+from onefold.local.stack import Role as StackRole
+from onefold.local.stack import Stack
+from onefold.ops import setup
+from onefold.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from onefold.ops.setup import ShownKey
+
+ROLES = ("collector", "resolver", "relay", "segments-worker")
+ENV_FILE = "onefold.env"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalStack:
+    """What runs, and where."""
+
+    settings: Settings
+    roles: Stack
+    collector_url: str
+    health_urls: dict[str, str]
+    """By role, without a path."""
+    keys: Sequence[ShownKey]
+    """Keys that were made now; none where the workspace had keys."""
+    env_file: Path
+
+
+@contextmanager
+def local_stack(folder: Path, workspace: str) -> Iterator[LocalStack]:
+    """Everything running, until the block ends. Raises what starting servers and roles raises, with nothing left behind."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with LocalServers(folder) as servers:
+        ports = _free_ports(len(ROLES) + 1)
+        health = dict(zip(ROLES, ports[1:], strict=True))
+        env_file = _write_env(folder, servers, ports[0])
+        os.environ["ONEFOLD_ENV_FILE"] = str(env_file)
+        settings = Settings.load()
+        keys = asyncio.run(_set_up(settings, workspace))
+        urls = {name: f"http://127.0.0.1:{port}" for name, port in health.items()}
+        roles = [StackRole.ours(name, "--health-port", str(health[name]), ready_url=f"{urls[name]}/ready") for name in ROLES]
+        with Stack(roles, folder / "logs", {"ONEFOLD_ENV_FILE": str(env_file)}) as running:
+            yield LocalStack(settings, running, f"http://127.0.0.1:{ports[0]}", urls, keys, env_file)
+
+
+async def _set_up(settings: Settings, workspace: str) -> list[ShownKey]:
+    role = bootstrap.begin("setup", settings)
+    await setup.migrate_database(settings)
+    await setup.make_topics(settings, role.kafka)
+    async with bootstrap.store(role) as store:
+        return (await setup.make_workspace(store, workspace, workspace))[1]
+
+
+def _write_env(folder: Path, servers: LocalServers, collector_port: int) -> Path:
+    """The addresses of this stack, readable by this user only; the index's secret stays what it was."""
+    file = folder / ENV_FILE
+    known = dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line) if file.is_file() else {}
+    values = {
+        "ONEFOLD_POSTGRES__URL": servers.postgres_url,
+        "ONEFOLD_POSTGRES__ADMIN_URL": servers.postgres_admin_url,
+        "ONEFOLD_REDIS__URL": servers.redis_url,
+        "ONEFOLD_KAFKA__SERVERS": servers.kafka_servers,
+        "ONEFOLD_INDEX__SECRET": known.get("ONEFOLD_INDEX__SECRET") or secrets.token_hex(32),
+        "ONEFOLD_COLLECTOR__PORT": str(collector_port),
+        "ONEFOLD_LOGS__FORMAT": "console",
+    }
+    file.touch(mode=0o600)
+    file.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+    return file
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on now, all different."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    try:
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
