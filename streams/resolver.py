@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from onefold import bootstrap
-from onefold.errors import PermanentError, StoreUnavailable, TemporaryError
+from onefold.errors import Fenced, PermanentError, StoreUnavailable, TemporaryError
 from onefold.identity.interaction import Position
 from onefold.identity.plan import OutcomeKind, Plan
 from onefold.index.recognise import recognise
@@ -95,17 +95,24 @@ class Resolver:
 
     async def follow(self, feed: PartitionFeed) -> None:
         """Own a partition until it is revoked: claim it, go where progress says, and take batch after batch."""
-        parts = self._parts
-        key = progress.PartitionKey("resolver", INTERACTIONS, feed.partition)
-        claim = await progress.claim(parts.store, key, self._worker)
+        parts, metrics = self._parts, self._metrics
+        claim = await progress.claim(parts.store, progress.PartitionKey("resolver", INTERACTIONS, feed.partition), self._worker)
         offset = await feed.start_at(claim.next_offset, fresh=claim.epoch == 1)
         ownership = Ownership(replace(claim, next_offset=offset), feed.stopping)
-        while not feed.stopping.is_set():
-            records = await feed.take(self._batch_size)
-            if records:
-                await self.process(ownership, records)
-                feed.done(ownership.claim.next_offset, records[-1].timestamp_ms)
-            self._metrics.ticked(feed)
+        try:
+            while not feed.stopping.is_set():
+                records = await feed.take(self._batch_size)
+                if records:
+                    await self.process(ownership, records)
+                    feed.done(ownership.claim.next_offset, records[-1].timestamp_ms)
+                metrics.ticked(feed.partition, feed.lag_records, feed.lag_seconds)
+            metrics.left(feed.partition)
+        except Fenced:
+            metrics.fenced()
+            raise
+        except PermanentError:
+            metrics.blocked(feed.partition)
+            raise
 
     async def process(self, ownership: Ownership, records: Sequence[Record]) -> None:
         """One micro-batch, to its end; waits for servers that are away.
@@ -163,6 +170,7 @@ class Resolver:
                 if len(items) > 1:
                     return await self._settle_halves(ownership, items)
                 items = [Item(items[0].record, error=PermanentError(f"the store rejects it: {error}"))]
+        return None
 
     async def _settle_halves(self, ownership: Ownership, items: list[Item]) -> None:
         middle = len(items) // 2
@@ -200,9 +208,7 @@ class Resolver:
                 continue
             mine = rules[item.message.workspace]
             record = item.record
-            arrival = Arrival(
-                Position(INTERACTIONS, record.partition, record.offset), from_milliseconds(record.timestamp_ms), record.key
-            )
+            arrival = Arrival(Position(INTERACTIONS, record.partition, record.offset), from_milliseconds(record.timestamp_ms), record.key)
             item.interaction = read(item.message, arrival, mine) if mine is not None else None
         return rules
 

@@ -12,7 +12,6 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-from uuid import UUID
 
 from onefold import bootstrap
 from onefold.errors import OnefoldError, PermanentError, TemporaryError
@@ -28,6 +27,7 @@ from streams.app import make_app
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterable, Sequence
+    from uuid import UUID
 
     from onefold.bootstrap import Role
     from onefold.observe import Health, Log
@@ -73,7 +73,7 @@ class Membership:
             except TemporaryError as error:
                 self._metrics.waits.labels(error.code).inc()
                 self._log.warning("segments_wait", code=error.code, reason=str(error), seconds=pause)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 -- Faust would acknowledge what it raised over
                 self._metrics.waits.labels("unknown").inc()
                 self._log.exception("segments_failed", error=str(error), seconds=pause)
             else:

@@ -17,9 +17,9 @@ from onefold.index.lookup import Index
 from onefold.index.resolution_index import ResolutionIndex
 from onefold.observe import IndexMetrics, Log, Metrics, set_up_logs
 from onefold.records.numbers import TenureNumbers
-from onefold.records.shards import shard_count
 from onefold.records.resolution import Resolution
 from onefold.records.rules import RulesCache
+from onefold.records.shards import shard_count
 from onefold.records.store import Store
 from onefold.topics.client import KafkaConnection
 from onefold.topics.dead_letters import DeadLetters

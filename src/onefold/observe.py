@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,7 +18,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 if TYPE_CHECKING:
     from onefold.identity.plan import Plan
-    from onefold.topics.consumer import PartitionFeed
 
 Log = structlog.typing.FilteringBoundLogger
 
@@ -129,22 +129,28 @@ class ResolverMetrics:
         self._dropped = metrics.counter("onefold_resolver_dropped_identifiers", "Identifiers that do not resolve, by reason.", "reason")
         self._dead = metrics.counter("onefold_resolver_dead_letters", "Records written to the dead letters, by code.", "code")
         self._lag = metrics.gauge("onefold_resolver_lag_records", "Records between progress and the end of the partition.", "partition")
-        self._lag_s = metrics.gauge("onefold_resolver_lag_seconds", "Age of the newest decided record while there are newer ones.", "partition")
-        self._blocked = metrics.gauge("onefold_resolver_blocked_partition", "1 where a partition is stopped until a person decides.", "partition")
+        self._lag_s = metrics.gauge(
+            "onefold_resolver_lag_seconds", "Age of the newest decided record while there are newer ones.", "partition"
+        )
+        self._blocked = metrics.gauge(
+            "onefold_resolver_blocked_partition", "1 where a partition is stopped until a person decides.", "partition"
+        )
 
-    def ticked(self, feed: PartitionFeed) -> None:
+    def ticked(self, partition: int, lag_records: int | None, lag_seconds: float) -> None:
         """A partition's loop went round."""
-        partition = str(feed.partition)
-        lag = feed.lag_records
-        if lag is not None:
-            self._lag.labels(partition).set(lag)
-            self._lag_s.labels(partition).set(feed.lag_seconds)
-        self._blocked.labels(partition).set(feed.blocked is not None)
+        if lag_records is not None:
+            self._lag.labels(str(partition)).set(lag_records)
+            self._lag_s.labels(str(partition)).set(lag_seconds)
+
+    def blocked(self, partition: int) -> None:
+        """A partition is stopped until a person decides."""
+        self._blocked.labels(str(partition)).set(1)
 
     def left(self, partition: int) -> None:
         """A partition belongs to somebody else now."""
         for gauge in (self._lag, self._lag_s, self._blocked):
-            gauge.remove(str(partition))
+            with suppress(KeyError):
+                gauge.remove(str(partition))
 
     def settled(self, interactions: int, hot: int, dead: list[str], plan: Plan) -> None:
         """A transaction was committed. `dead` holds the codes of its dead letters."""
@@ -211,7 +217,9 @@ class SegmentsMetrics:
     """What the segments worker counts."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self.changes = metrics.counter("onefold_segments_changes", "Contact changes evaluated, by result (evaluated, stale, dead).", "result")
+        self.changes = metrics.counter(
+            "onefold_segments_changes", "Contact changes evaluated, by result (evaluated, stale, dead).", "result"
+        )
         self.transitions = metrics.counter("onefold_segments_transitions", "Memberships that began or ended.", "transition")
         self.batch_seconds = metrics.histogram("onefold_segments_batch_seconds", "One batch of changes.", _SECONDS)
         self.waits = metrics.counter("onefold_segments_waits", "Pauses because a server was away, by error code.", "code")

@@ -150,7 +150,7 @@ class Settings(BaseSettings):
         if named and not file.is_file():
             raise ConfigurationError(f"ONEFOLD_ENV_FILE names {named}, which is no file")
         try:
-            return cls(_env_file=file if file.is_file() else None)  # type: ignore[call-arg]  # pydantic-settings takes it
+            return cls(_env_file=file if file.is_file() else None)
         except ValidationError as error:
             raise ConfigurationError(_explain(error)) from None
 
@@ -192,7 +192,7 @@ class Described(NamedTuple):
 
 def described() -> list[Described]:
     """Every variable with its default and meaning, in the order of this file."""
-    found = []
+    found: list[Described] = []
     for name, concern in Settings.model_fields.items():
         kind = concern.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
@@ -201,7 +201,9 @@ def described() -> list[Described]:
                 for inner, each in kind.model_fields.items()
             )
         else:
-            found.append(Described(variable((name,)), _default_text(concern.default, required=concern.is_required()), concern.description or ""))
+            found.append(
+                Described(variable((name,)), _default_text(concern.default, required=concern.is_required()), concern.description or "")
+            )
     return found
 
 

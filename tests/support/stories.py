@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+from typing import TYPE_CHECKING
 
 from onefold.identity.assurance import Assurance
-from onefold.identity.interaction import Interaction
-from onefold.identity.rules import Rules
 from tests.support.worlds import EXACT, event
+
+if TYPE_CHECKING:
+    from onefold.identity.interaction import Interaction
+    from onefold.identity.rules import Rules
 
 
 def random_story(seed: int, *, length: int = 60, mark: str = "", rules: Rules = EXACT) -> list[Interaction]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from onefold.records.store import Store
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from onefold.records.store import Store
 
 
 async def add_workspace(store: Store, *workspaces: str) -> None:

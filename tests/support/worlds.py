@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import TYPE_CHECKING
 
 from onefold.identity.assurance import Assurance
 from onefold.identity.contact import Contact, ContactId, Tenure, TenureId
 from onefold.identity.decide import decide
 from onefold.identity.identifiers import resolve_identifiers
 from onefold.identity.interaction import Interaction, Position, Proof
-from onefold.identity.plan import Outcome, Plan
 from onefold.identity.rules import Rules
 from onefold.identity.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from onefold.identity.plan import Outcome, Plan
 
 START = datetime(2026, 11, 1, 9, 0, tzinfo=UTC)
 EXACT = Rules(recency=timedelta(0))

@@ -112,9 +112,11 @@ def _print(record: ContactRecord, who: str) -> None:
 
 def _identifier_row(tenure: Tenure, record: ContactRecord) -> tuple[object, ...]:
     first = next(iter(record.evidence.get(tenure.tenure_id, ())), None)
-    held = "now" if tenure.is_open else f"until {tenure.held_until:%Y-%m-%d %H:%M}"
+    held = "now" if tenure.held_until is None else f"{tenure.held_until:%Y-%m-%d %H:%M}"
     if tenure.held_from is not None:
-        held = f"{tenure.held_from.at:%Y-%m-%d %H:%M} – {held}"
+        held = f"{tenure.held_from.at:%Y-%m-%d %H:%M} to {held}"
+    elif not tenure.is_open:
+        held = f"until {held}"
     assurance = tenure.assurance.word + (f", {tenure.validated_by}" if tenure.is_validated else "")
     why = (first.event_id, first.rule, f"{first.topic}/{first.partition}/{first.offset}") if first is not None else ("", "", "")
     return (f"{tenure.semantic_type}:{tenure.identifier}", tenure.slug, assurance, held, *why)

@@ -12,7 +12,7 @@ from onefold.cli.output import DIFFERENT, print_json, print_table, run
 def doctor(*, json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
     """Examine servers, tables, topics, durability, lag, outbox and dead letters. Exit code 3 if something is not well."""
     from onefold import bootstrap  # noqa: PLC0415 -- a command loads only what it needs
-    from onefold.ops.doctor import examine  # noqa: PLC0415
+    from onefold.installation.doctor import examine  # noqa: PLC0415
     from onefold.settings import Settings  # noqa: PLC0415
 
     findings = run(examine(bootstrap.begin("doctor", Settings.load())))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +12,7 @@ from onefold.errors import InvalidMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 app = typer.Typer(help="Events on the topics.", no_args_is_help=True)
 
@@ -31,10 +31,9 @@ async def _send(file: Path) -> None:
     from onefold.messages.codec import decode_interaction  # noqa: PLC0415 -- a command loads only what it needs
     from onefold.messages.interactions import interaction_key  # noqa: PLC0415
     from onefold.messages.topics import INTERACTIONS  # noqa: PLC0415
+    from onefold.settings import Settings  # noqa: PLC0415
     from onefold.topics.client import KafkaConnection  # noqa: PLC0415
     from onefold.topics.producer import IdempotentProducer  # noqa: PLC0415
-
-    from onefold.settings import Settings  # noqa: PLC0415
 
     settings = Settings.load()
     connection = KafkaConnection(settings.kafka.servers, settings.kafka.topic_prefix, client_id="onefold-cli")

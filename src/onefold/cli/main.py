@@ -37,7 +37,7 @@ for name, command in roles.COMMANDS.items():
     app.command(name, rich_help_panel=ROLES)(command)
 
 
-def _version(value: bool) -> None:  # noqa: FBT001 -- typer calls it so
+def _version(value: bool) -> None:
     if value:
         from importlib.metadata import version  # noqa: PLC0415 -- costs a walk over the environment
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     Run = Callable[[Role, Health, asyncio.Event], Awaitable[None]]
 
-HealthPort = Annotated[int | None, typer.Option("--health-port", help="Port of /live, /ready and /metrics; 0 picks one.", show_default=False)]
+HealthPort = Annotated[
+    int | None, typer.Option("--health-port", help="Port of /live, /ready and /metrics; 0 picks one.", show_default=False)
+]
 
 
 def collector(health_port: HealthPort = None) -> None:

@@ -9,7 +9,7 @@ import typer
 from onefold.cli.output import print_json, run, say
 
 if TYPE_CHECKING:
-    from onefold.ops.setup import Report
+    from onefold.installation.setup import Report
 
 
 def setup(
@@ -31,7 +31,7 @@ def setup(
 
 async def _prepare(workspace: str, title: str) -> Report:
     from onefold import bootstrap  # noqa: PLC0415 -- a command loads only what it needs
-    from onefold.ops import setup as steps  # noqa: PLC0415
+    from onefold.installation import setup as steps  # noqa: PLC0415
     from onefold.settings import Settings  # noqa: PLC0415
 
     settings = Settings.load()

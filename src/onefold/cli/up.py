@@ -16,7 +16,7 @@ def up(
     workspace: Annotated[str, typer.Option(help="Slug of the workspace to set up.")] = "acme",
 ) -> None:
     """Start Kafka, Postgres, Valkey and every role on this machine, set a workspace up, and run until Ctrl-C."""
-    from onefold.ops.local_stack import local_stack  # noqa: PLC0415 -- a command loads only what it needs
+    from onefold.installation.local_stack import local_stack  # noqa: PLC0415 -- a command loads only what it needs
 
     say("starting Kafka, Postgres, Valkey and every role …")
     try:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from onefold.observe import Health
 
+
 def application(health: Health) -> Starlette:
     """The three pages."""
 
@@ -68,5 +69,5 @@ class _Server(uvicorn.Server):
     """uvicorn without signal handlers of its own: the role decides when to stop."""
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[Any]:  # type: ignore[override]
+    def capture_signals(self) -> Iterator[Any]:
         yield

@@ -55,9 +55,7 @@ def offered(contact: Contact, interaction: Interaction, recency: timedelta) -> l
     return found
 
 
-def _repeats(
-    contact: Contact, slug: str | None, path: str, value: object, held: Provenance, mine: Provenance, recency: timedelta
-) -> bool:
+def _repeats(contact: Contact, slug: str | None, path: str, value: object, held: Provenance, mine: Provenance, recency: timedelta) -> bool:
     present = getattr(contact, path) if slug is None else contact.attributes.get(UNBOUND, {}).get(slug)
     return mine.assurance == held.assurance and mine.at < held.at + recency and same_value(present, value)
 

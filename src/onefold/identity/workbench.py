@@ -149,7 +149,9 @@ class Workbench:
     def prove(self, tenure: Tenure, kind: EvidenceKind, interaction: Interaction, rule: Rule) -> None:
         """Keep evidence of a tenure."""
         self.plan.evidence.append(
-            Evidence(tenure.tenure_id, tenure.workspace, kind, interaction.event_id, interaction.position, interaction.at, rule, tenure.assurance)
+            Evidence(
+                tenure.tenure_id, tenure.workspace, kind, interaction.event_id, interaction.position, interaction.at, rule, tenure.assurance
+            )
         )
 
     # -- finishing ----------------------------------------------------------------------------------------------------

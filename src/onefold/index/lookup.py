@@ -50,7 +50,7 @@ class Index:
         for start in range(0, len(keys), CHUNK):
             chunk = keys[start : start + CHUNK]
             command = self._redis.mget_nonatomic if self._cluster else self._redis.mget
-            values = await self._guarded(lambda command=command, chunk=chunk: command(chunk))
+            values = await self._guarded(command, chunk)
             found.extend(values if values is not None else [None] * len(chunk))
         return found
 
@@ -60,7 +60,7 @@ class Index:
         for start in range(0, len(pairs), CHUNK):
             chunk = dict(pairs[start : start + CHUNK])
             command = self._redis.mset_nonatomic if self._cluster else self._redis.mset
-            arrived = await self._guarded(lambda command=command, chunk=chunk: command(chunk)) is not None and arrived
+            arrived = await self._guarded(command, chunk) is not None and arrived
         return arrived
 
     async def check(self) -> dict[str, str]:
@@ -76,12 +76,12 @@ class Index:
             )
         return {"version": str(info.get("valkey_version") or info.get("redis_version")), "maxmemory-policy": policy}
 
-    async def _guarded(self, command: Callable[[], Any]) -> Any:
+    async def _guarded(self, command: Callable[[Any], Any], argument: Any) -> Any:
         """The command's answer, or None when Redis cannot be used. After a failure it is left alone for a growing while."""
         if time.monotonic() < self._open_until:
             return None
         try:
-            answer = await asyncio.wait_for(command(), self._timeout)
+            answer = await asyncio.wait_for(command(argument), self._timeout)
         except (RedisError, OSError, TimeoutError, asyncio.IncompleteReadError) as error:
             self._failed(type(error).__name__)
             self._open_until = time.monotonic() + self._cool_down * random.uniform(0.8, 1.2)  # noqa: S311 -- jitter

@@ -38,9 +38,7 @@ def recognise(
     return found
 
 
-def _one(
-    interaction: Interaction, entries: Mapping[tuple[str, IdentifierKey], Entry], rules: Rules | None
-) -> Recognised | None:
+def _one(interaction: Interaction, entries: Mapping[tuple[str, IdentifierKey], Entry], rules: Rules | None) -> Recognised | None:
     identifiers = interaction.identifiers
     if rules is None or not identifiers or interaction.carries_values or interaction.assurance >= Assurance.PROVED:
         return None

@@ -14,10 +14,8 @@ from onefold.index.entries import SEEN_UNIT_SECONDS, Entry, EntryCodec
 from onefold.index.keys import IndexKeys
 from onefold.index.separations import Separations
 
-from collections.abc import Mapping
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from onefold.identity.contact import Tenure
     from onefold.identity.identifiers import IdentifierKey

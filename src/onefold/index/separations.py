@@ -21,8 +21,7 @@ class Separations:
         """Take in separations, (transaction id, bucket), in any order and any number of times."""
         last = self._last
         for xid, bucket in rows:
-            if xid > last[bucket]:
-                last[bucket] = xid
+            last[bucket] = max(last[bucket], xid)
 
     def allows(self, bucket: int, xmin: int) -> bool:
         """Whether an entry whose writer read at `xmin` can be trusted: no separation of its bucket is as young as that.

@@ -18,7 +18,7 @@ from onefold.messages.interactions import interaction_key
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from onefold.identity.identifiers import Dropped, Identifier
+    from onefold.identity.identifiers import Identifier
     from onefold.identity.rules import Rules
     from onefold.messages.interactions import InteractionMessage
 
@@ -64,7 +64,7 @@ def read(message: InteractionMessage, arrival: Arrival, rules: Rules) -> Interac
         appended_at=arrival.appended_at,
         identifiers=identifiers,
         dropped=dropped,
-        proof=_proof(message, identifiers, dropped, rules) if assurance is Assurance.PROVED else None,
+        proof=_proof(message, identifiers, rules) if assurance is Assurance.PROVED else None,
         fields=fields,
         attributes=attributes,
     )
@@ -89,7 +89,7 @@ def _time(value: object) -> datetime | None:
         return None
 
 
-def _proof(message: InteractionMessage, identifiers: tuple[Identifier, ...], dropped: tuple[Dropped, ...], rules: Rules) -> Proof | None:
+def _proof(message: InteractionMessage, identifiers: tuple[Identifier, ...], rules: Rules) -> Proof | None:
     """What a proved interaction proves (R8): the named identifier, else its only email or phone."""
     if message.proof is None:
         candidates = [each for each in identifiers if each.semantic_type in _IDENTIFIER_TRAITS]

@@ -23,6 +23,4 @@ async def bury(connection: Connection, topic: str, key: bytes | None, value: byt
     """Send a message of `topic` that cannot be read to the dead letters, with the reason in its headers."""
     shards = await connection.fetchval("select count from relay_shards")
     headers = {REASON: str(error), ERROR_CLASS: type(error).__name__, ERROR_CODE: error.code, ORIGIN_TOPIC: topic}
-    await connection.execute(
-        INSERT_OUTBOX, [crc32(key or b"") % shards], [DEAD_LETTER], [key or b""], [value], [to_json(headers)]
-    )
+    await connection.execute(INSERT_OUTBOX, [crc32(key or b"") % shards], [DEAD_LETTER], [key or b""], [value], [to_json(headers)])

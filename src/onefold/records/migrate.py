@@ -6,9 +6,8 @@ lock that others hold, so that nothing queues up behind a migration (F31).
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -18,7 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import Connection
+
+T = TypeVar("T")
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK_NUMBER = 0x0F01D
@@ -43,7 +46,7 @@ def head() -> str:
     return found
 
 
-async def _with_connection(admin_url: str, work):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+async def _with_connection(admin_url: str, work: Callable[[Connection], T]) -> T:
     engine = _engine(admin_url)
     try:
         async with engine.connect() as connection:

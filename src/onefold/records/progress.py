@@ -75,7 +75,7 @@ class Present:
 async def claim(store: Store, key: PartitionKey, worker: str) -> Claim:
     """Take a partition: bump its epoch, so that whoever had it before can change nothing any more, and read where to go on."""
     async with store.connection() as connection:
-        row = await connection.fetchrow(CLAIM, *key, worker)
+        (row,) = await connection.fetch(CLAIM, *key, worker)
     return Claim(key, row["generation"], row["epoch"], row["next_offset"])
 
 
@@ -90,7 +90,7 @@ async def renew(store: Store, owned: Claim) -> Claim:
 
 async def fence(connection: Connection, owned: Claim, next_offset: int, since_xmin: int) -> Present:
     """Store progress up to `next_offset` in the open transaction and read the present; Fenced if the epoch is not ours any more."""
-    row = await connection.fetchrow(FENCE, *owned.key, owned.epoch, next_offset, str(since_xmin))
+    (row,) = await connection.fetch(FENCE, *owned.key, owned.epoch, next_offset, str(since_xmin))
     if row["generation"] is None:
         raise Fenced(f"partition {owned.key.partition} of {owned.key.topic} has a newer owner than epoch {owned.epoch}")
     return Present(row["incarnation"], row["rules_version"], row["xmin"], list(zip(row["xids"], row["buckets"], strict=True)))

@@ -15,15 +15,16 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from onefold.identity.contact import Contact, Tenure
+    from onefold.records.rows import Row
     from onefold.records.store import Connection
 
-CONTACT = f"select {CONTACT_COLUMNS} from contacts where contact_id = $1 and workspace = any($2::text[])"  # noqa: S608 -- column names
+CONTACT = f"select {CONTACT_COLUMNS} from contacts where contact_id = $1 and workspace = any($2::text[])"
 HOLDER = """
 select contact_id, workspace from identifiers where identifier_key = $1 and workspace = any($2::text[]) and held_until is null
 """
 TENURES = f"""
 select {TENURE_COLUMNS} from identifiers where contact_id = $1 and workspace = $2 order by slug is null, tenure_id limit $3
-"""  # noqa: S608
+"""
 EVIDENCE = """
 select tenure_id, ordinal, event_id, topic, partition, "offset", at, rule, assurance from evidence
 where tenure_id = any($1::bigint[]) and workspace = $2 order by tenure_id, ordinal
@@ -112,7 +113,7 @@ async def load_record(connection: Connection, workspaces: Sequence[str], contact
     return ContactRecord(contact, tenures, evidence, merges)
 
 
-def _merge_of(row: Mapping[str, Any]) -> MergeRow:
+def _merge_of(row: Row) -> MergeRow:
     return MergeRow(
         row["merge_id"],
         row["survivor"],

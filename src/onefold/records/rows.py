@@ -14,6 +14,11 @@ from onefold.identity.interaction import Moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import TypeAlias
+
+    import asyncpg
+
+    Row: TypeAlias = asyncpg.Record | Mapping[str, Any]
 
 CONTACT_COLUMNS = (
     "workspace, contact_id, version, type, given_name, last_name, email, phone, is_vendor, organization_id, attributes, tags,"
@@ -63,7 +68,11 @@ def provenance_text(provenance: Mapping[str, Provenance]) -> str:
     return to_json({path: (int(each.assurance), each.at, each.event_id) for path, each in provenance.items()})
 
 
-def contact_of(row: Mapping[str, Any]) -> Contact:
+def _provenance_of(text: str) -> dict[str, Provenance]:
+    return {path: Provenance(Assurance(level), at, event_id) for path, (level, at, event_id) in _decode_provenance(text).items()}
+
+
+def contact_of(row: Row) -> Contact:
     """A contact from its row, without a listing."""
     summary = _decode_summary(row["summary"])
     return Contact(
@@ -83,9 +92,7 @@ def contact_of(row: Mapping[str, Any]) -> Contact:
         organization_id=row["organization_id"],
         attributes=msgspec.json.decode(row["attributes"]),
         tags=msgspec.json.decode(row["tags"]),
-        provenance={
-            path: Provenance(Assurance(level), at, event_id) for path, (level, at, event_id) in _decode_provenance(row["provenance"]).items()
-        },
+        provenance=_provenance_of(row["provenance"]),
         summary=Summary(
             summary.open,
             summary.validated,
@@ -98,7 +105,7 @@ def contact_of(row: Mapping[str, Any]) -> Contact:
     )
 
 
-def tenure_of(row: Mapping[str, Any]) -> Tenure:
+def tenure_of(row: Row) -> Tenure:
     """A tenure from its row."""
     used_at, held_from = row["used_at"], row["held_from"]
     return Tenure(

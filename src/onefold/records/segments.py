@@ -24,23 +24,24 @@ from onefold.segments.query import Query, parse
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from onefold.records.rows import Row
     from onefold.records.store import Connection
 
 TRANSITION_NAMESPACE = uuid5(NAMESPACE_URL, "onefold:segment-transition")
 
 COLUMNS = "segment_id, workspace, slug, title, query, version, state, filled_to, created_at, updated_at"
 # Shared with other workers, against edits: whoever edits waits for batches that read the old query, and the next batch reads the new one.
-SHARED = f"select {COLUMNS} from segments where workspace = any($1::text[]) order by segment_id for share"  # noqa: S608 -- column names
-LIST = f"select {COLUMNS} from segments where workspace = $1 order by slug"  # noqa: S608
-FIND = f"select {COLUMNS} from segments where workspace = $1 and slug = $2"  # noqa: S608
+SHARED = f"select {COLUMNS} from segments where workspace = any($1::text[]) order by segment_id for share"
+LIST = f"select {COLUMNS} from segments where workspace = $1 order by slug"
+FIND = f"select {COLUMNS} from segments where workspace = $1 and slug = $2"
 INSERT = f"""
 insert into segments (workspace, segment_id, slug, title, query) values ($1, $2, $3, $4, $5)
 on conflict (workspace, slug) do nothing returning {COLUMNS}
-"""  # noqa: S608
+"""
 EDIT = f"""
 update segments set query = $3, title = $4, version = version + 1, state = 'filling', filled_to = null, updated_at = now()
 where workspace = $1 and slug = $2 returning {COLUMNS}
-"""  # noqa: S608
+"""
 
 _UPSERT = """
 on conflict (segment_id, contact_id, workspace) do update set is_member = excluded.is_member,
@@ -61,7 +62,7 @@ from unnest($1::text[], $2::uuid[], $3::uuid[], $4::boolean[], $5::bigint[], $6:
 where n.matches or n.is_filling or exists (
   select from memberships o where o.segment_id = n.segment_id and o.contact_id = n.contact_id and o.workspace = n.workspace)
 {_UPSERT}
-"""  # noqa: S608
+"""
 
 FILL = f"""
 with chunk as (
@@ -76,9 +77,12 @@ with chunk as (
 )
 select (select max(contact_id::text) from chunk) as last, (select count(*) from chunk) as looked_at,
   (select coalesce(json_agg(w), '[]') from written w where w.was <> w.is_now) as transitions
-"""  # noqa: S608
+"""
 
-FILLED = "update segments set filled_to = $4, state = case when $5 then 'live' else state end where workspace = $1 and segment_id = $2 and version = $3"
+FILLED = """
+update segments set filled_to = $4, state = case when $5 then 'live' else state end
+where workspace = $1 and segment_id = $2 and version = $3
+"""
 
 MEMBERS = """
 select m.contact_id, m.since, m.contact_version, c.type, c.given_name, c.last_name, c.email
@@ -190,7 +194,7 @@ async def record_evaluations(connection: Connection, evaluations: Sequence[Evalu
 async def fill_chunk(connection: Connection, segment: Segment, limit: int, at: datetime) -> tuple[Segment, list[Transition]]:
     """Fill a segment from the next contacts on, in one statement; gives the segment as it is then, and the transitions."""
     compiled = compile_query(segment.query, 7)
-    row = await connection.fetchrow(
+    (row,) = await connection.fetch(
         FILL.format(condition=compiled.sql),
         segment.workspace,
         segment.segment_id,
@@ -214,7 +218,7 @@ async def fill_chunk(connection: Connection, segment: Segment, limit: int, at: d
 async def holds_in_store(connection: Connection, segment: Segment, contact_ids: Sequence[UUID]) -> set[UUID]:
     """Which of these contacts match by all their identifiers, where a message listed only some."""
     compiled = compile_query(segment.query, 3)
-    statement = f"select c.contact_id from contacts c where c.contact_id = any($1) and c.workspace = $2 and {compiled.sql}"  # noqa: S608
+    statement = f"select c.contact_id from contacts c where c.contact_id = any($1) and c.workspace = $2 and {compiled.sql}"
     rows = await connection.fetch(statement, list(contact_ids), segment.workspace, *compiled.parameters)
     return {row["contact_id"] for row in rows}
 
@@ -264,7 +268,7 @@ def _message(segment: Segment, transition: Transition) -> SegmentMembership:
     )
 
 
-def _segment(row: Mapping[str, Any]) -> Segment:
+def _segment(row: Row) -> Segment:
     raw = msgspec.json.decode(row["query"])
     return Segment(
         row["segment_id"],
@@ -281,7 +285,7 @@ def _segment(row: Mapping[str, Any]) -> Segment:
     )
 
 
-def _transition(row: Mapping[str, Any]) -> Transition:
+def _transition(row: Row) -> Transition:
     return Transition(
         row["workspace"], row["segment_id"], row["contact_id"], row["contact_version"], row["segment_version"], row["is_now"], row["since"]
     )

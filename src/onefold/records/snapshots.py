@@ -21,19 +21,19 @@ TENURES = f"""
 select {TENURE_COLUMNS} from identifiers where identifier_key = any($1::bytea[]) and workspace = any($2::text[]) and held_until is null
 union all
 select {TENURE_COLUMNS} from identifiers where identifier_key = any($1::bytea[]) and workspace = any($2::text[]) and held_until >= $3
-"""  # noqa: S608 -- column names only
+"""
 
-CONTACTS = f"select {CONTACT_COLUMNS} from contacts where contact_id = any($1::uuid[]) and workspace = any($2::text[])"  # noqa: S608
+CONTACTS = f"select {CONTACT_COLUMNS} from contacts where contact_id = any($1::uuid[]) and workspace = any($2::text[])"
 
 LISTINGS = f"""
 select {TENURE_COLUMNS} from identifiers
 where contact_id = any($1::uuid[]) and workspace = any($2::text[]) and held_until is null
-"""  # noqa: S608
+"""
 
 LONG_LISTING = f"""
 select {TENURE_COLUMNS} from identifiers where contact_id = $1 and workspace = $2 and held_until is null
 order by slug is null, tenure_id limit {LISTED_IDENTIFIERS}
-"""  # noqa: S608
+"""
 
 # Sorting lies below locking in the plan, so locks are taken in id order: two transactions never wait for each other in a ring.
 LOCK = """

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
-
 import json
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onefold.segments.evaluate import OPPOSITES
 from onefold.segments.operators import OPERATORS

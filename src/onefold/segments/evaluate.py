@@ -52,9 +52,7 @@ def _clause(clause: Clause, subject: Subject) -> bool:
     if isinstance(target, Attribute):
         return OPERATORS[clause.operator].holds(subject.attributes.get(target.profile, {}).get(target.slug), clause.value)
     held = [
-        value
-        for kind, slug, value in subject.identifiers
-        if kind == target.semantic_type and (target.slug is None or slug == target.slug)
+        value for kind, slug, value in subject.identifiers if kind == target.semantic_type and (target.slug is None or slug == target.slug)
     ]
     opposite = OPPOSITES.get(clause.operator)
     holds = OPERATORS[opposite or clause.operator].holds

@@ -34,20 +34,21 @@ class Operator:
     """The parameter is text even where the attribute is JSON."""
 
     def complaint(self, value: object, *, is_text: bool) -> str | None:
-        """What is wrong with a clause's value, if anything is."""
+        """What is wrong with a clause's value, if anything is. `is_text`: what it is compared with is always text."""
         if self.takes_list:
-            if not isinstance(value, list) or not value:
-                return f"{self.name} takes a list of at least one value"
-            if len(value) > MOST_VALUES:
-                return f"{self.name} takes at most {MOST_VALUES} values"
-            return next((found for each in value if (found := _scalar_complaint(each)) is not None), None)
+            return self._list_complaint(value)
         if self.name in {"contains", "starts_with"} and value == "":
             return "must not be blank"
-        if (self.text_only or is_text) and not isinstance(value, str | bool):
-            return "must be text"
-        if self.text_only and not isinstance(value, str):
+        if not isinstance(value, str) and (self.text_only or (is_text and not isinstance(value, bool))):
             return "must be text"
         return _scalar_complaint(value)
+
+    def _list_complaint(self, value: object) -> str | None:
+        if not isinstance(value, list) or not value:
+            return f"{self.name} takes a list of at least one value"
+        if len(value) > MOST_VALUES:
+            return f"{self.name} takes at most {MOST_VALUES} values"
+        return next((found for each in value if (found := _scalar_complaint(each)) is not None), None)
 
 
 def _scalar_complaint(value: object) -> str | None:
@@ -105,7 +106,9 @@ _TABLE = (
         takes_list=True,
     ),
     Operator("is_null", False, lambda present, _: present is None, "{0} is null", "coalesce(jsonb_typeof({0}), 'null') = 'null'"),
-    Operator("is_not_null", False, lambda present, _: present is not None, "{0} is not null", "coalesce(jsonb_typeof({0}), 'null') <> 'null'"),
+    Operator(
+        "is_not_null", False, lambda present, _: present is not None, "{0} is not null", "coalesce(jsonb_typeof({0}), 'null') <> 'null'"
+    ),
 )
 
 OPERATORS: Mapping[str, Operator] = {operator.name: operator for operator in _TABLE}

@@ -1,8 +1,8 @@
 """Segment queries as data: parse JSON, with a path to whatever is wrong (docs/reference/segments-query.md).
 
-    {"and": [{"field": "type", "operator": "equals", "value": "lead"},
-             {"field": "attributes.unbound.plan", "operator": "in", "value": ["pro", "team"]},
-             {"not": {"identifier": "phone", "operator": "is_null"}}]}
+{"and": [{"field": "type", "operator": "equals", "value": "lead"},
+{"field": "attributes.unbound.plan", "operator": "in", "value": ["pro", "team"]},
+{"not": {"identifier": "phone", "operator": "is_null"}}]}
 """
 
 from __future__ import annotations

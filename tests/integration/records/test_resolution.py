@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
@@ -13,10 +13,14 @@ from onefold.identity.plan import OutcomeKind
 from onefold.records.numbers import TenureNumbers
 from onefold.records.resolution import Moved, Resolution
 from onefold.records.store import RACES, Store
-from tests.support.servers import Database
 from tests.support.stories import random_story
 from tests.support.workspaces import add_workspace
 from tests.support.worlds import EXACT, World, event
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.support.servers import Database
 
 RULES = {"acme": EXACT}
 
@@ -73,7 +77,7 @@ async def assert_same_state(store: Store, world: World) -> None:
 @pytest.mark.asyncio
 async def test_racing_workers_end_in_one_contact(store: Store) -> None:
     """I3, I5: several workers meet the same people at once; races repeat, and nothing is owned twice."""
-    story = [event("anonymous_token:t%d" % (i % 7), "email:p%d@example.com" % (i % 3), minutes=i) for i in range(60)]
+    story = [event(f"anonymous_token:t{i % 7}", f"email:p{i % 3}@example.com", minutes=i) for i in range(60)]
 
     async def work(part: int) -> None:
         mine, numbers = story[part::4], TenureNumbers()

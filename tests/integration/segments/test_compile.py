@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -16,7 +16,9 @@ from onefold.records.rows import to_json
 from onefold.segments.compile import compile_query
 from onefold.segments.evaluate import Subject, evaluate
 from onefold.segments.query import parse
-from tests.support.servers import Database
+
+if TYPE_CHECKING:
+    from tests.support.servers import Database
 
 TEXTS = st.sampled_from(["", "a", "ab", "Ann", "ann", "%", "_", "é", "x y", "1", "true"])
 SCALARS = st.one_of(TEXTS, st.sampled_from([0, 1, 1.0, 1.5, -3, 10**20, True, False]))
@@ -41,7 +43,9 @@ def operators(values: st.SearchStrategy[Any], *, kinds: str) -> st.SearchStrateg
 
 
 CLAUSES = st.one_of(
-    st.builds(lambda f, o: {"field": f, **o}, st.sampled_from(["type", "given_name", "last_name", "email"]), operators(TEXTS, kinds="text")),
+    st.builds(
+        lambda f, o: {"field": f, **o}, st.sampled_from(["type", "given_name", "last_name", "email"]), operators(TEXTS, kinds="text")
+    ),
     st.builds(lambda o: {"field": "is_vendor", **o}, operators(st.booleans(), kinds="boolean")),
     st.builds(lambda s, o: {"field": f"attributes.unbound.{s}", **o}, st.sampled_from(SLUGS), operators(SCALARS, kinds="json")),
     st.builds(
@@ -125,4 +129,7 @@ async def _insert(connection: asyncpg.Connection[asyncpg.Record], contact_id: UU
 @pytest.mark.asyncio
 async def test_values_of_a_query_are_parameters_never_text(database: Database) -> None:
     query = parse({"field": "given_name", "operator": "equals", "value": "'; drop table contacts; --"})
-    assert await _in_postgres(database.app_url, [(query, Subject({"type": "ghost", "given_name": "x", "last_name": None, "email": None, "is_vendor": False}, {}, []))]) == [False]
+    assert await _in_postgres(
+        database.app_url,
+        [(query, Subject({"type": "ghost", "given_name": "x", "last_name": None, "email": None, "is_vendor": False}, {}, []))],
+    ) == [False]

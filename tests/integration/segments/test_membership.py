@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import msgspec
@@ -20,9 +19,13 @@ from onefold.records.segments import fill_chunk, find_segment, list_segments
 from onefold.records.store import Store
 from onefold.workspace import segments as use_cases
 from streams.segments import Membership, Message
-from tests.support.servers import Database
 from tests.support.workspaces import add_workspace
 from tests.support.worlds import EXACT, event
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.support.servers import Database
 
 LEADS = {"field": "type", "operator": "equals", "value": "lead"}
 NAMED = {"field": "given_name", "operator": "is_not_null"}
@@ -150,7 +153,9 @@ async def test_a_fill_that_read_an_older_contact_gives_way_to_the_stream(store: 
     """The stream writes *out* rows while a segment fills: else a fill of an older snapshot would let in who has left."""
     await resolve(store, event("anonymous_token:t", fields={"given_name": "Ann"}, minutes=0))
     async with store.transaction(["acme"]) as connection:
-        segment = await use_cases.create(connection, "acme", "annas", "Annas", {"field": "given_name", "operator": "equals", "value": "Ann"})
+        segment = await use_cases.create(
+            connection, "acme", "annas", "Annas", {"field": "given_name", "operator": "equals", "value": "Ann"}
+        )
     async with store.pool.acquire() as slow:
         transaction = slow.transaction(isolation="repeatable_read")
         await transaction.start()

@@ -60,13 +60,20 @@ async def _postgres(role: Role) -> list[Finding]:
         for name, allowed in GUARDS.items():
             value = await connection.fetchval("select current_setting($1)", name)
             findings.append(
-                Finding(f"postgres {name}", value in allowed, value, "" if value in allowed else f"set it to {allowed[0]}: commits can be lost")
+                Finding(
+                    f"postgres {name}", value in allowed, value, "" if value in allowed else f"set it to {allowed[0]}: commits can be lost"
+                )
             )
         present = await connection.fetchval("select to_regclass('alembic_version')::text")
         revision = await connection.fetchval(REVISION) if present else None
         wanted = migrate.head()
         findings.append(
-            Finding("tables", revision == wanted, f"revision {revision}", "" if revision == wanted else f"run `onefold setup`, to revision {wanted}")
+            Finding(
+                "tables",
+                revision == wanted,
+                f"revision {revision}",
+                "" if revision == wanted else f"run `onefold setup`, to revision {wanted}",
+            )
         )
         if revision == wanted:
             findings.extend(await _state(role, store))
@@ -75,7 +82,7 @@ async def _postgres(role: Role) -> list[Finding]:
 
 async def _state(role: Role, store: Store) -> list[Finding]:
     async with store.connection() as connection:
-        outbox = await connection.fetchrow(OUTBOX)
+        (outbox,) = await connection.fetch(OUTBOX)
         progress = {row["partition"]: row["next_offset"] for row in await connection.fetch(PROGRESS, INTERACTIONS)}
     is_young = outbox["age"] < OLD_OUTBOX_SECONDS
     findings = [
@@ -87,7 +94,9 @@ async def _state(role: Role, store: Store) -> list[Finding]:
     findings.append(Finding("resolver lag", True, f"{lag} records"))
     if ahead:
         findings.append(
-            Finding("progress", False, f"ahead of the log in {ahead}", "the topic was made anew or lost records; nothing is skipped by itself")
+            Finding(
+                "progress", False, f"ahead of the log in {ahead}", "the topic was made anew or lost records; nothing is skipped by itself"
+            )
         )
     dead = sum((await end_offsets(role.kafka, DEAD_LETTER)).values())
     findings.append(Finding("dead letters", dead == 0, str(dead), "" if dead == 0 else f"onefold events tail --topic {DEAD_LETTER}"))
@@ -106,8 +115,15 @@ async def _kafka(role: Role) -> list[Finding]:
         is_well = each.state != "missing" and not each.differs
         differs = ", ".join(f"{name} is {is_}, should be {wanted}" for name, (is_, wanted) in each.differs.items())
         findings.append(
-            Finding(f"topic {each.name}", is_well, f"{each.partitions} partitions", "" if is_well else f"run `onefold topics create` ({differs or 'missing'})")
+            Finding(
+                f"topic {each.name}",
+                is_well,
+                f"{each.partitions} partitions",
+                "" if is_well else f"run `onefold topics create` ({differs or 'missing'})",
+            )
         )
         if role.settings.profile == "production" and each.replication < 3:  # noqa: PLR2004 -- what survives one broker
-            findings.append(Finding(f"copies of {each.name}", False, str(each.replication), "three copies, min.insync.replicas 2, in production"))
+            findings.append(
+                Finding(f"copies of {each.name}", False, str(each.replication), "three copies, min.insync.replicas 2, in production")
+            )
     return findings

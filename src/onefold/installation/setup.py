@@ -42,9 +42,7 @@ class Report:
 async def migrate_database(settings: Settings) -> list[str]:
     """Bring the tables up to date; gives the revisions that ran."""
     if settings.postgres.admin_url is None:
-        raise ConfigurationError(
-            "ONEFOLD_POSTGRES__ADMIN_URL is missing: setup migrates the database as its owner, which workers are not"
-        )
+        raise ConfigurationError("ONEFOLD_POSTGRES__ADMIN_URL is missing: setup migrates the database as its owner, which workers are not")
     return await migrate.upgrade(settings.postgres.admin_url.get_secret_value())
 
 

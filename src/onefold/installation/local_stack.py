@@ -17,14 +17,14 @@ from onefold import bootstrap
 from onefold.local.servers import LocalServers
 from onefold.local.stack import Role as StackRole
 from onefold.local.stack import Stack
-from onefold.ops import setup
+from onefold.installation import setup
 from onefold.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from onefold.ops.setup import ShownKey
+    from onefold.installation.setup import ShownKey
 
 ROLES = ("collector", "resolver", "relay", "segments-worker")
 ENV_FILE = "onefold.env"

@@ -1,1 +1,0 @@
-"""What operators do: set up, examine. Called by the command line."""
