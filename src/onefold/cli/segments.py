@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
 
 import typer
 
@@ -13,7 +14,6 @@ from onefold.errors import InvalidQuery
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
-    from uuid import UUID
 
     from onefold.records.segments import Segment
     from onefold.records.store import Store

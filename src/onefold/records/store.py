@@ -38,8 +38,7 @@ UNREACHABLE = (
     # What asyncpg raises when it is asked between the server's farewell and the end of the connection.
     asyncpg.InternalClientError,
     asyncpg.DiskFullError,
-    OSError,
-    TimeoutError,
+    ConnectionError,
     asyncio.IncompleteReadError,
 )
 """Errors that say that the server, not the statement, is at fault."""
@@ -85,7 +84,7 @@ class Store:
             )
         except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError, ValueError) as error:
             raise ConfigurationError(f"Postgres refuses the connection: {error}. Check ONEFOLD_POSTGRES__URL.") from error
-        except UNREACHABLE as error:
+        except (*UNREACHABLE, OSError, TimeoutError) as error:
             raise StoreUnavailable(f"Postgres does not answer: {error}. Is it running where ONEFOLD_POSTGRES__URL points?") from error
         return cls(pool)
 
@@ -97,10 +96,15 @@ class Store:
     async def connection(self) -> AsyncIterator[Connection]:
         """One connection, without a transaction. Only for tables that hold no person's row."""
         try:
-            async with self.pool.acquire() as connection:
-                yield connection
+            connection = await self.pool.acquire()
+        except (*UNREACHABLE, OSError, TimeoutError) as error:
+            raise StoreUnavailable(f"Postgres does not answer: {error}") from error
+        try:
+            yield connection
         except UNREACHABLE as error:
             raise StoreUnavailable(f"Postgres does not answer: {error}") from error
+        finally:
+            await self.pool.release(connection)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Connection]:

@@ -33,8 +33,6 @@ class Breaker:
 
     def note(self, fates: Sequence[bool]) -> None:
         """Count records that are done for good; True is a dead letter."""
-        if True not in fates:
-            self._row = 0
         for dead in fates:
             if len(self._recent) == self._recent.maxlen and self._recent[0]:
                 self._dead -= 1

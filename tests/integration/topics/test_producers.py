@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,10 +55,25 @@ async def test_concurrent_batches_keep_order_and_lose_nothing(topics: KafkaConne
 
 
 @pytest.mark.asyncio
+async def test_many_writers_to_one_partition_wait_their_turn(topics: KafkaConnection) -> None:
+    """The library counts down one time-out over and over while a batch waits for another: unguarded, writers are turned away."""
+    impatient = replace(topics, request_timeout_seconds=1.0)
+    async with IdempotentProducer(impatient) as producer:
+
+        async def write(writer: int) -> None:
+            for turn in range(20):
+                await producer.send_batches(INTERACTIONS_RESOLVED, {0: [(b"%d" % writer, b"%d" % turn)]})
+
+        await asyncio.gather(*map(write, range(50)))
+    assert len(await read_topic(topics, INTERACTIONS_RESOLVED)) == 1_000
+
+
+@pytest.mark.asyncio
 @pytest.mark.parametrize("size", [MAX_MESSAGE_BYTES, 3 * MAX_MESSAGE_BYTES], ids=["refused-by-broker", "refused-before"])
 async def test_a_record_that_no_broker_takes_is_refused_and_harms_no_later_one(topics: KafkaConnection, size: int) -> None:
     """F42: the refused batch leaves a gap in the sequence numbers, after which no send of the same producer would succeed."""
     async with IdempotentProducer(topics) as producer:
+        await producer.send(INTERACTIONS, b"k", b"small")
         with pytest.raises(InvalidMessage) as caught:
             await producer.send(INTERACTIONS, b"k", b"x" * size)
         assert caught.value.code == "too_large"
@@ -66,7 +82,7 @@ async def test_a_record_that_no_broker_takes_is_refused_and_harms_no_later_one(t
         for _ in range(3):
             await producer.send(INTERACTIONS, b"k", b"small")
             await producer.send_batches(INTERACTIONS, {0: [(b"k", b"small")]})
-    assert [each.value for each in await read_topic(topics, INTERACTIONS)] == [b"small"] * 6
+    assert [each.value for each in await read_topic(topics, INTERACTIONS)] == [b"small"] * 7
 
 
 @pytest.mark.asyncio

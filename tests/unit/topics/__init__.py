@@ -1,0 +1,1 @@
+"""What of the Kafka room needs no broker."""
