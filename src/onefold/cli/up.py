@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onefold.cli.output import say
+from onefold.cli.output import run, say
+
+if TYPE_CHECKING:
+    from onefold.installation.local_stack import LocalStack
+    from onefold.installation.setup import ShownKey
 
 
 def up(
@@ -20,11 +24,20 @@ def up(
 
     say("starting Kafka, Postgres, Valkey and every role …")
     try:
-        with local_stack(folder, workspace) as stack:
+        with local_stack(folder) as stack:
             say(f"collector: {stack.collector_url}\naddresses for other commands: {stack.env_file}")
-            for key in stack.keys:
+            for key in run(_keys(stack, workspace)):
                 say(f"{key.kind} key of workspace {workspace}, shown this once: {key.text}")
             say("everything runs; Ctrl-C stops it\nnext, in another terminal: onefold doctor")
             stack.roles.follow(sys.stderr)
     except KeyboardInterrupt:
         say("stopped; the data is kept, and `onefold up` goes on with it")
+
+
+async def _keys(stack: LocalStack, workspace: str) -> list[ShownKey]:
+    """The workspace's first keys, where it is new."""
+    from onefold import bootstrap  # noqa: PLC0415
+    from onefold.installation.setup import make_workspace  # noqa: PLC0415
+
+    async with bootstrap.store(bootstrap.begin("up", stack.settings)) as store:
+        return (await make_workspace(store, workspace, workspace))[1]

@@ -14,17 +14,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from onefold import bootstrap
+from onefold.installation import setup
 from onefold.local.servers import LocalServers
 from onefold.local.stack import Role as StackRole
 from onefold.local.stack import Stack
-from onefold.installation import setup
 from onefold.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
-
-    from onefold.installation.setup import ShownKey
 
 ROLES = ("collector", "resolver", "relay", "segments-worker")
 ENV_FILE = "onefold.env"
@@ -39,13 +37,11 @@ class LocalStack:
     collector_url: str
     health_urls: dict[str, str]
     """By role, without a path."""
-    keys: Sequence[ShownKey]
-    """Keys that were made now; none where the workspace had keys."""
     env_file: Path
 
 
 @contextmanager
-def local_stack(folder: Path, workspace: str) -> Iterator[LocalStack]:
+def local_stack(folder: Path) -> Iterator[LocalStack]:
     """Everything running, until the block ends. Raises what starting servers and roles raises, with nothing left behind."""
     folder.mkdir(parents=True, exist_ok=True)
     with LocalServers(folder) as servers:
@@ -54,19 +50,16 @@ def local_stack(folder: Path, workspace: str) -> Iterator[LocalStack]:
         env_file = _write_env(folder, servers, ports[0])
         os.environ["ONEFOLD_ENV_FILE"] = str(env_file)
         settings = Settings.load()
-        keys = asyncio.run(_set_up(settings, workspace))
+        asyncio.run(_set_up(settings))
         urls = {name: f"http://127.0.0.1:{port}" for name, port in health.items()}
         roles = [StackRole.ours(name, "--health-port", str(health[name]), ready_url=f"{urls[name]}/ready") for name in ROLES]
         with Stack(roles, folder / "logs", {"ONEFOLD_ENV_FILE": str(env_file)}) as running:
-            yield LocalStack(settings, running, f"http://127.0.0.1:{ports[0]}", urls, keys, env_file)
+            yield LocalStack(settings, running, f"http://127.0.0.1:{ports[0]}", urls, env_file)
 
 
-async def _set_up(settings: Settings, workspace: str) -> list[ShownKey]:
-    role = bootstrap.begin("setup", settings)
+async def _set_up(settings: Settings) -> None:
     await setup.migrate_database(settings)
-    await setup.make_topics(settings, role.kafka)
-    async with bootstrap.store(role) as store:
-        return (await setup.make_workspace(store, workspace, workspace))[1]
+    await setup.make_topics(settings, bootstrap.begin("setup", settings).kafka)
 
 
 def _write_env(folder: Path, servers: LocalServers, collector_port: int) -> Path:

@@ -62,3 +62,14 @@ async def make_workspace(store: Store, slug: str, title: str) -> tuple[bool, lis
         public = await keys.create_key(connection, slug, "public", "first public key")
         secret = await keys.create_key(connection, slug, "secret", "first secret key")
     return created, [ShownKey("public", public.text), ShownKey("secret", secret.text)]
+
+
+async def make_new_workspace(store: Store, slug: str) -> tuple[str, list[ShownKey]]:
+    """A workspace that nobody has used: `slug`, or `slug-2`, `slug-3` …; gives its slug and its keys."""
+    number = 1
+    while True:
+        name = slug if number == 1 else f"{slug}-{number}"
+        created, keys = await make_workspace(store, name, name)
+        if created:
+            return name, keys
+        number += 1

@@ -275,6 +275,7 @@ def _merge_row(merge: Merge, moved: Sequence[int]) -> tuple[object, ...]:
     cause = {
         "kind": "interaction",
         "event_id": interaction.event_id,
+        "occurred_at": interaction.at,
         "topic": interaction.position.topic,
         "partition": interaction.position.partition,
         "offset": interaction.position.offset,
