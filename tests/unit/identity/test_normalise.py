@@ -144,7 +144,7 @@ def test_provider_tricks_are_undone_only_on_demand_and_only_where_known(text: st
 @example(text="a@axn--b.com", case_sensitive=False)
 @example(text=f"a@{'b' * 63}.{'c' * 63}.{'d' * 63}.{'e' * 57}.com", case_sensitive=False)
 @settings(max_examples=1_000, deadline=None)
-def test_the_fast_path_of_emails_equals_the_library(text: str, case_sensitive: bool) -> None:  # noqa: FBT001
+def test_the_fast_path_of_emails_equals_the_library(text: str, case_sensitive: bool) -> None:
     """Issue 3: where the fast path answers at all, it answers as the library does."""
     plain = plain_email(text, case_sensitive=case_sensitive)
     if plain is not None:

@@ -1,0 +1,1 @@
+"""Benchmarks: each prints a ratio against the raw substrate in the same run. `./dev bench NAME [--json]`."""
