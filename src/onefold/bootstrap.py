@@ -26,7 +26,7 @@ from onefold.topics.dead_letters import DeadLetters
 from onefold.topics.producer import IdempotentProducer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from onefold.settings import Settings
 
@@ -74,10 +74,10 @@ async def store(role: Role, *, pool_size: int | None = None) -> AsyncIterator[St
 
 
 @asynccontextmanager
-async def index(role: Role) -> AsyncIterator[Index]:
-    """The index's Redis. Never raises: without it everything works, slower."""
+async def index(role: Role, failed: Callable[[str], None] = lambda _: None) -> AsyncIterator[Index]:
+    """The index's Redis; `failed` is told when it cannot be used. Never raises: without it everything works, slower."""
     settings = role.settings.redis
-    opened = Index(settings.url.get_secret_value(), timeout_ms=settings.timeout_ms, failed=IndexMetrics(role.metrics).failed)
+    opened = Index(settings.url.get_secret_value(), timeout_ms=settings.timeout_ms, failed=failed)
     try:
         yield opened
     finally:
@@ -102,12 +102,13 @@ async def resolving(role: Role) -> AsyncIterator[Resolving]:
     settings = role.settings
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(store(role))
-        hints = await stack.enter_async_context(index(role))
+        metrics = IndexMetrics(role.metrics)
+        hints = await stack.enter_async_context(index(role, metrics.failed))
         producer = await stack.enter_async_context(IdempotentProducer(role.kafka))
         dead_letters = await stack.enter_async_context(DeadLetters(role.kafka, code_version=version("onefold")))
         yield Resolving(
             store=opened,
-            index=ResolutionIndex(hints, settings.index_secret),
+            index=ResolutionIndex(hints, settings.index_secret, metrics.looked_up),
             producer=producer,
             dead_letters=dead_letters,
             rules=RulesCache(opened, timedelta(seconds=settings.resolver.recency_seconds)),

@@ -11,7 +11,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -61,26 +61,40 @@ def _without_control_characters(_logger: Any, _method: str, event: dict[str, Any
     return event
 
 
+class Defined(NamedTuple):
+    """One metric, for the reference page."""
+
+    name: str
+    type: str
+    labels: tuple[str, ...]
+    text: str
+
+
 @dataclass(slots=True)
 class Metrics:
-    """Every metric of every role. One registry a process."""
+    """Every metric of one role. One registry a process."""
 
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    defined: list[Defined] = field(default_factory=list)
 
     def counter(self, name: str, text: str, *labels: str) -> Counter:
         """A count that only grows."""
+        self.defined.append(Defined(name, "counter", labels, text))
         return Counter(name, text, labels, registry=self.registry)
 
     def gauge(self, name: str, text: str, *labels: str) -> Gauge:
         """A value as it is now."""
+        self.defined.append(Defined(name, "gauge", labels, text))
         return Gauge(name, text, labels, registry=self.registry)
 
     def histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         """How values are spread."""
+        self.defined.append(Defined(name, "histogram", labels, text))
         return Histogram(name, text, labels, buckets=buckets, registry=self.registry)
 
 
-STALE_SECONDS = 30.0
+STALE_SECONDS: Final = 30.0
+"""After how long without a tick a role counts as hung."""
 
 
 class Health:
@@ -233,3 +247,12 @@ class CollectorMetrics:
         self.refused = metrics.counter("onefold_collector_events_refused", "Events refused inside a batch, by code.", "code")
         self.requests = metrics.counter("onefold_collector_requests", "Requests by status.", "status")
         self.produce_seconds = metrics.histogram("onefold_collector_produce_seconds", "From first send to last acknowledgement.", _SECONDS)
+
+
+METRICS_BY_ROLE: Final = {
+    "collector": (CollectorMetrics,),
+    "resolver": (ResolverMetrics, IndexMetrics),
+    "relay": (RelayMetrics,),
+    "segments-worker": (SegmentsMetrics,),
+}
+"""Which role serves which metrics."""

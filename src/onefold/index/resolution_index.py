@@ -38,8 +38,10 @@ class Hints(NamedTuple):
 class ResolutionIndex:
     """One worker's view of the index. Shared by the partitions that it works on at once."""
 
-    def __init__(self, index: Index, secret: bytes) -> None:
+    def __init__(self, index: Index, secret: bytes, looked_up: Callable[[int, int, int], None] = lambda *_: None) -> None:
+        """`looked_up` is told how many identifiers of a batch were hits, misses, and doubtful by a separation."""
         self._index = index
+        self._looked_up = looked_up
         self._secret = secret
         self._separations = Separations()
         self._buckets: dict[Named, int] = {}
@@ -61,6 +63,7 @@ class ResolutionIndex:
         for name, key, value in zip(names, keys, await self._index.read(keys), strict=True):
             if value is not None and (entry := decode(key, value)) is not None:
                 found[name] = entry
+        self._looked_up(len(found), len(names) - len(found), 0)
         return Hints(incarnation, found)
 
     def valid(self, hints: Hints, incarnation: str, xmin: int, separations: Iterable[tuple[int, int]]) -> Mapping[Named, Entry]:
@@ -73,7 +76,9 @@ class ResolutionIndex:
         if hints.incarnation != incarnation:
             return {}
         allows = self._separations.allows
-        return {name: entry for name, entry in hints.entries.items() if allows(self._bucket(name), entry.xmin)}
+        valid = {name: entry for name, entry in hints.entries.items() if allows(self._bucket(name), entry.xmin)}
+        self._looked_up(0, 0, len(hints.entries) - len(valid))
+        return valid
 
     async def write_back(self, tenures: Iterable[Tenure], incarnation: str, xmin: int) -> None:
         """Tell the index what a committed transaction knows. `xmin` is of the snapshot that it read with, never of a later one."""

@@ -1,0 +1,69 @@
+"""Reference pages that are written from the code: `python -m onefold.installation.reference [--check]`.
+
+Settings from their docstrings, metrics from their definitions. A test checks that the pages are fresh.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from onefold import observe
+from onefold.settings import described
+
+PAGES = Path("docs/reference")
+
+
+def settings_page() -> str:
+    """Every variable, its default and its meaning."""
+    rows = "\n".join(f"| `{each.variable}` | {_default(each.default)} | {_cell(each.text)} |" for each in described())
+    return (
+        "# Settings\n\n<!-- written by python -m onefold.installation.reference -->\n\n"
+        "All settings come from the environment. `onefold settings show` prints those in force, secrets masked. Lists are JSON.\n\n"
+        f"| Variable | Default | Meaning |\n|---|---|---|\n{rows}\n"
+    )
+
+
+def metrics_page() -> str:
+    """Every metric of every role."""
+    lines = []
+    for role, kinds in observe.METRICS_BY_ROLE.items():
+        metrics = observe.Metrics()
+        for kind in kinds:
+            kind(metrics)
+        lines.append(f"\n## {role}\n\n| Metric | Type | Labels | Says |\n|---|---|---|---|")
+        for each in metrics.defined:
+            name = each.name + ("_total" if each.type == "counter" else "")
+            lines.append(f"| `{name}` | {each.type} | {', '.join(each.labels) or '-'} | {_cell(each.text)} |")
+    return (
+        "# Metrics\n\n<!-- written by python -m onefold.installation.reference -->\n\n"
+        "Each role serves them in Prometheus' format on `/metrics` of its health port.\n" + "\n".join(lines) + "\n"
+    )
+
+
+def pages() -> dict[Path, str]:
+    """Each page with its text."""
+    return {PAGES / "settings.md": settings_page(), PAGES / "metrics.md": metrics_page()}
+
+
+def main() -> None:
+    """Write the pages, or with `--check` say which are stale."""
+    stale = [path for path, text in pages().items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+    if "--check" in sys.argv[1:]:
+        if stale:
+            sys.exit(f"stale: {', '.join(map(str, stale))}; run python -m onefold.installation.reference")
+        return
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
+
+
+def _default(text: str) -> str:
+    return text if text in {"required", "unset"} else f"`{text}`"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    main()
