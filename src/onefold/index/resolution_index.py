@@ -15,7 +15,7 @@ from onefold.index.keys import IndexKeys
 from onefold.index.separations import Separations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from onefold.identity.contact import Tenure
     from onefold.identity.identifiers import IdentifierKey

@@ -43,6 +43,7 @@ class LocalStack:
 @contextmanager
 def local_stack(folder: Path) -> Iterator[LocalStack]:
     """Everything running, until the block ends. Raises what starting servers and roles raises, with nothing left behind."""
+    folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     with LocalServers(folder) as servers:
         ports = _free_ports(len(ROLES) + 1)
