@@ -106,7 +106,7 @@ def test_every_command_of_the_tutorial_runs_and_says_what_the_tutorial_says(stac
         for words in commands(text) if language == "sh" else ():
             expected = EXPECTED.get(" ".join(words[:3]))
             said[" ".join(words)] = wait_for(stack, words, *expected) if expected else run(stack, words)
-    assert len(said) == 13
+    assert len(said) == 14
     ann = run(stack, ["contacts", "find", "user_id:u-7"]).strip()
     told = [line for line in said["events tail --topic segments.membership"].splitlines() if ann in line and '"slug":"pro-leads"' in line]
     assert len(told) == 2
