@@ -137,6 +137,11 @@ class World:
         (tenure,) = [each for each in found if each.workspace == workspace]
         return self.contacts[workspace, tenure.contact_id]
 
+    def holder_of(self, interaction: Interaction) -> Contact:
+        """The contact that holds an interaction's first identifier now."""
+        first = interaction.identifiers[0]
+        return self.holder(f"{first.semantic_type}:{first.normalised}", interaction.workspace)
+
     def groups(self, workspace: str = "acme") -> list[list[str]]:
         """The open identifiers, by contact, in a canonical form."""
         by_contact: dict[ContactId, list[str]] = {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import secrets
 import sys
 import time
 from importlib.metadata import version
@@ -72,7 +73,7 @@ def one_track(client: Any, _request: Any, _task: dict[str, Any]) -> str:
 
 def posted(_client: Any, request: Any, task: dict[str, Any]) -> dict[str, Any] | None:
     """A body that the SDK would not make by itself, sent by its own transport: what its error says."""
-    padding = {"properties": {"padding": "x" * task["padding"]}} if "padding" in task else {}
+    padding = {"properties": {"padding": secrets.token_hex(task["padding"] // 2)}} if "padding" in task else {}
     body = task.get("body") or {"batch": [{"type": "track", "event": "big", "userId": "u", **padding}] * task.get("times", 1)}
     try:
         request.post(task["key"], task["host"], **task.get("post", {}), **body)

@@ -46,7 +46,7 @@ def installed(sdk: Sdk) -> Path:
     digest = hashlib.sha256(sdk.requirements.read_bytes() + sys.version.encode()).hexdigest()[:12]
     folder = ROOT / ".cache" / "sdks" / f"{sdk}-{digest}"
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
+    with folder.with_name(f"{folder.name}.lock").open("w") as lock:  # not inside: uv locks a `.lock` of its own there
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = folder / ".complete"
         if not done.exists():
