@@ -78,7 +78,7 @@ async def test_the_broker_stamps_interactions_whatever_the_producer_says(connect
 
 @pytest.mark.asyncio
 async def test_more_copies_than_brokers_are_refused_with_a_reason(connection: KafkaConnection) -> None:
-    with pytest.raises(ConfigurationError, match="[Rr]eplication"):
+    with pytest.raises(ConfigurationError, match=r"[Rr]eplication"):
         await ensure_topics(connection, replication=3)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from onefold.installation.reference import pages
+from onefold.installation import reference
 
 ROOT = Path(__file__).parents[3]
 
 
 def test_generated_reference_pages_are_fresh() -> None:
-    for path, text in pages().items():
+    for path, text in reference.pages().items():
         assert (ROOT / path).read_text(encoding="utf-8") == text, f"{path}: run python -m onefold.installation.reference"
 
 
@@ -28,9 +28,7 @@ def test_every_room_is_on_the_map() -> None:
 
 
 def test_links_between_pages_lead_somewhere() -> None:
-    broken = []
-    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")]:
-        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
-            if "://" not in target and not (page.parent / target).exists():
-                broken.append(f"{page.relative_to(ROOT)}: {target}")
-    assert broken == []
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")]
+    links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))]
+    assert len(links) > 10
+    assert [f"{page.name}: {link}" for page, link in links if "://" not in link and not (page.parent / link).exists()] == []

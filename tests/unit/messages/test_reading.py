@@ -1,0 +1,113 @@
+"""From a message to an interaction: key, time, values, proof (R8, R12, R22 to R24, poison 23 and 25)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from onefold.errors import InvalidMessage
+from onefold.identity.assurance import Assurance
+from onefold.identity.interaction import Interaction, Position
+from onefold.identity.rules import Rules
+from onefold.messages.codec import decode_interaction
+from onefold.messages.interactions import InteractionMessage, WireIdentifier, WireProof, interaction_key
+from onefold.messages.reading import Arrival, check_key, read
+
+APPENDED = datetime(2026, 11, 1, 9, 30, tzinfo=UTC)
+EMAIL = WireIdentifier("email", "Ann@Example.com", "work")
+TOKEN = WireIdentifier("anonymous_token", "t1")
+
+
+def reading(**more: Any) -> Interaction:
+    message = InteractionMessage(**{"event_id": "e", "workspace": "acme", "type": "identify", "identifiers": [TOKEN, EMAIL], **more})
+    return read(message, Arrival(Position("interactions", 3, 41), APPENDED, None), Rules())
+
+
+def test_the_example_of_the_specification_reads() -> None:
+    raw = b"""{"event_id": "5b7e", "workspace": "acme", "channel": "web", "type": "identify", "name": null, "assurance": "claimed",
+      "proof": null, "occurred_at": "2026-11-01T09:29:00.000Z", "received_at": "2026-11-01T09:29:00.120Z",
+      "identifiers": [{"semantic_type": "anonymous_token", "identifier": "d3a1"},
+                      {"semantic_type": "email", "identifier": "Ann@Example.com", "slug": "work"}],
+      "traits": {"given_name": "Ann", "plan": "pro"}, "properties": {"path": "/pricing"}, "context": {"ip": "", "user_agent": ""}}"""
+    found = read(decode_interaction(raw), Arrival(Position("interactions", 3, 41), APPENDED, None), Rules())
+    assert [(each.semantic_type, each.identifier, each.normalised, each.slug) for each in found.identifiers] == [
+        ("anonymous_token", "d3a1", "d3a1", None),
+        ("email", "Ann@Example.com", "ann@example.com", "work"),
+    ]
+    assert (found.fields, found.attributes, found.assurance) == ({"given_name": "Ann"}, {"plan": "pro"}, Assurance.CLAIMED)
+    assert found.at == APPENDED - timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("occurred", "received", "expected"),
+    [
+        ("2026-11-01T09:00:00Z", None, APPENDED - timedelta(minutes=30)),
+        ("2026-11-01T10:00:00+01:00", None, APPENDED - timedelta(minutes=30)),
+        ("2027-01-01T00:00:00Z", None, APPENDED),
+        ("2026-11-01T09:00:00", "2026-11-01T09:10:00Z", APPENDED - timedelta(minutes=20)),
+        ("0001-01-01T00:00:00Z", None, APPENDED),
+        ("99999-01-01T00:00:00Z", None, APPENDED),
+        ("0001-01-01T00:00:00+23:59", None, APPENDED),
+        ("2026-11-01T09:00:60Z", None, APPENDED),
+        (-5, None, APPENDED),
+        (None, None, APPENDED),
+        ({"a": 1}, [], APPENDED),
+    ],
+)
+def test_event_time_is_told_or_else_received_and_never_after_the_append(occurred: object, received: object, expected: datetime) -> None:
+    """R12, R27, poison 23."""
+    assert reading(occurred_at=occurred, received_at=received).at == expected
+
+
+@pytest.mark.parametrize(
+    ("traits", "fields"),
+    [
+        ({"name": "Ann"}, {"given_name": "Ann"}),
+        ({"name": " Ann Maria Lee "}, {"given_name": "Ann Maria", "last_name": "Lee"}),
+        ({"name": "Ann Lee", "given_name": "Bea"}, {"given_name": "Bea", "last_name": "Lee"}),
+        ({"firstName": "Ann", "lastName": "Lee"}, {"given_name": "Ann", "last_name": "Lee"}),
+        ({"given_name": "  ", "name": ""}, {}),
+        ({"given_name": 7, "name": ["x"]}, {}),
+    ],
+)
+def test_names_fill_fields(traits: dict[str, Any], fields: dict[str, str]) -> None:
+    """R23."""
+    assert reading(traits=traits).fields == fields
+
+
+def test_traits_are_never_identifiers_and_nul_becomes_a_replacement() -> None:
+    """R22, R24."""
+    found = reading(traits={"email": "x@example.com", "phone": "1", "a\0b": "c\0d", "deep": {"e\0": ["f\0"]}})
+    assert found.attributes == {"a\ufffdb": "c\ufffdd", "deep": {"e\ufffd": ["f\ufffd"]}}
+    assert len(found.identifiers) == 2
+
+
+def test_a_proof_proves_what_it_names_or_else_the_only_address() -> None:
+    """R8."""
+    named = reading(assurance="proved", proof=WireProof("email", " ann@example.com", "otp"))
+    assert named.proof is not None
+    assert named.proof.key == named.identifiers[1].key
+    only = reading(assurance="proved")
+    assert only.proof is not None
+    assert only.proof.key == only.identifiers[1].key
+    two = reading(assurance="proved", identifiers=[TOKEN, EMAIL, WireIdentifier("email", "b@example.com")])
+    assert two.proof is None
+    foreign = reading(assurance="proved", proof=WireProof("email", "b@example.com", "otp"))
+    assert foreign.proof is None
+    assert named.assurance_of(named.identifiers[1], device_bound=False) is Assurance.PROVED
+    assert named.assurance_of(named.identifiers[0], device_bound=True) is Assurance.ASSERTED
+    assert two.assurance_of(two.identifiers[1], device_bound=False) is Assurance.CLAIMED
+    assert named.value_assurance is Assurance.CLAIMED
+
+
+def test_a_foreign_key_is_refused() -> None:
+    """Poison 25: else the order per visitor would break silently."""
+    message = InteractionMessage("e", "acme", "page", identifiers=[EMAIL, TOKEN])
+    assert interaction_key(message) == b"acme:t1"
+    check_key(message, b"acme:t1")
+    for key in (None, b"", b"acme:other", b"beta:t1"):
+        with pytest.raises(InvalidMessage, match="key") as refused:
+            check_key(message, key)
+        assert refused.value.code == "key_mismatch"
