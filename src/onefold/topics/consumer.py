@@ -143,7 +143,7 @@ class PartitionFeed:
 class PartitionedConsumer:
     """A member of a consumer group that runs one task for each partition that it is given."""
 
-    def __init__(  # noqa: PLR0913 -- each is a fact of the deployment
+    def __init__(
         self,
         *,
         servers: str,
@@ -233,7 +233,7 @@ class PartitionedConsumer:
                 feed.blocked = str(error)
                 self._log.exception("partition_stopped", partition=feed.partition, code=error.code, reason=str(error))
                 await feed.stopping.wait()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - one partition's failure, whatever it is, must not end the others
                 self._log.exception("partition_failed", partition=feed.partition, error=str(error))
                 pause = min(pause * 2, 30.0)
             with suppress(TimeoutError):

@@ -103,7 +103,7 @@ class IdempotentProducer:
             async with asyncio.timeout(self._timeout):
                 producer, _ = await self._ready()
                 for key, value in records:
-                    futures.append(await producer.send(self._connection.topic(topic), value=value, key=key))  # noqa: PERF401 - kept where one send fails
+                    futures.append(await producer.send(self._connection.topic(topic), value=value, key=key))
                 await acknowledged(futures)
         except FAILURES as error:
             looked_at(futures)

@@ -49,7 +49,7 @@ async def changing(store: Store) -> AsyncIterator[list[int]]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def assert_all_told(store: Store, topics: KafkaConnection) -> None:
+async def assert_all_told(topics: KafkaConnection) -> None:
     """Every version of everybody reached the log, the last one last."""
     seen = versions(await read_topic(topics, CONTACTS_CHANGED, timeout_seconds=60))
     assert set(seen) == {str(who) for who in PEOPLE}
@@ -79,7 +79,7 @@ async def test_a_broker_that_goes_away_and_comes_back_costs_time_and_no_change(s
                     await asyncio.sleep(0.01)
             await emptied(store)
             assert not running.health.reasons
-        await assert_all_told(store, topics)
+        await assert_all_told(topics)
 
 
 @asynccontextmanager
@@ -121,7 +121,7 @@ async def test_a_stopped_relay_is_succeeded_and_changes_nothing_when_it_goes_on(
             zombie.send_signal(signal.SIGCONT)
             await asyncio.sleep(2)
         await emptied(store)
-    await assert_all_told(store, topics)
+    await assert_all_told(topics)
 
 
 async def _caught_up(store: Store, beyond: int) -> bool:

@@ -10,14 +10,11 @@ from onefold.topics.breaker import Breaker
 
 
 def test_twenty_in_a_row_stop_the_partition_and_nineteen_do_not() -> None:
-    breaker = Breaker()
-    breaker.note([True] * 19)
-    assert not breaker.has_tripped
-    breaker.note([False])
-    breaker.note([True] * 19)
-    assert not breaker.has_tripped
-    breaker.note([True])
-    assert breaker.has_tripped
+    breaker, tripped = Breaker(), []
+    for fates in ([True] * 19, [False], [True] * 19, [True]):
+        breaker.note(fates)
+        tripped.append(breaker.has_tripped)
+    assert tripped == [False, False, False, True]
     assert isinstance(breaker.error(), PermanentError)
     assert breaker.error().code == "too_many_dead_letters"
 
