@@ -304,9 +304,6 @@ async def run(role: Role, health: Health, stopping: asyncio.Event) -> None:
         await consumer.start()
         health.ready("start")
         try:
-            while not stopping.is_set():
-                health.tick()
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(stopping.wait(), 1.0)
+            await health.tick_until(stopping)
         finally:
             await consumer.stop()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -185,9 +184,6 @@ async def run(role: Role, health: Health, stopping: asyncio.Event) -> None:
             await app.start()
             health.ready("start")
             try:
-                while not stopping.is_set():
-                    health.tick()
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(stopping.wait(), 1.0)
+                await health.tick_until(stopping)
             finally:
                 await app.stop()

@@ -6,6 +6,7 @@ here, typed and commented, in a registry that is made once a process and passed 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 import time
@@ -117,6 +118,13 @@ class Health:
     def waiting(self, name: str, reason: str) -> None:
         """One of the things that the role needs is not there."""
         self._waiting[name] = reason
+
+    async def tick_until(self, stopping: asyncio.Event) -> None:
+        """Tick every second until told to stop: an event loop that is held up is seen."""
+        while not stopping.is_set():
+            self.tick()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), 1.0)
 
     @property
     def is_live(self) -> bool:

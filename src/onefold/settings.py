@@ -131,7 +131,7 @@ class Settings(BaseSettings):
     )
 
     profile: Literal["dev", "production"] = "dev"
-    """`production` refuses to start on anything unsafe."""
+    """`production` refuses to start on a Postgres that may lose commits, and wants three copies of every topic."""
     postgres: Postgres
     redis: Redis
     kafka: Kafka

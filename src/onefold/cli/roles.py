@@ -66,6 +66,7 @@ def _play(name: str, run: Run, health_port: int | None) -> None:
 
 async def _serve(role: Role, run: Run, port: int) -> None:
     from onefold.http.health import serving  # noqa: PLC0415
+    from onefold.installation.doctor import refuse_unsafe  # noqa: PLC0415
     from onefold.observe import Health  # noqa: PLC0415
 
     stopping = asyncio.Event()
@@ -74,6 +75,7 @@ async def _serve(role: Role, run: Run, port: int) -> None:
         loop.add_signal_handler(number, stopping.set)
     health = Health(role.name, role.metrics.registry)
     async with serving(health, role.settings.health.host, port) as listening:
+        await refuse_unsafe(role, uses_index=role.name == "resolver")
         role.log.info("role_started", health_port=listening, settings=role.settings.redacted())
         await run(role, health, stopping)
     role.log.info("role_stopped")

@@ -5,11 +5,12 @@ Each finding says what is, whether that is well, and what to do if not. Durabili
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from onefold import bootstrap
-from onefold.errors import OnefoldError
+from onefold.errors import ConfigurationError, IndexUnavailable, OnefoldError
 from onefold.messages.topics import DEAD_LETTER, INTERACTIONS
 from onefold.records import migrate
 from onefold.topics.admin import list_topics
@@ -44,6 +45,25 @@ async def examine(role: Role) -> list[Finding]:
     for look in (_postgres, _redis, _kafka):
         findings.extend(await _asked(look, role))
     return findings
+
+
+async def refuse_unsafe(role: Role, *, uses_index: bool) -> None:
+    """Before a role starts: ConfigurationError where a commit could be lost or the index would be silently incomplete (F30, F20).
+
+    In the profile `dev` a Postgres that may lose commits is only warned of. An index that is away is no reason not to start.
+    """
+    async with bootstrap.store(role, pool_size=2) as store, store.connection() as connection:
+        values = {name: await connection.fetchval("select current_setting($1)", name) for name in GUARDS}
+    unsafe = {name: value for name, value in values.items() if value not in GUARDS[name]}
+    if unsafe and role.settings.profile == "production":
+        wanted = ", ".join(f"{name} to {GUARDS[name][0]}" for name in unsafe)
+        raise ConfigurationError(f"Postgres may lose what it has committed ({unsafe}): set {wanted}, or do not call this production")
+    if unsafe:
+        role.log.warning("commits_can_be_lost", settings=unsafe)
+    if uses_index:
+        async with bootstrap.index(role) as index:
+            with suppress(IndexUnavailable):
+                await index.check()
 
 
 async def _asked(look: Callable[[Role], Awaitable[list[Finding]]], role: Role) -> list[Finding]:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from onefold.records.store import Store
 
+MOST_WORKSPACES = 50_000
+"""Names that are kept, those of workspaces that do not exist included: anybody may send them."""
+
 KNOWN = "select workspace from workspaces where workspace = any($1::text[])"
 
 
@@ -34,6 +37,8 @@ class RulesCache:
 
     async def of(self, workspaces: Iterable[str]) -> Mapping[str, Rules | None]:
         """The rules of these workspaces; None for one that does not exist."""
+        if len(self._rules) > MOST_WORKSPACES:
+            self._rules.clear()
         unknown = {workspace for workspace in workspaces if workspace not in self._rules}
         if unknown:
             named = {workspace for workspace in unknown if "," not in workspace}
