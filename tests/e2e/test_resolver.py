@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from redis.asyncio import Redis
 
+from onefold.identity.assurance import Assurance
 from onefold.messages.dead_letters import ERROR_CODE
 from onefold.messages.topics import CONTACTS_CHANGED, DEAD_LETTER, INTERACTIONS_RESOLVED
 from onefold.records.progress import PartitionKey, claim
@@ -74,6 +76,35 @@ async def test_known_visitors_are_recognised_without_reading_postgres(
 
 def _hot(role: Role) -> float:
     return role.metrics.registry.get_sample_value("onefold_resolver_interactions_total", {"path": "hot"}) or 0.0
+
+
+@pytest.mark.asyncio
+async def test_an_entry_from_before_a_hand_over_is_doubted_however_late_it_is_written(
+    services: Services, database: Database, topic_prefix: str, redis_url: str
+) -> None:
+    """Architecture, section 3: a late MSET, or a restored dump, after a separation costs a read, never a wrong answer."""
+    asserted = Assurance.ASSERTED
+    async with installation(services, database, topic_prefix, redis_url, partitions=1, recency_seconds=3_600) as mine:
+        redis = Redis.from_url(redis_url)
+        async with mine.resolvers(1) as (role,):
+            await mine.produce([event("anonymous_token:t", "user_id:u1", assurance=asserted, minutes=0)])
+            await mine.settled()
+            await mine.produce([event("anonymous_token:t", "user_id:u1", assurance=asserted, minutes=1)])
+            await mine.settled()
+            assert _hot(role) == 1
+            dump = {key: await redis.get(key) for key in await redis.keys("*")}
+            await mine.produce([event("anonymous_token:t", "user_id:u2", assurance=asserted, minutes=2)])
+            await mine.settled()
+            await redis.flushdb()
+            await redis.mset(dump)
+            await mine.produce([event("anonymous_token:t", assurance=asserted, minutes=3)])
+            await mine.settled()
+        await redis.aclose()
+        assert await mine.groups() == [["anonymous_token:t", "user_id:u2"], ["user_id:u1"]]
+        lines = [msgspec.json.decode(record.value or b"") for record in await read(mine, INTERACTIONS_RESOLVED)]
+        first, _, handed_over, last = sorted(lines, key=lambda line: line["offset"])
+        assert handed_over["outcome"] == "handed_over"
+        assert last["contact_id"] == handed_over["contact_id"] != first["contact_id"]
 
 
 @pytest.mark.asyncio
