@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -85,7 +85,7 @@ async def test_an_entry_from_before_a_hand_over_is_doubted_however_late_it_is_wr
     """Architecture, section 3: a late MSET, or a restored dump, after a separation costs a read, never a wrong answer."""
     asserted = Assurance.ASSERTED
     async with installation(services, database, topic_prefix, redis_url, partitions=1, recency_seconds=3_600) as mine:
-        redis = Redis.from_url(redis_url)
+        redis: Any = Redis.from_url(redis_url)
         async with mine.resolvers(1) as (role,):
             await mine.produce([event("anonymous_token:t", "user_id:u1", assurance=asserted, minutes=0)])
             await mine.settled()

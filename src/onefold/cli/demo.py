@@ -57,8 +57,8 @@ def demo(
     try:
         with local_stack(folder) as stack:
             say(f"running after {time.monotonic() - began:.0f} s; collector at {stack.collector_url}")
-            workspace = run(_play(stack, visits, seed))
-            _look_further(workspace, folder, keep=keep)
+            workspace, address = run(_play(stack, visits, seed))
+            _look_further(workspace, address, folder, keep=keep)
             if keep:
                 say("everything goes on running; Ctrl-C stops it")
                 stack.roles.follow(sys.stderr)
@@ -66,7 +66,8 @@ def demo(
         say("stopped; the data is kept")
 
 
-async def _play(stack: LocalStack, events: int, seed: int) -> str:
+async def _play(stack: LocalStack, events: int, seed: int) -> tuple[str, str]:
+    """Send, watch, check and tell; gives the workspace, and an address to look further by."""
     from onefold import bootstrap  # noqa: PLC0415
     from onefold.installation.demo import driving, verdict  # noqa: PLC0415
     from onefold.installation.demo.visits import invent  # noqa: PLC0415
@@ -96,7 +97,7 @@ async def _play(stack: LocalStack, events: int, seed: int) -> str:
             raise verdict.TruthMissed(f"{len(wrong)} of {len(visited.people)} people are not what they must be:\n{shown}")
         say(f"all {len(visited.people)} people are one contact each, of the right type: nobody split, nobody mixed up\n")
         await _tell_lives(store, workspace, visited)
-    return workspace
+    return workspace, next(each.email for each in visited.people if each.story == "two devices" and each.email is not None)
 
 
 async def _make_segments(store: Store, workspace: str) -> None:
@@ -200,6 +201,8 @@ def _tell_life(title: str, record: ContactRecord) -> None:
             where = f"{each.topic}/{each.partition}/{each.offset}"
             if each.kind in what:
                 steps.append((each.at, f"{where:<22} {what[each.kind]} ({each.rule.replace('_', ' ')})"))
+        if tenure.validated_at is not None:
+            steps.append((tenure.validated_at, f"{'':<22} {tenure.identifier} was proved by {tenure.validated_by}"))
         if tenure.held_until is not None:
             steps.append((tenure.held_until, f"{'':<22} {tenure.identifier} was handed over to somebody else"))
     for merge in record.merges:
@@ -217,11 +220,12 @@ def _tell_life(title: str, record: ContactRecord) -> None:
     say(f"  → {contact.type} {name}, {summary}, {contact.contact_id}\n")
 
 
-def _look_further(workspace: str, folder: Path, *, keep: bool) -> None:
+def _look_further(workspace: str, address: str, folder: Path, *, keep: bool) -> None:
     option = "" if workspace == "acme" else f" --workspace {workspace}"
-    start = "" if keep else f"./dev up --folder {folder}       (in one terminal; the demo's data is there)\n      "
+    where = "" if folder == Path(".onefold") else f" --folder {folder}"
+    start = "" if keep else f"./dev up{where}      in one terminal, where the demo's data is, then in another\n      "
     say(
         f"next: {start}./dev run onefold segments list{option}\n"
         f"      ./dev run onefold segments members customers{option}\n"
-        f"      ./dev run onefold contacts show email:ADDRESS{option}"
+        f"      ./dev run onefold contacts show email:{address}{option}"
     )

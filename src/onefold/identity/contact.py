@@ -28,6 +28,29 @@ LISTED_IDENTIFIERS = 200
 MAIN = "main"
 
 
+class Joins(NamedTuple):
+    """The merges that an identifier brought about lately: when the latest, how many in its hour, how many on its day (R11)."""
+
+    at: datetime | None = None
+    in_hour: int = 0
+    in_day: int = 0
+
+    def until(self, at: datetime) -> tuple[int, int]:
+        """Merges in the hour and on the day of an event (UTC). One that is older counts in the latest ones."""
+        if self.at is None:
+            return 0, 0
+        same_hour = at < self.at or at.replace(minute=0, second=0, microsecond=0) == self.at.replace(minute=0, second=0, microsecond=0)
+        return self.in_hour if same_hour else 0, self.in_day if at < self.at or at.date() == self.at.date() else 0
+
+    def and_more(self, at: datetime, count: int) -> Joins:
+        """With so many more at a time."""
+        in_hour, in_day = self.until(at)
+        return Joins(at if self.at is None else max(at, self.at), in_hour + count, in_day + count)
+
+
+NO_JOINS = Joins()
+
+
 @dataclass(slots=True)
 class Tenure:
     """An identifier while it belongs to one contact.
@@ -58,6 +81,7 @@ class Tenure:
     held_until: datetime | None = None
     """None while the tenure is open."""
     via: TenureId | None = None
+    joins: Joins = NO_JOINS
 
     @property
     def is_open(self) -> bool:

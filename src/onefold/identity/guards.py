@@ -86,7 +86,7 @@ def gather(bounds: list[Bound], interaction: Interaction, rules: Rules) -> Gathe
             result.held.append(bound)
         elif not _compatible(unique, bound.holder):
             _conflict(result, bound, interaction)
-        elif not _within_limits(result.joined, bound.holder, rules):
+        elif not _within_limits(result.joined, bound.holder, rules) or not _may_join(result, bound, interaction, rules):
             result.leave(Reason.LIMIT)
         else:
             result.joined.append(bound.holder)
@@ -124,6 +124,18 @@ def _conflict(result: Gathering, bound: Bound, interaction: Interaction) -> None
         result.handed_over.append(bound)
     else:
         result.leave(Reason.CONFLICT)
+
+
+def _may_join(result: Gathering, bound: Bound, interaction: Interaction, rules: Rules) -> bool:
+    """Guard 4 over time (R11): merges an identifier and hour, and distinct contacts, the first included, a value and day."""
+    if not result.joined:
+        return True
+    pending = len(result.joined) - 1
+    for each in (*result.held, bound):
+        in_hour, in_day = each.tenure.joins.until(interaction.at) if each.tenure is not None else (0, 0)
+        if in_hour + pending >= rules.limits.merges_per_identifier_hour or in_day + pending + 2 > rules.limits.contacts_per_value_day:
+            return False
+    return True
 
 
 def _within_limits(joined: list[Contact], other: Contact, rules: Rules) -> bool:

@@ -25,6 +25,10 @@ def merge(work: Workbench, interaction: Interaction, gathering: Gathering) -> Co
         if contact.contact_id != winner.contact_id:
             joining = next(bound for bound in gathering.held if bound.holder is contact)
             _absorb(work, interaction, work.edit(winner), contact, joining.identifier.semantic_type)
+    for bound in gathering.held:
+        if bound.tenure is not None and not bound.is_late:
+            tenure = work.edit_tenure(bound.tenure)
+            tenure.joins = tenure.joins.and_more(interaction.at, len(gathering.joined) - 1)
     return winner.contact_id
 
 

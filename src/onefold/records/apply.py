@@ -48,20 +48,22 @@ where c.contact_id = n.contact_id and c.workspace = n.workspace and c.contact_id
 INSERT_TENURES = """
 insert into identifiers (tenure_id, workspace, identifier_key, contact_id, semantic_type, identifier, normalised, slug, assurance,
   is_validated, validated_at, validated_by, source, outreach, first_seen_at, last_seen_at, used_at, used_event, held_from,
-  held_from_event, held_until, via)
+  held_from_event, held_until, via, joined_at, joins_in_hour, joins_in_day)
 select * from unnest($1::bigint[], $2::text[], $3::bytea[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::smallint[],
   $10::boolean[], $11::timestamptz[], $12::text[], $13::text[], $14::boolean[], $15::timestamptz[], $16::timestamptz[],
-  $17::timestamptz[], $18::text[], $19::timestamptz[], $20::text[], $21::timestamptz[], $22::bigint[])
+  $17::timestamptz[], $18::text[], $19::timestamptz[], $20::text[], $21::timestamptz[], $22::bigint[],
+  $23::timestamptz[], $24::integer[], $25::integer[])
 """
 
 UPDATE_TENURES = """
 update identifiers i set slug = n.slug, assurance = n.assurance, is_validated = n.is_validated, validated_at = n.validated_at,
   validated_by = n.validated_by, first_seen_at = n.first_seen_at, last_seen_at = n.last_seen_at, used_at = n.used_at,
-  used_event = n.used_event, held_until = n.held_until
+  used_event = n.used_event, held_until = n.held_until, joined_at = n.joined_at, joins_in_hour = n.joins_in_hour,
+  joins_in_day = n.joins_in_day
 from unnest($1::bigint[], $2::text[], $3::text[], $4::smallint[], $5::boolean[], $6::timestamptz[], $7::text[], $8::timestamptz[],
-  $9::timestamptz[], $10::timestamptz[], $11::text[], $12::timestamptz[])
+  $9::timestamptz[], $10::timestamptz[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::integer[], $15::integer[])
   as n (tenure_id, workspace, slug, assurance, is_validated, validated_at, validated_by, first_seen_at, last_seen_at, used_at,
-    used_event, held_until)
+    used_event, held_until, joined_at, joins_in_hour, joins_in_day)
 where i.tenure_id = n.tenure_id and i.workspace = n.workspace and i.tenure_id = any($1::bigint[])
 """
 
@@ -192,6 +194,7 @@ def _tenure_arrays(tenures: Sequence[Tenure]) -> list[list[object]]:
             each.held_from.event_id if each.held_from is not None else None,
             each.held_until,
             each.via,
+            *each.joins,
         )
         for each in tenures
     ]
@@ -213,6 +216,7 @@ def _changed_arrays(tenures: Sequence[Tenure]) -> list[list[object]]:
             each.used.at if each.used is not None else None,
             each.used.event_id if each.used is not None else None,
             each.held_until,
+            *each.joins,
         )
         for each in tenures
     ]

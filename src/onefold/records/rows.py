@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from onefold.identity.assurance import Assurance
-from onefold.identity.contact import Contact, ContactId, Provenance, Summary, Tenure, TenureId
+from onefold.identity.contact import Contact, ContactId, Joins, Provenance, Summary, Tenure, TenureId
 from onefold.identity.identifiers import IdentifierKey
 from onefold.identity.interaction import Moment
 
@@ -27,7 +27,7 @@ CONTACT_COLUMNS = (
 TENURE_COLUMNS = (
     "tenure_id, workspace, identifier_key, contact_id, semantic_type, identifier, normalised, slug, assurance, is_validated,"
     " validated_at, validated_by, source, outreach, first_seen_at, last_seen_at, used_at, used_event, held_from, held_from_event,"
-    " held_until, via"
+    " held_until, via, joined_at, joins_in_hour, joins_in_day"
 )
 
 _encoder = msgspec.json.Encoder()
@@ -129,4 +129,5 @@ def tenure_of(row: Row) -> Tenure:
         held_from=Moment(held_from, row["held_from_event"]) if held_from is not None else None,
         held_until=row["held_until"],
         via=row["via"],
+        joins=Joins(row["joined_at"], row["joins_in_hour"], row["joins_in_day"]),
     )

@@ -73,6 +73,10 @@ create table identifiers (
   held_until timestamptz,
   -- the tenure through which its first evidence came
   via bigint,
+  -- the latest merge that it brought about, and how many there were in that hour and on that day (UTC, event time; R11)
+  joined_at timestamptz,
+  joins_in_hour integer not null default 0,
+  joins_in_day integer not null default 0,
   primary key (tenure_id, workspace)
 ) with (fillfactor = 85);
 create unique index identifiers_open on identifiers (identifier_key, workspace) where held_until is null;
