@@ -12,18 +12,23 @@ import pytest
 from redis.asyncio import Redis
 
 from onefold.identity.assurance import Assurance
+from onefold.local.servers import LocalServers
 from onefold.messages.dead_letters import ERROR_CODE
 from onefold.messages.topics import CONTACTS_CHANGED, DEAD_LETTER, INTERACTIONS_RESOLVED
+from onefold.records.migrate import upgrade
 from onefold.records.progress import PartitionKey, claim
 from onefold.topics.tail import follow_topic
 from tests.support.installations import Installation, installation, record_of
+from tests.support.servers import Database
 from tests.support.stories import random_story
 from tests.support.worlds import World, event
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from onefold.bootstrap import Role
     from onefold.topics.consumer import Record
-    from tests.support.servers import Database, Services
+    from tests.support.servers import Services
 
 
 async def read(mine: Installation, topic: str) -> list[Record]:
@@ -212,6 +217,32 @@ async def test_a_resolver_that_is_killed_and_started_again_changes_nothing(
             versions = await connection.fetchval("select sum(version) from contacts")
             told = await connection.fetchval("select count(*) from outbox")
         assert versions == told == sum(len(plan.changes) for plan in world.plans)
+
+
+@pytest.mark.asyncio
+async def test_a_postgres_that_dies_and_comes_back_costs_time_and_nothing_else(
+    services: Services, topic_prefix: str, redis_url: str, tmp_path: Path
+) -> None:
+    """I1, I2, I5, F23: the batch waits, the member stays in its group, and what was in doubt is settled by a new epoch."""
+    story, world = random_story(13, length=300), World()
+    world.play(*story)
+    async with LocalServers(tmp_path, kafka=False, redis=False) as servers:
+        await upgrade(servers.postgres_admin_url)
+        database = Database("onefold", servers.postgres_url, servers.postgres_admin_url)
+        async with installation(services, database, topic_prefix, redis_url, partitions=1) as mine:
+            await mine.produce(story[:150])
+            async with mine.resolvers(1, batch_size=4) as (role,):
+                await _progress_beyond(mine, 20)
+                await asyncio.to_thread(servers.stop, "postgres", signal.SIGQUIT)
+                await mine.produce(story[150:])
+                await asyncio.sleep(2)
+                await asyncio.to_thread(servers.start, "postgres")
+                await mine.settled(within_seconds=60)
+            waits = role.metrics.registry.get_sample_value("onefold_resolver_waits_total", {"code": "store_unavailable"})
+            assert waits
+            assert await mine.groups() == world.groups()
+            async with mine.store.transaction(["acme"]) as connection:
+                assert await connection.fetchval("select sum(version) from contacts") == sum(len(plan.changes) for plan in world.plans)
 
 
 async def _progress_beyond(mine: Installation, offset: int) -> None:
