@@ -180,12 +180,14 @@ class Resolver:
     async def _attempt(self, ownership: Ownership, items: list[Item]) -> list[Item]:
         """One transaction; gives the items that it leaves for the next one, since a plan moves only so many tenures."""
         parts, claim = self._parts, ownership.claim
+        read_under = parts.rules.version
         rules = await self._read(items)
         hints = await parts.index.look_up([item.interaction for item in items if item.interaction is not None])
         async with parts.store.begin() as connection:
             present = await progress.fence(connection, claim, items[-1].record.offset + 1, parts.index.since_xmin)
-            if parts.rules.learn_version(present.rules_version):
-                raise Moved("the rules changed while the batch was read")
+            parts.rules.learn_version(present.rules_version)
+            if read_under != present.rules_version:
+                raise Moved("the batch was read under rules that may have changed since")
             entries = parts.index.valid(hints, present.incarnation, present.xmin, present.separations)
             resolved = await self._resolve(connection, items, rules, entries, present)
             next_offset = resolved.done[-1].record.offset + 1

@@ -21,6 +21,7 @@ from onefold.topics.tail import follow_topic
 from tests.support.installations import Installation, installation, record_of
 from tests.support.servers import Database
 from tests.support.stories import random_story
+from tests.support.workspaces import add_workspace
 from tests.support.worlds import World, event
 
 if TYPE_CHECKING:
@@ -156,6 +157,24 @@ async def test_an_unknown_workspace_is_told_and_changes_nothing(
             await mine.settled()
         lines = [msgspec.json.decode(record.value or b"") for record in await read(mine, INTERACTIONS_RESOLVED)]
         assert sorted((line["outcome"], line["reason"]) for line in lines) == [("created", None), ("unresolved", "unknown_workspace")]
+
+
+@pytest.mark.asyncio
+async def test_a_workspace_that_is_made_while_resolvers_run_is_noticed_by_all_of_them(
+    services: Services, database: Database, topic_prefix: str, redis_url: str
+) -> None:
+    """Rules carry a version that every fence reads; what was read under an older one is read again."""
+    before = [event(f"anonymous_token:t{n}", workspace="beta") for n in range(20)]
+    after = [event(f"anonymous_token:u{n}", workspace="beta") for n in range(20)]
+    async with installation(services, database, topic_prefix, redis_url, partitions=4) as mine, mine.resolvers(2):
+        await mine.produce(before)
+        await mine.settled()
+        await add_workspace(mine.store, "beta")
+        await mine.produce(after)
+        await mine.settled()
+        async with mine.store.transaction(["beta"]) as connection:
+            found = await connection.fetch("select normalised from identifiers order by 1")
+        assert [row["normalised"] for row in found] == sorted(f"u{n}" for n in range(20))
 
 
 @pytest.mark.asyncio

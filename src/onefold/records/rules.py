@@ -27,23 +27,30 @@ class RulesCache:
         self._rules: dict[str, Rules | None] = {}
         self._version = 0
 
-    def learn_version(self, version: int) -> bool:
-        """Forget everything if the version moved on; gives whether it did."""
-        moved = bool(self._version) and version != self._version
-        if moved:
+    @property
+    def version(self) -> int:
+        """Of everybody's rules together, as the last fence saw it; 0 before the first."""
+        return self._version
+
+    def learn_version(self, version: int) -> None:
+        """Forget everything if the version moved on."""
+        if version != self._version:
             self._rules.clear()
-        self._version = version
-        return moved
+            self._version = version
 
     async def of(self, workspaces: Iterable[str]) -> Mapping[str, Rules | None]:
         """The rules of these workspaces; None for one that does not exist."""
+        wanted = set(workspaces)
         if len(self._rules) > MOST_WORKSPACES:
             self._rules.clear()
-        unknown = {workspace for workspace in workspaces if workspace not in self._rules}
+        unknown = wanted - self._rules.keys()
+        found = {workspace: self._rules[workspace] for workspace in wanted - unknown}
         if unknown:
-            named = {workspace for workspace in unknown if "," not in workspace}
-            async with self._store.transaction(named) as connection:
-                found = {row["workspace"] for row in await connection.fetch(KNOWN, sorted(named))}
-            for workspace in unknown:
-                self._rules[workspace] = Rules(recency=self._recency) if workspace in found else None
-        return self._rules
+            version = self._version
+            async with self._store.transaction(unknown) as connection:
+                known = {row["workspace"] for row in await connection.fetch(KNOWN, sorted(unknown))}
+            read = {workspace: Rules(recency=self._recency) if workspace in known else None for workspace in unknown}
+            if version == self._version:  # else they may be older than what was forgotten meanwhile
+                self._rules.update(read)
+            found.update(read)
+        return found
