@@ -15,6 +15,7 @@ from onefold.errors import ConfigurationError, IndexUnavailable
 from onefold.index.entries import SEEN_EPOCH, Entry, EntryCodec
 from onefold.index.lookup import Index
 from onefold.local.servers import LocalServers
+from tests.support.freezing import freeze
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +68,7 @@ async def test_a_hung_server_is_a_miss_in_time_and_is_left_alone_for_a_while(tmp
     with LocalServers(tmp_path, kafka=False, postgres=False) as servers:
         index, key = Index(servers.redis_url, timeout_ms=200, failed=failures.append), os.urandom(16)
         assert await index.write({key: value(key)})
-        os.kill(servers.pid("redis"), signal.SIGSTOP)
+        freeze(servers.pid("redis"))
         try:
             began = time.monotonic()
             assert await index.read([key]) == [None]

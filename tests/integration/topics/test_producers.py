@@ -18,6 +18,7 @@ from onefold.topics.client import KafkaConnection
 from onefold.topics.producer import IdempotentProducer
 from onefold.topics.transactions import TransactionalProducer
 from tests.integration.topics.reading import read_topic
+from tests.support.freezing import freeze
 
 if TYPE_CHECKING:
     from onefold.local.servers import LocalServers
@@ -110,7 +111,7 @@ async def test_a_broker_that_hangs_is_an_answer_in_time_and_forgotten_when_it_is
     async with IdempotentProducer(topics, timeout_seconds=1.0) as producer:
         await producer.send(INTERACTIONS, b"k", b"before")
         process = own_broker.pid("kafka")
-        os.kill(process, signal.SIGSTOP)
+        freeze(process)
         try:
             began = time.monotonic()
             with pytest.raises(LogUnavailable):
@@ -141,7 +142,7 @@ async def test_closing_does_not_wait_for_a_broker_that_is_gone(own_broker: Local
     producer = IdempotentProducer(topics, timeout_seconds=0.5)
     await producer.start()
     process = own_broker.pid("kafka")
-    os.kill(process, signal.SIGSTOP)
+    freeze(process)
     try:
         with pytest.raises(LogUnavailable):
             await producer.send(INTERACTIONS, b"k", b"v")
