@@ -97,8 +97,15 @@ class Kafka:
         (self._path / "log4j2.properties").write_text(_LOGGING)
         if (data / "meta.properties").exists():
             return
-        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        command = ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._path / "server.properties"), "--ignore-formatted"]
+        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")  # may begin with a hyphen: one word with its option
+        command = [
+            "kafka.tools.StorageTool",
+            "format",
+            f"--cluster-id={cluster}",
+            "-c",
+            str(self._path / "server.properties"),
+            "--ignore-formatted",
+        ]
         child.run(Launch(self._java(*command)), self._folder.log_folder / "kafka-format.log")
 
     def launch(self) -> Launch:
