@@ -66,6 +66,7 @@ async def store(role: Role, *, pool_size: int | None = None) -> AsyncIterator[St
         pool_size=pool_size or settings.pool_size,
         application_name=f"onefold-{role.name}",
         idle_in_transaction_ms=settings.idle_in_transaction_ms,
+        transaction_ms=settings.transaction_ms,
     )
     try:
         yield opened

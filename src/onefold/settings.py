@@ -33,6 +33,8 @@ class Postgres(_Concern):
     """Connections of one process."""
     idle_in_transaction_ms: int = Field(default=5_000, ge=100)
     """After how long the server ends a transaction that a stopped worker left open. Below Kafka's session timeout."""
+    transaction_ms: int = Field(default=120_000, ge=1_000)
+    """The longest that any transaction may take. Ends one whose worker was stopped in the middle of a statement, too."""
 
 
 class Redis(_Concern):

@@ -32,6 +32,8 @@ from generate_series(0, (select count - 1 from relay_shards)) as s (shard)
 cross join lateral (select created_at from outbox o where o.shard = s.shard order by id limit 1) as oldest
 """
 
+SILENCE = "select set_config(name, $1, false) from unnest('{idle_session_timeout,transaction_timeout,tcp_user_timeout}'::text[]) as name"
+
 _headers = msgspec.json.Decoder(dict[str, str]).decode
 
 
@@ -116,7 +118,11 @@ async def presence(store: Store, *, silence_seconds: float) -> AsyncIterator[Pre
 
 @asynccontextmanager
 async def _session(store: Store, silence_seconds: float) -> AsyncIterator[Connection]:
-    """A connection for longer, whose locks and settings the pool takes back when it returns."""
+    """A connection for longer, whose locks and settings the pool takes back when it returns.
+
+    The server ends it wherever its process was stopped: between statements, between preparing one and running it (which counts as a
+    transaction, not as idleness), or while it takes the rows of an answer.
+    """
     async with store.connection() as connection:
-        await connection.execute("select set_config('idle_session_timeout', $1, false)", str(int(silence_seconds * 1000)))
+        await connection.execute(SILENCE, str(int(silence_seconds * 1000)))
         yield connection

@@ -35,6 +35,7 @@ UNREACHABLE = (
     asyncpg.CrashShutdownError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.IdleSessionTimeoutError,
+    asyncpg.TransactionTimeoutError,
     # What asyncpg raises when it is asked between the server's farewell and the end of the connection.
     asyncpg.InternalClientError,
     asyncpg.DiskFullError,
@@ -65,17 +66,22 @@ class Store:
         pool_size: int = 10,
         application_name: str = "onefold",
         idle_in_transaction_ms: int = 5_000,
+        transaction_ms: int = 120_000,
         statement_timeout_ms: int = 60_000,
         connect_timeout_seconds: float = 10.0,
     ) -> Store:
         """Open the pool. Raises StoreUnavailable when the server does not answer, ConfigurationError when it refuses us.
 
-        `idle_in_transaction_ms` must lie below Kafka's session timeout, so that a stopped worker cannot hold up its successor.
+        `idle_in_transaction_ms` must lie below Kafka's session timeout, so that a stopped worker cannot hold up its successor. Between
+        preparing a statement and running it a transaction is not idle: `transaction_ms` ends it there; and while the server sends rows to
+        a worker that takes none, TCP's own time-out does.
         """
         settings = {
             **_SESSION,
             "application_name": application_name,
             "idle_in_transaction_session_timeout": str(idle_in_transaction_ms),
+            "transaction_timeout": str(transaction_ms),
+            "tcp_user_timeout": str(idle_in_transaction_ms),
             "statement_timeout": str(statement_timeout_ms),
         }
         try:

@@ -7,13 +7,14 @@ import os
 import secrets
 import signal
 import sys
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from onefold.local.servers import LocalServers
 from onefold.messages.topics import CONTACTS_CHANGED
+from onefold.records.outbox import presence
 from onefold.topics.admin import ensure_topics
 from onefold.topics.client import KafkaConnection
 from tests.integration.relay.outboxes import assert_repeats_but_no_gap, contact, emptied, insert, relaying, versions
@@ -108,14 +109,19 @@ async def process(database: Database, services: Services, topics: KafkaConnectio
 async def test_a_stopped_relay_is_succeeded_and_changes_nothing_when_it_goes_on(
     store: Store, database: Database, services: Services, topics: KafkaConnection
 ) -> None:
-    """F7, I16: stopped for longer than its sessions live, in the middle of transactions, while another takes its shards."""
-    async with process(database, services, topics) as zombie, process(database, services, topics):
+    """F7, I16: it owns every shard, and is stopped in the middle of transactions, for longer than its sessions live."""
+    async with AsyncExitStack() as processes:
+        zombie = await processes.enter_async_context(process(database, services, topics))
         async with changing(store) as last:
             while last[-1] < 200 or not await read_topic(topics, CONTACTS_CHANGED):
                 await asyncio.sleep(0.1)
+            await processes.enter_async_context(process(database, services, topics))
+            async with presence(store, silence_seconds=60) as here, asyncio.timeout(30):
+                while await here.relays() < 3:
+                    await asyncio.sleep(0.01)
             zombie.send_signal(signal.SIGSTOP)
+            stopped = last[-1]
             async with asyncio.timeout(60):
-                stopped = last[-1]
                 while not await _caught_up(store, beyond=stopped):
                     await asyncio.sleep(0.2)
             zombie.send_signal(signal.SIGCONT)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ import pytest
 
 from onefold.errors import Fenced, StoreUnavailable
 from onefold.messages.topics import CONTACTS_CHANGED, SEGMENTS_MEMBERSHIP, partition_of
-from onefold.records.outbox import BACKLOG, READ, OwnedShard, own, presence
+from onefold.records.outbox import _SHARD_LOCKS, BACKLOG, READ, OwnedShard, own, presence
 from onefold.topics.transactions import TransactionalProducer
 from tests.integration.relay.outboxes import INSERT, assert_repeats_but_no_gap, contact, emptied, insert, relaying, versions
 from tests.integration.topics.reading import read_topic
@@ -163,6 +165,46 @@ async def test_a_shard_has_one_owner_until_it_falls_silent(store: Store) -> None
             assert successor is not None
             with pytest.raises(StoreUnavailable):
                 await _read_as_zombie(store, mine)
+
+
+@pytest.mark.asyncio
+async def test_a_stop_in_the_middle_of_a_statement_gives_the_shard_up_too(store: Store) -> None:
+    """F7: between preparing a statement and running it a session counts as busy, not as idle, for as long as the process is stopped."""
+    async with store.connection() as connection, own(store, 0, silence_seconds=0.5) as mine:
+        assert mine is not None
+        await mine._connection.prepare(READ)  # what a relay is stopped after
+        await asyncio.sleep(1.0)
+        assert await connection.fetchval("select pg_try_advisory_lock($1, 0)", _SHARD_LOCKS)
+
+
+READS_MUCH_AND_STOPS = """
+import asyncio, os, signal, sys
+from onefold.records.outbox import own
+from onefold.records.store import Store
+
+async def main():
+    store = await Store.connect(sys.argv[1])
+    async with own(store, 0, silence_seconds=1) as mine:
+        reading = asyncio.ensure_future(mine._connection.fetch("select repeat('x', 1000000) from generate_series(1, 100)"))
+        asyncio.get_running_loop().call_later(0.02, os.kill, os.getpid(), signal.SIGSTOP)
+        await reading
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.asyncio
+async def test_a_stop_in_the_middle_of_an_answer_gives_the_shard_up_too(store: Store, database: Database) -> None:
+    """F7: the server waits to send more to a process that takes nothing, and no time-out of a statement ends that."""
+    stopped = await asyncio.create_subprocess_exec(sys.executable, "-c", READS_MUCH_AND_STOPS, database.app_url)
+    try:
+        await asyncio.to_thread(os.waitid, os.P_PID, stopped.pid, os.WSTOPPED | os.WNOWAIT)
+        async with store.connection() as connection, asyncio.timeout(10):
+            while not await connection.fetchval("select pg_try_advisory_lock($1, 0)", _SHARD_LOCKS):
+                await asyncio.sleep(0.1)
+    finally:
+        stopped.kill()
+        await stopped.wait()
 
 
 async def _read_as_zombie(store: Store, zombie: OwnedShard) -> None:
