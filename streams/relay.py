@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from onefold import bootstrap
 from onefold.errors import Fenced, OnefoldError, TemporaryError
+from onefold.failpoints import reach
 from onefold.messages.topics import partition_of
 from onefold.observe import RelayMetrics
 from onefold.records.outbox import own, presence
@@ -196,10 +197,12 @@ class Relay:
         rows = await outbox.read(self._parts.batch_size)
         if not rows:
             return 0
+        await reach("relay.read")
         async with producer.transaction() as transaction:
             for topic, of_topic in _by_topic(rows).items():
                 partitions = await producer.partitions(topic)
                 await transaction.send_batches(topic, _by_partition(of_topic, partitions))
+        await reach("relay.acknowledged")
         await outbox.delete(rows)
         self._parts.metrics.batch_seconds.observe(time.monotonic() - began)
         for topic, of_topic in _by_topic(rows).items():

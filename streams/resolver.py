@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from onefold import bootstrap
 from onefold.errors import Fenced, PermanentError, StoreUnavailable, TemporaryError
+from onefold.failpoints import reach
 from onefold.identity.interaction import Position
 from onefold.identity.plan import OutcomeKind, Plan
 from onefold.index.recognise import recognise
@@ -120,6 +121,7 @@ class Resolver:
         Raises Fenced when the partition has a newer owner, TooManyDeadLetters when a person must look.
         """
         items = [self._decode(record) for record in records]
+        await reach("resolver.decoded")
         fates = [item.error is not None for item in items]
         admitted = ownership.breaker.admits(fates)
         await self._settle_patiently(ownership, items[:admitted])
@@ -183,8 +185,10 @@ class Resolver:
         read_under = parts.rules.version
         rules = await self._read(items)
         hints = await parts.index.look_up([item.interaction for item in items if item.interaction is not None])
+        await reach("resolver.looked_up")
         async with parts.store.begin() as connection:
             present = await progress.fence(connection, claim, items[-1].record.offset + 1, parts.index.since_xmin)
+            await reach("resolver.fenced")
             parts.rules.learn_version(present.rules_version)
             if read_under != present.rules_version:
                 raise Moved("the batch was read under rules that may have changed since")
@@ -195,9 +199,12 @@ class Resolver:
                 await progress.advance(connection, claim, next_offset)
             ownership.has_emitted = True
             await self._emit(claim, resolved)
+            await reach("resolver.emitted")
         ownership.has_emitted = False
+        await reach("resolver.committed")
         ownership.claim = replace(claim, next_offset=next_offset)
         await parts.index.write_back(resolved.plan.current, present.incarnation, present.xmin)
+        await reach("resolver.written_back")
         dead = [item.error.code for item in resolved.done if item.error is not None]
         self._metrics.settled(len(resolved.done), len(resolved.recognised), dead, resolved.plan)
         return items[len(resolved.done) :]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onefold import bootstrap
 from onefold.errors import OnefoldError, PermanentError, TemporaryError
+from onefold.failpoints import reach
 from onefold.messages.codec import decode
 from onefold.messages.contacts import ContactChange
 from onefold.messages.times import parse_time
@@ -59,6 +60,7 @@ class Membership:
         """Settle batch after batch of Faust's events; acknowledge what was committed."""
         async for events in batches:
             await self.settle([Message(event.message.offset, event.message.key, event.message.value) for event in events])
+            await reach("segments.committed")
             for event in events:
                 await acknowledge(event)
 

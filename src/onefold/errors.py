@@ -38,6 +38,24 @@ class AlreadyExists(Refused):
     code = "already_exists"
 
 
+class JobNotFound(Refused):
+    """No job has the id that was asked for."""
+
+    code = "job_not_found"
+
+
+class JobHeld(Refused):
+    """Another process runs a job of this kind now; the text says which and where."""
+
+    code = "job_held"
+
+
+class JobEnded(Refused):
+    """The job is done, failed for good, or was cancelled: it cannot be resumed."""
+
+    code = "job_ended"
+
+
 class PermanentError(OnefoldError):
     """Retrying is useless: the input itself is at fault."""
 

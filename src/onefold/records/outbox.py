@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from onefold.records.sessions import session
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
@@ -31,8 +33,6 @@ select (select count(*) from (select from outbox limit 100000) as counted) as wa
 from generate_series(0, (select count - 1 from relay_shards)) as s (shard)
 cross join lateral (select created_at from outbox o where o.shard = s.shard order by id limit 1) as oldest
 """
-
-SILENCE = "select set_config(name, $1, false) from unnest('{idle_session_timeout,transaction_timeout,tcp_user_timeout}'::text[]) as name"
 
 _headers = msgspec.json.Decoder(dict[str, str]).decode
 
@@ -82,7 +82,7 @@ async def own(store: Store, shard: int, *, silence_seconds: float) -> AsyncItera
 
     `silence_seconds`: after how long without a statement the server ends the session, and with it the ownership.
     """
-    async with _session(store, silence_seconds) as connection:
+    async with session(store, silence_seconds=silence_seconds) as connection:
         mine = await connection.fetchval("select pg_try_advisory_lock($1, $2)", _SHARD_LOCKS, shard)
         yield OwnedShard(connection, shard) if mine else None
 
@@ -111,18 +111,6 @@ class Presence:
 @asynccontextmanager
 async def presence(store: Store, *, silence_seconds: float) -> AsyncIterator[Presence]:
     """Be counted among the relays while the block runs. Raises StoreUnavailable."""
-    async with _session(store, silence_seconds) as connection:
+    async with session(store, silence_seconds=silence_seconds) as connection:
         await connection.execute("select pg_advisory_lock_shared($1, 0)", _PRESENCE_LOCKS)
         yield Presence(connection)
-
-
-@asynccontextmanager
-async def _session(store: Store, silence_seconds: float) -> AsyncIterator[Connection]:
-    """A connection for longer, whose locks and settings the pool takes back when it returns.
-
-    The server ends it wherever its process was stopped: between statements, between preparing one and running it (which counts as a
-    transaction, not as idleness), or while it takes the rows of an answer.
-    """
-    async with store.connection() as connection:
-        await connection.execute(SILENCE, str(int(silence_seconds * 1000)))
-        yield connection

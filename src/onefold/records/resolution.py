@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from onefold.errors import OnefoldError
+from onefold.failpoints import reach
 from onefold.identity.decide import decide
 from onefold.records import apply as applying
 from onefold.records import snapshots
@@ -44,14 +45,17 @@ class Resolution:
         """The plan for these interactions, written. It may cover fewer of them than given, by the budget of tenures to move."""
         await self._numbers.reserve(connection, 2 * sum(len(each.identifiers) for each in interactions))
         plan = self._decide(await snapshots.load(connection, interactions), interactions, rules)
+        await reach("resolver.read")
         if not plan.writes:
             return plan
         locked = await snapshots.lock(connection, plan.touched)
         if locked:
+            await reach("resolver.locked")
             plan = self._decide(await snapshots.load(connection, interactions), interactions, rules)
             if not plan.touched <= locked:
                 raise Moved("the contacts to change are not the ones that were locked")
         await applying.apply(connection, plan, shards=self._shards, incarnation=incarnation)
+        await reach("resolver.applied")
         return plan
 
     def _decide(self, snapshot: Snapshot, interactions: Sequence[Interaction], rules: Mapping[str, Rules]) -> Plan:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from onefold.failpoints import reach
 from onefold.http.collector import auth
 from onefold.http.collector.answers import TAKEN, Answer, Strict, partly
 from onefold.http.collector.bodies import read_body
@@ -151,6 +152,7 @@ class Intake:
         if taken.refused and headers.get(b"x-strict-mode") == b"1":
             raise Strict(taken.refused, only_keys=all(each["code"] in _KEY_REFUSALS for each in taken.refused))
         if taken.records:
+            await reach("collector.translated")
             began = time.perf_counter()
             await self._send(taken.records)
             self._meters.produced(time.perf_counter() - began)
