@@ -35,6 +35,7 @@ CONTACT = "00000000-0000-5000-8000-000000000000"
 
 async def main() -> int:
     """Warm up, then measure in pairs."""
+    bootstrap.calm_garbage_collector()
     async with bench_installation(partitions=PARTITIONS) as mine:
         async with mine.resolvers(1):
             await _produce(mine, VISITORS, minutes=0)
