@@ -7,9 +7,9 @@ import sys
 import uvloop
 
 from onefold.bootstrap import calm_garbage_collector
-from tests.benchmarks.inserting import IN_FLIGHT, insert_people, new_people
-from tests.benchmarks.measuring import bench_installation, figure, report
-from tests.benchmarks.resolving import produce, resolve
+from tests.benchmarks.rig.inserting import IN_FLIGHT, insert_people, new_people
+from tests.benchmarks.rig.measuring import bench_installation, figure, report
+from tests.benchmarks.rig.resolving import produce, resolve
 
 PEOPLE, REPETITIONS = 15_000, 3
 

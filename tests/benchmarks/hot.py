@@ -16,14 +16,14 @@ from onefold.messages.codec import decode_interaction
 from onefold.messages.resolved import encode_resolved
 from onefold.messages.topics import INTERACTIONS_RESOLVED, partition_of
 from onefold.topics.producer import IdempotentProducer
-from tests.benchmarks.measuring import bench_installation, figure, report
-from tests.benchmarks.resolving import produce, progress, resolve, timed
+from tests.benchmarks.rig.measuring import bench_installation, figure, report
+from tests.benchmarks.rig.resolving import produce, progress, resolve, timed
 from tests.support.worlds import event
 
 if TYPE_CHECKING:
     from onefold.identity.interaction import Interaction
     from onefold.topics.consumer import PartitionFeed
-    from tests.benchmarks.resolving import Done
+    from tests.benchmarks.rig.resolving import Done
     from tests.support.installations import Installation
 
 PARTITIONS, VISITORS, EVENTS, BATCH, REPETITIONS = 3, 3_000, 60_000, 500, 3
