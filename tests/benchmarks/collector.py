@@ -46,7 +46,8 @@ async def _compare(mine: Installation, folder: Path, key: str, events: int) -> l
     request, records = folder / f"request-{events}", folder / f"records-{events}"
     text = _request(key, events)
     await asyncio.to_thread(request.write_bytes, text)
-    rates, times = [], []
+    rates: list[tuple[float, float]] = []
+    times: list[tuple[float, float]] = []
     for _ in range(REPETITIONS):
         async with _collector(mine) as port:
             if not rates:
