@@ -65,7 +65,6 @@ def _invariants(only: str | None) -> list[str]:
 
 async def _check(invariants: Sequence[str], workspaces: Sequence[str], max_outbox_age: float, look_again_after: float) -> list[Finding]:
     from onefold import bootstrap  # noqa: PLC0415
-    from onefold.messages.topics import SEGMENTS_GROUP  # noqa: PLC0415
     from onefold.ops.check.look import Examined  # noqa: PLC0415
     from onefold.ops.check.registry import chosen  # noqa: PLC0415
     from onefold.ops.check.running import run as look_twice  # noqa: PLC0415
@@ -85,7 +84,6 @@ async def _check(invariants: Sequence[str], workspaces: Sequence[str], max_outbo
             role.kafka,
             frozenset(workspaces or known),
             resolver_group=kafka.topic_prefix + kafka.group,
-            segments_group=kafka.topic_prefix + SEGMENTS_GROUP,
             max_outbox_age_seconds=max_outbox_age,
         )
         told = say if sys.stderr.isatty() else lambda _text: None

@@ -21,9 +21,6 @@ DEAD_LETTER: Final = "interactions.dead-letter"
 
 DEFAULT_PARTITIONS: Final = 12
 
-SEGMENTS_GROUP: Final = "onefold-segments"
-"""The consumer group that follows `contacts.changed` to keep memberships; without prefix."""
-
 MAX_MESSAGE_BYTES: Final = 1_048_576
 """Largest record batch that `interactions` takes, and largest value of an interaction: the broker's own default."""
 

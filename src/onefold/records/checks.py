@@ -93,8 +93,6 @@ OLD_ROWS = """
 select id, shard, topic, created_at from outbox where created_at < clock_timestamp() - make_interval(secs => $1) order by id
 """
 COUNT_OUTBOX = "select count(*) from outbox"
-LAST_WAITING = "select coalesce(max(id), 0) from outbox where topic = $1"
-ANY_WAITING = "select exists (select from outbox where topic = $1 and id <= $2)"
 
 LIVE_SEGMENTS = """
 select segment_id, workspace, slug, title, query, version, state, filled_to, created_at, updated_at from segments where state = 'live'
@@ -206,19 +204,6 @@ async def false_memberships(connection: Connection, segment: Segment) -> tuple[i
     statement = FALSE_MEMBERSHIPS.format(condition=compiled.sql)
     members: int = await connection.fetchval(MEMBERS, segment.segment_id, segment.workspace)
     return members, await connection.fetch(statement, segment.workspace, segment.segment_id, *compiled.parameters)
-
-
-async def last_waiting(store: Store, topic: str) -> int:
-    """The youngest outbox row of a topic; 0 where there is none."""
-    async with store.connection() as connection:
-        found: int = await connection.fetchval(LAST_WAITING, topic)
-    return found
-
-
-async def is_waiting(store: Store, topic: str, until: int) -> bool:
-    """Whether a row of the topic up to this one is in the outbox."""
-    async with store.connection() as connection:
-        return bool(await connection.fetchval(ANY_WAITING, topic, until))
 
 
 async def old_rows(connection: Connection, seconds: float) -> AsyncIterator[Any]:

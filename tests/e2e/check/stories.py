@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from typer.testing import CliRunner
 
 from onefold import bootstrap
+from onefold.cli.main import app
 from onefold.observe import Health
-from onefold.records.store import Store
 from onefold.workspace import segments as use_cases
 from streams import relay, segments
-from tests.support.installations import Installation, installation, settings_of
+from tests.support.installations import Installation, installation
 from tests.support.stories import random_story
 from tests.support.worlds import event
 
@@ -93,31 +94,27 @@ class Report:
         return "\n".join(f"{each['where']}: {each['what']}" for each in finding["differences"])
 
 
-async def check(environment: Mapping[str, str], *arguments: str, again_after: float = 0.5) -> Report:
-    """`onefold check --json …` as a process of its own."""
+async def check(environment: Mapping[str, str], *arguments: str, again_after: float = 0.2) -> Report:
+    """`onefold check --json …`, the command itself, in this process."""
+    command = ["check", "--json", f"--look-again-after={again_after}", *arguments]
+    result = await asyncio.to_thread(CliRunner().invoke, app, command, env=dict(environment))
+    if result.exit_code not in {0, 3}:
+        raise AssertionError(result.output) from result.exception
+    return Report(result.exit_code, msgspec.json.decode(result.stdout))
+
+
+async def check_process(environment: Mapping[str, str], *arguments: str) -> tuple[int, str, str]:
+    """`onefold check …` as operators call it, in a process of its own; gives its exit code and what it says on both streams."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "onefold",
         "check",
-        "--json",
-        f"--look-again-after={again_after}",
         *arguments,
         env={**os.environ, **environment},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     out, err = await process.communicate()
-    assert process.returncode in {0, 3}, err.decode()
-    return Report(process.returncode, msgspec.json.decode(out))
-
-
-@asynccontextmanager
-async def opened(environment: Mapping[str, str]) -> AsyncIterator[Installation]:
-    """The same topics beside another database."""
-    settings = settings_of(environment)
-    store = await Store.connect(settings.postgres.url.get_secret_value())
-    try:
-        yield Installation(environment, bootstrap.begin("test", settings), store)
-    finally:
-        await store.close()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()

@@ -25,8 +25,7 @@ class Examined:
     kafka: KafkaConnection
     workspaces: frozenset[str]
     resolver_group: str
-    """Consumer groups as the broker knows them."""
-    segments_group: str
+    """The resolvers' consumer group, as the broker knows it."""
     max_outbox_age_seconds: float = 60.0
 
     def sees(self, workspace: str) -> bool:
