@@ -82,17 +82,15 @@ async def test_a_redis_that_hangs_costs_time_only(
 ) -> None:
     """F21, F46, I12: a black hole, then slow, then well."""
     async with (
-        ,
-        _url) as between,
-    ):
+        proxy(redis_url) as between,
         installation(services, database, topic_prefix, between.url(redis_url), partitions=4, recency_seconds=3_600) as mine,
+        mine.running("resolver", ONEFOLD_RESOLVER__BATCH_SIZE="20"),
     ):
-        async with mine.running("resolver", ONEFOLD_RESOLVER__BATCH_SIZE="20"):
-            async with under_load(mine, log, seconds=8):
-                await asyncio.sleep(2)
-                between.swallows = True
-                await asyncio.sleep(2)
-                between.swallows, between.delay_seconds = False, 0.3
-                await asyncio.sleep(2)
-                between.delay_seconds = 0.0
-            await assert_healed(mine, log)
+        async with under_load(mine, log, seconds=8):
+            await asyncio.sleep(2)
+            between.swallows = True
+            await asyncio.sleep(2)
+            between.swallows, between.delay_seconds = False, 0.3
+            await asyncio.sleep(2)
+            between.delay_seconds = 0.0
+        await assert_healed(mine, log)
