@@ -9,9 +9,13 @@ import signal
 import sys
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+import httpx
+
 from onefold import bootstrap
+from onefold.local.ports import pick
 from onefold.messages.codec import encode
 from onefold.messages.interactions import InteractionMessage, WireIdentifier, WireProof, interaction_key
 from onefold.messages.times import time_text
@@ -97,8 +101,10 @@ class Installation:
     @asynccontextmanager
     async def running(self, role: str, *armed: str, **more: str) -> AsyncIterator[asyncio.subprocess.Process]:
         """The same for as long as the block runs; whoever is still there at its end must end well."""
-        process = await self.start_process(role, *armed, **more)
+        port = pick(set())
+        process = await self.start_process(role, *armed, **{"ONEFOLD_HEALTH__PORT": str(port), **more})
         try:
+            await _ready(process, port)
             yield process
         except BaseException:
             with suppress(ProcessLookupError):
@@ -122,6 +128,16 @@ class Installation:
         settings = self.role.settings
         mine = settings.model_copy(update={"resolver": settings.resolver.model_copy(update={"batch_size": batch_size})})
         return bootstrap.begin(f"resolver-{number}", mine)
+
+
+async def _ready(process: asyncio.subprocess.Process, port: int) -> None:
+    """Wait until a role says that it is ready, or has died."""
+    async with httpx.AsyncClient() as client, asyncio.timeout(60):
+        while process.returncode is None:
+            with suppress(httpx.HTTPError):
+                if (await client.get(f"http://127.0.0.1:{port}/ready")).status_code == HTTPStatus.OK:
+                    return
+            await asyncio.sleep(0.05)
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from onefold.observe import Health
 
     Run = Callable[[Role, Health, asyncio.Event], Awaitable[None]]
+
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 10.0
 
 HealthPort = Annotated[
     int | None, typer.Option("--health-port", help="Port of /live, /ready and /metrics; 0 picks one.", show_default=False)
@@ -67,7 +70,6 @@ def _play(name: str, run: Run, health_port: int | None) -> None:
 
 async def _serve(role: Role, run: Run, port: int) -> None:
     from onefold.http.health import serving  # noqa: PLC0415
-    from onefold.installation.doctor import refuse_unsafe  # noqa: PLC0415
     from onefold.observe import Health  # noqa: PLC0415
 
     stopping = asyncio.Event()
@@ -76,10 +78,29 @@ async def _serve(role: Role, run: Run, port: int) -> None:
         loop.add_signal_handler(number, stopping.set)
     health = Health(role.name, role.metrics.registry)
     async with serving(health, role.settings.health.host, port) as listening:
-        await refuse_unsafe(role, uses_index=role.name == "resolver")
         role.log.info("role_started", health_port=listening, settings=role.settings.redacted())
-        await run(role, health, stopping)
+        await _run_patiently(role, run, health, stopping)
     role.log.info("role_stopped")
+
+
+async def _run_patiently(role: Role, run: Run, health: Health, stopping: asyncio.Event) -> None:
+    """Run; while a server is away that the role cannot begin without, wait with growing pauses, and say so at each (F14)."""
+    from onefold.errors import TemporaryError  # noqa: PLC0415
+    from onefold.installation.doctor import refuse_unsafe  # noqa: PLC0415
+
+    pause = FIRST_PAUSE_SECONDS
+    while not stopping.is_set():
+        try:
+            await refuse_unsafe(role, uses_index=role.name == "resolver")
+            return await run(role, health, stopping)
+        except TemporaryError as error:
+            health.waiting("start", str(error))
+            health.tick()
+            role.log.warning("role_waits", code=error.code, reason=str(error), seconds=pause)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), pause)
+        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+    return None
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

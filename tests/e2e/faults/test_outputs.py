@@ -55,7 +55,7 @@ async def test_a_worker_of_segments_killed_before_it_acknowledges_counts_nothing
     await segments.fill(mine.store, segment)
     async with mine.running("resolver"), mine.running("relay"):
         await mine.produce(log)
-        async with mine.running("segments-worker", "segments.committed=kill@2") as victim:
+        async with mine.running("segments-worker", "segments.committed=kill@1") as victim:
             assert await asyncio.wait_for(victim.wait(), 60) == -signal.SIGKILL
         async with mine.running("segments-worker"):
             await mine.settled()

@@ -80,6 +80,24 @@ async def test_a_postgres_that_stops_at_once_and_comes_back_costs_time_only(
         await assert_healed(mine, log)
 
 
+@pytest.mark.asyncio
+@pytest.mark.timeout(240)
+async def test_a_role_that_begins_before_its_store_waits_for_it(
+    services: Services, topic_prefix: str, redis_url: str, tmp_path: Path, log: list[Interaction]
+) -> None:
+    """F14, I12."""
+    async with own_postgres(services, topic_prefix, redis_url, tmp_path) as (servers, mine):
+        await mine.produce(log)
+        await asyncio.to_thread(servers.stop, "postgres")
+        process = await mine.start_process("resolver")
+        await asyncio.sleep(3)
+        assert process.returncode is None
+        await asyncio.to_thread(servers.start, "postgres")
+        await assert_healed(mine, log)
+        process.terminate()
+        assert await process.wait() == 0
+
+
 @pytest.mark.faults
 @pytest.mark.asyncio
 @pytest.mark.timeout(300)
