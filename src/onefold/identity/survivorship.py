@@ -5,6 +5,7 @@ Values compete by assurance, then event time, then event id: a maximum, so the o
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from onefold.identity.contact import Provenance
@@ -61,7 +62,13 @@ def _repeats(contact: Contact, slug: str | None, path: str, value: object, held:
 
 
 def same_value(one: object, other: object) -> bool:
-    """Whether two JSON values are the same; 1 and true are not."""
+    """Whether two JSON values are the same; 1 and true are not, 1e23 and the integer that Postgres makes of it are."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same_value(value, other[key]) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same_value, one, other))
+    if {type(one), type(other)} == {int, float}:
+        return Decimal(repr(one)) == Decimal(repr(other))
     return type(one) is type(other) and one == other
 
 
