@@ -72,8 +72,8 @@ async def test_every_poison_on_the_topic_ends_where_the_table_says(
             await mine.settled()
         log = [each async for each in follow_topic(mine.role.kafka, INTERACTIONS, from_start=True, to_end=True)]
         assert [(each.key, each.value, each.headers) for each in log] == [each[:3] for each in sent], "the log is not what was sent"
-        assert differences(await outcomes(mine), dict(fates(sent))) == []
-        assert differences(await people(mine.store), dict(stored(sent))) == []
+        assert differences(await outcomes(mine), dict(fates(sent))) == ""
+        assert differences(await people(mine.store), dict(stored(sent))) == ""
         await check_conserved(mine, log, sent)
 
 
