@@ -9,6 +9,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
     from onefold.records.store import Store
     from tests.e2e.poison.cases import Person
 

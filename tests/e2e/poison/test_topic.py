@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import re
+import sys
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -75,6 +79,23 @@ async def test_every_poison_on_the_topic_ends_where_the_table_says(
         assert differences(await outcomes(mine), dict(fates(sent))) == ""
         assert differences(await people(mine.store), dict(stored(sent))) == ""
         await check_conserved(mine, log, sent)
+        for each in [each for each in sent if each.case is not None and each.case.number == 36][:2]:
+            await check_shown(mine, each.who)
+
+
+async def check_shown(mine: Installation, who: str) -> None:
+    """Poison 36, S98: what a name holds is shown and not obeyed."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "onefold", "contacts", "show", f"anonymous_token:{who}"),
+        env={**os.environ, **mine.environment},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0, err.decode()
+    assert rf"anonymous_token:{who}" in out.decode()
+    assert re.search(r"name +\\x(1b|9b)", out.decode())
+    assert {each for each in (out + err).decode() if not each.isprintable()} <= {"\n"}
 
 
 def fates(sent: Sequence[Sent]) -> Iterable[tuple[str, str]]:
