@@ -48,6 +48,11 @@ def alias(before: str, now: str, **more: Any) -> bytes:
     return call(type="alias", anonymousId=..., previousId=before, userId=now, **more)
 
 
+def cycled(one: str, other: str) -> Person:
+    """What an alias joins: the two directions of a cycle are two contacts, since their user ids differ."""
+    return Person((f"anonymous_token:p21-{one}", f"user_id:p21-{other}"))
+
+
 REFUSED: Final = (
     refused(1, "zero-byte body", "invalid_event", b"", within="alone"),
     refused(1, "zero-byte body of a batch", "malformed_body", b"", path="/v1/batch", within="alone"),
@@ -79,6 +84,7 @@ REFUSED: Final = (
     refused(13, "gzip header on a plain body", "damaged_gzip", call(), headers=GZIP, within="alone"),
     refused(13, "half a gzip body", "damaged_gzip", gzip.compress(call())[:-9], headers=GZIP, within="alone"),
     refused(13, "an encoding that is not taken", "unsupported_encoding", call(), headers={"Content-Encoding": "br"}, within="alone"),
+    refused(14, "no `type`, which only a batch must say", "invalid_type", call(type=...), path="/v1/batch", status=200),
     refused(16, "only a userId that is no text", "missing_identifier", call(b"true", userId="?", anonymousId=...)),
     refused(16, "only a userId that is an object", "missing_identifier", call(b'{"a":1}', userId="?", anonymousId=...)),
     refused(18, "an identifier of 1 MB", "body_too_large", call(userId="x" * 1_000_000), status=413, within="alone"),
@@ -122,10 +128,10 @@ TAKEN: Final = (
     *(taken(16, f"user id {raw.decode()}", call(raw, userId="?")) for raw in (b"1.5", b"true", b'{"a":1}', b"[1]")),
     *(taken(17, f"user id {each!r}", call(userId=each), fate="P") for each in PLACEHOLDERS),
     taken(18, "an identifier of 2,700 bytes", call(userId="x" * 2_700)),
-    taken(
-        21, "A to B", alias(f"{WHO}-A", f"{WHO}-B"), Person((f"anonymous_token:{WHO}-A", f"user_id:{WHO}-B")), path="/v1/alias", secret=True
+    *(
+        taken(21, f"{one} to {other}", alias(f"p21-{one}", f"p21-{other}"), cycled(one, other), path="/v1/alias", secret=True)
+        for one, other in ("AB", "BA")
     ),
-    taken(21, "B to A", alias("p21-B", "p21-A"), Person(("anonymous_token:p21-B", "user_id:p21-A")), path="/v1/alias", secret=True),
     *(taken(23, f"timestamp {each!r}", call(timestamp=each), Person(received=True)) for each in TIMES),
     taken(23, "sent before it happened", call(timestamp=YESTERDAY, sentAt="2001-01-01T00:00:00Z"), Person(received=True)),
     taken(24, "no messageId", call(messageId=...)),
