@@ -49,7 +49,7 @@ class DoorCase:
     path: str = "/v1/identify"
     status: int = 400
     """Of the answer to the call alone, where it is refused."""
-    headers: dict[str, str | bytes] = field(default_factory=dict)
+    headers: dict[str, bytes] = field(default_factory=dict)
     secret: bool = False
     within: Literal["alone", "rejected", "malformed"] = "rejected"
     """What it is between good neighbours in a batch: refused by itself, or a body that nobody could cut; or it is no event at all."""

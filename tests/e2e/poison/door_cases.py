@@ -24,7 +24,7 @@ from tests.e2e.poison.zoo import (
 
 HALF = b'"cut \\ud83d"'
 DEEP = 100_000
-GZIP: Final[dict[str, str | bytes]] = {"Content-Encoding": "gzip"}
+GZIP: Final = {"Content-Encoding": b"gzip"}
 
 
 def refused(number: int, kind: str, word: str, body: bytes, **more: Any) -> DoorCase:
@@ -83,7 +83,7 @@ REFUSED: Final = (
     ),
     refused(13, "gzip header on a plain body", "damaged_gzip", call(), headers=GZIP, within="alone"),
     refused(13, "half a gzip body", "damaged_gzip", gzip.compress(call())[:-9], headers=GZIP, within="alone"),
-    refused(13, "an encoding that is not taken", "unsupported_encoding", call(), headers={"Content-Encoding": "br"}, within="alone"),
+    refused(13, "an encoding that is not taken", "unsupported_encoding", call(), headers={"Content-Encoding": b"br"}, within="alone"),
     refused(14, "no `type`, which only a batch must say", "invalid_type", call(type=...), path="/v1/batch", status=200),
     refused(16, "only a userId that is no text", "missing_identifier", call(b"true", userId="?", anonymousId=...)),
     refused(16, "only a userId that is an object", "missing_identifier", call(b'{"a":1}', userId="?", anonymousId=...)),
@@ -141,7 +141,7 @@ TAKEN: Final = (
         26,
         "1,000 headers, not UTF-8, a broken traceparent",
         call(),
-        headers={"Traceparent": "00-zz", "X-Odd": b"\xff\xfe", **{f"X-{n}": "x" for n in range(1_000)}},
+        headers={"Traceparent": b"00-zz", "X-Odd": b"\xff\xfe", **{f"X-{n}": b"x" for n in range(1_000)}},
     ),
     taken(28, "traits with strange names", call(traits=STRANGE_KEYS), holding(attributes=STRANGE_KEYS)),
     *(odd(29, "email", given, found) for given, found in EMAILS.items()),

@@ -73,7 +73,7 @@ TITLES: Final = {
 
 def page() -> str:
     """The whole page."""
-    numbers = sorted({case.number for case in (*door_cases.CASES, *topic_cases.CASES)})
+    numbers = sorted({*(case.number for case in door_cases.CASES), *(case.number for case in topic_cases.CASES)})
     return HEAD + "".join(_section(number) for number in numbers)
 
 

@@ -59,7 +59,7 @@ class Caller:
     async def send(self, body: bytes, case: DoorCase, *, path: str | None = None) -> tuple[int, Any]:
         """Status and answer."""
         key = self._collector.secret_key if case.secret else self._collector.public_key
-        headers = [(name, value) for name, value in case.headers.items()]
+        headers = [(name.encode(), value) for name, value in case.headers.items()]
         reply = await self._client.post(path or case.path, content=body, headers=headers, auth=(key, ""))
         return reply.status_code, reply.json()
 
