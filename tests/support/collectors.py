@@ -39,6 +39,7 @@ class RunningCollector:
     secret_key: str
     role: Role
     health: Health
+    store: Store
 
     @property
     def port(self) -> int:
@@ -78,7 +79,7 @@ async def collector_on(settings: Settings, store: Store, *, produce_seconds: flo
         IdempotentProducer(role.kafka, timeout_seconds=produce_seconds) as producer,
         serving(role, store, producer, health) as port,
     ):
-        yield RunningCollector(f"http://127.0.0.1:{port}", public.text, secret.text, role, health)
+        yield RunningCollector(f"http://127.0.0.1:{port}", public.text, secret.text, role, health, store)
 
 
 def settings_for(database: Database, kafka_servers: str, topic_prefix: str, **options: Any) -> Settings:

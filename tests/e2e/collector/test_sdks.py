@@ -7,21 +7,33 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from onefold.access.keys import new_text
+from onefold.access.keys import create_key, new_text
 from onefold.local.servers import LocalServers
 from tests.e2e.collector.drive import MANY
-from tests.e2e.collector.sdks import ALL, IN_BODY_ONLY, RUDDER, SEGMENT, Sdk, drive
-from tests.support.collectors import running_collector
+from tests.e2e.collector.proxies import adding
+from tests.e2e.collector.sdks import ALL, IN_BODY_ONLY, NODE, PYTHON, RUDDER, SEGMENT, Sdk, drive
+from tests.support.collectors import WORKSPACE, running_collector
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.support.collectors import RunningCollector
     from tests.support.servers import Database, Services
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio]
 
 by_sdk = pytest.mark.parametrize("sdk", ALL, ids=str)
+by_python_sdk = pytest.mark.parametrize("sdk", PYTHON, ids=str)
 CALLS = 6
+NODE_BEFORE = NODE[1]
+"""Sends whatever is not 400 again, as often as it is told, and then drops it."""
+OBEYING = (SEGMENT[0], NODE[0])
+"""Wait as long as a 429 says. The others wait as long as they like."""
+
+
+def tries(collector: RunningCollector, status: int) -> float:
+    """How often the collector answered so."""
+    return collector.role.metrics.registry.get_sample_value("onefold_collector_requests_total", {"status": str(status)}) or 0.0
 
 
 def identified(message: Any) -> list[tuple[str, str]]:
@@ -35,7 +47,7 @@ async def test_every_call_arrives_as_an_interaction(sdk: Sdk, database: Database
     A version that sends its key in the body only works with a public one, whose aliases are refused inside a 200 (S53, S60).
     """
     async with running_collector(database, services.kafka_servers, topic_prefix) as collector:
-        public = sdk == IN_BODY_ONLY
+        public = sdk in IN_BODY_ONLY
         key = collector.public_key if public else collector.secret_key
         report = await drive(sdk, "every_call", host=collector.host, key=key)
         written = {message["event_id"]: (record, message) for record, message in await collector.written()}
@@ -57,7 +69,7 @@ async def test_every_call_arrives_as_an_interaction(sdk: Sdk, database: Database
     assert all(message["occurred_at"] <= message["received_at"] for _, message in written.values())
 
 
-@by_sdk
+@by_python_sdk
 async def test_a_batch_arrives_in_its_order(sdk: Sdk, database: Database, services: Services, topic_prefix: str) -> None:
     """I11: the events of one visitor lie on one partition, in the order in which they were called."""
     async with running_collector(database, services.kafka_servers, topic_prefix) as collector:
@@ -67,7 +79,7 @@ async def test_a_batch_arrives_in_its_order(sdk: Sdk, database: Database, servic
     assert steps == report["result"][CALLS:]
 
 
-@by_sdk
+@by_python_sdk
 @pytest.mark.parametrize("compressed", [True, False])
 async def test_compression_is_taken_and_so_is_none(
     sdk: Sdk, compressed: bool, database: Database, services: Services, topic_prefix: str
@@ -81,27 +93,46 @@ async def test_compression_is_taken_and_so_is_none(
 
 
 @by_sdk
-async def test_a_bad_key_is_dropped_at_once(sdk: Sdk, database: Database, services: Services, topic_prefix: str) -> None:
+async def test_a_bad_key_is_dropped(sdk: Sdk, database: Database, services: Services, topic_prefix: str) -> None:
     """C1: 401 with a body that is well formed; a missing `code` would make old versions send for hours."""
     async with running_collector(database, services.kafka_servers, topic_prefix) as collector:
-        report = await drive(sdk, "one_track", host=collector.host, key=new_text("public"))
-        requests = collector.role.metrics.registry.get_sample_value("onefold_collector_requests_total", {"status": "401"})
+        report = await drive(sdk, "one_track", host=collector.host, key=new_text("public"), retries=2)
         assert await collector.written() == []
     [error] = report["errors"]
-    assert (error["status"], error["code"], requests) == (401, "unknown_key", 1.0)
+    assert (error["status"], error.get("code", "unknown_key")) == (401, "unknown_key")
+    assert tries(collector, 401) == (3 if sdk == NODE_BEFORE else 1)
 
 
-async def test_a_secret_key_in_a_body_alone_is_dropped_with_a_reason(database: Database, services: Services, topic_prefix: str) -> None:
-    """S60: segment-analytics-python before 2.4 with a secret key."""
+@pytest.mark.parametrize("sdk", sorted(IN_BODY_ONLY, key=str), ids=str)
+async def test_a_secret_key_in_a_body_alone_is_dropped_with_a_reason(
+    sdk: Sdk, database: Database, services: Services, topic_prefix: str
+) -> None:
+    """S60: versions without an Authorization header, with a secret key."""
     async with running_collector(database, services.kafka_servers, topic_prefix) as collector:
-        report = await drive(IN_BODY_ONLY, "one_track", host=collector.host, key=collector.secret_key)
+        report = await drive(sdk, "one_track", host=collector.host, key=collector.secret_key, retries=1)
         assert await collector.written() == []
     [error] = report["errors"]
-    assert (error["status"], error["code"]) == (401, "secret_key_outside_header")
+    assert (error["status"], error.get("code", "secret_key_outside_header")) == (401, "secret_key_outside_header")
 
 
 @by_sdk
-async def test_what_is_too_large_is_dropped_at_once(sdk: Sdk, database: Database, services: Services, topic_prefix: str) -> None:
+async def test_a_request_that_is_too_large_is_dropped(sdk: Sdk, database: Database, services: Services, topic_prefix: str) -> None:
+    """C1: 413, and the events that come after it are taken."""
+    async with running_collector(database, services.kafka_servers, topic_prefix, body_bytes=10_000) as collector:
+        target = {"host": collector.host, "key": collector.public_key}
+        large = await drive(sdk, "one_track", **target, padding=20_000, retries=2)
+        small = await drive(sdk, "one_track", **target)
+        written = await collector.written()
+    [error] = large["errors"]
+    assert (error["status"], error.get("code", "body_too_large")) == (413, "body_too_large")
+    assert tries(collector, 413) == (3 if sdk == NODE_BEFORE else 1)
+    assert (small["errors"], [message["event_id"] for _, message in written]) == ([], [small["result"]])
+
+
+@by_python_sdk
+async def test_a_body_of_megabytes_and_a_large_event_are_told_apart(
+    sdk: Sdk, database: Database, services: Services, topic_prefix: str
+) -> None:
     """C1: 413, also for the 4 MiB that RudderStack's SDKs send; one large event of a batch is left out alone."""
     async with running_collector(database, services.kafka_servers, topic_prefix) as collector:
         target = {"host": collector.host, "key": collector.public_key}
@@ -122,6 +153,41 @@ async def test_the_limits_can_be_raised_for_rudderstack(sdk: Sdk, database: Data
 
 
 @by_sdk
+async def test_a_refused_event_costs_itself_and_under_strictness_its_batch(
+    sdk: Sdk, database: Database, services: Services, topic_prefix: str
+) -> None:
+    """C1: inside a 200 unless a proxy asks for strictness; then 400 with `code` and `message`, and the SDK drops it at once."""
+    async with running_collector(database, services.kafka_servers, topic_prefix) as collector:
+        key, bad = collector.public_key, "m" * 300
+        gentle = await drive(sdk, "one_track", host=collector.host, key=key, message_id=bad)
+        async with adding(b"X-Strict-Mode: 1", collector.port) as strict:
+            harsh = await drive(sdk, "one_track", host=strict, key=key, message_id=bad)
+            good = await drive(sdk, "one_track", host=strict, key=key)
+        written = await collector.written()
+    [error] = harsh["errors"]
+    assert (error["status"], error.get("code", "events_refused")) == (400, "events_refused")
+    assert (tries(collector, 400), tries(collector, 200)) == (1, 2)
+    assert (gentle["errors"], good["errors"], [message["event_id"] for _, message in written]) == ([], [], [good["result"]])
+
+
+@pytest.mark.parametrize("sdks", [OBEYING, tuple(sdk for sdk in ALL if sdk not in OBEYING)], ids=["obeying", "others"])
+async def test_what_comes_too_fast_waits_and_nothing_is_lost(
+    sdks: tuple[Sdk, ...], database: Database, services: Services, topic_prefix: str
+) -> None:
+    """C1: 429 with Retry-After in whole seconds; each SDK has a key of its own, whose second request within 4 s is one too many."""
+    async with running_collector(database, services.kafka_servers, topic_prefix, requests_per_second=0.25) as collector:
+        async with collector.store.transaction([WORKSPACE]) as tx:
+            keys = [(await create_key(tx, WORKSPACE, "public", str(sdk))).text for sdk in sdks]
+        reports = await asyncio.gather(
+            *(drive(sdk, "two_requests", host=collector.host, key=key, retries=20) for sdk, key in zip(sdks, keys, strict=True))
+        )
+        written = sorted(message["event_id"] for _, message in await collector.written())
+    assert [report["errors"] for report in reports] == [[]] * len(sdks)
+    assert written == sorted(event for report in reports for event in report["result"])
+    assert tries(collector, 429) == len(sdks) if sdks == OBEYING else tries(collector, 429) >= len(sdks)
+
+
+@by_python_sdk
 @pytest.mark.parametrize("batch", ["nonsense", None, {"a": 1}])
 async def test_a_malformed_body_is_dropped_at_once(
     sdk: Sdk, batch: object, database: Database, services: Services, topic_prefix: str
@@ -145,7 +211,7 @@ async def test_a_stopped_broker_is_503_and_its_return_loses_nothing(database: Da
         said = await asyncio.gather(*(drive(sdk, "posted", **target) for sdk in (SEGMENT[0], RUDDER[0])))
         assert [(each["result"]["status"], each["result"]["code"]) for each in said] == [(503, "log_unavailable")] * 2
         assert "kafka" in collector.health.reasons, "not ready"
-        waiting = [asyncio.create_task(drive(sdk, "one_track", **target)) for sdk in ALL]
+        waiting = [asyncio.create_task(drive(sdk, "one_track", **target, retries=50)) for sdk in ALL]
         await asyncio.sleep(5)
         assert not any(task.done() for task in waiting)
         await asyncio.to_thread(mine.start, "kafka")
