@@ -36,6 +36,19 @@ def tries(collector: RunningCollector, status: int) -> float:
     return collector.role.metrics.registry.get_sample_value("onefold_collector_requests_total", {"status": str(status)}) or 0.0
 
 
+async def every(scenario: str, **task: Any) -> dict[Sdk, dict[str, Any]]:
+    """Each SDK's report, all of them at once."""
+    return dict(zip(ALL, await asyncio.gather(*(drive(sdk, scenario, **task) for sdk in ALL)), strict=True))
+
+
+def said(reports: dict[Sdk, dict[str, Any]]) -> dict[Sdk, list[tuple[int, str | None]]]:
+    """What each SDK told its user: status and code; Node's SDK tells the status alone, so its code counts as that of the others."""
+    codes = {error["status"]: error["code"] for report in reports.values() for error in report["errors"] if "code" in error}
+    return {
+        sdk: [(error["status"], error.get("code", codes[error["status"]])) for error in report["errors"]] for sdk, report in reports.items()
+    }
+
+
 def identified(message: Any) -> list[tuple[str, str]]:
     return [(each["semantic_type"], each["identifier"]) for each in message["identifiers"]]
 
@@ -115,18 +128,19 @@ async def test_a_secret_key_in_a_body_alone_is_dropped_with_a_reason(
     assert (error["status"], error.get("code", "secret_key_outside_header")) == (401, "secret_key_outside_header")
 
 
-@by_sdk
-async def test_a_request_that_is_too_large_is_dropped(sdk: Sdk, database: Database, services: Services, topic_prefix: str) -> None:
-    """C1: 413, and the events that come after it are taken."""
+async def test_a_request_that_is_too_large_is_dropped_and_the_next_is_taken(
+    database: Database, services: Services, topic_prefix: str
+) -> None:
+    """C1: 413; every SDK at once, each with two requests."""
     async with running_collector(database, services.kafka_servers, topic_prefix, body_bytes=10_000) as collector:
         target = {"host": collector.host, "key": collector.public_key}
-        large = await drive(sdk, "one_track", **target, padding=20_000, retries=2)
-        small = await drive(sdk, "one_track", **target)
-        written = await collector.written()
-    [error] = large["errors"]
-    assert (error["status"], error.get("code", "body_too_large")) == (413, "body_too_large")
-    assert tries(collector, 413) == (3 if sdk == NODE_BEFORE else 1)
-    assert (small["errors"], [message["event_id"] for _, message in written]) == ([], [small["result"]])
+        large = await every("one_track", **target, padding=20_000, retries=2)
+        small = await every("one_track", **target)
+        written = {message["event_id"] for _, message in await collector.written()}
+    assert said(large) == {sdk: [(413, "body_too_large")] for sdk in ALL}
+    assert tries(collector, 413) == len(ALL) - 1 + 3  # NODE_BEFORE sends it twice again
+    assert said(small) == {sdk: [] for sdk in ALL}
+    assert written == {report["result"] for report in small.values()}
 
 
 @by_python_sdk
@@ -152,22 +166,21 @@ async def test_the_limits_can_be_raised_for_rudderstack(sdk: Sdk, database: Data
         assert (report["result"], len(await collector.written())) == (None, 40)
 
 
-@by_sdk
-async def test_a_refused_event_costs_itself_and_under_strictness_its_batch(
-    sdk: Sdk, database: Database, services: Services, topic_prefix: str
+async def test_under_strictness_a_refused_event_costs_its_batch_and_the_next_is_taken(
+    database: Database, services: Services, topic_prefix: str
 ) -> None:
-    """C1: inside a 200 unless a proxy asks for strictness; then 400 with `code` and `message`, and the SDK drops it at once."""
-    async with running_collector(database, services.kafka_servers, topic_prefix) as collector:
-        key, bad = collector.public_key, "m" * 300
-        gentle = await drive(sdk, "one_track", host=collector.host, key=key, message_id=bad)
-        async with adding(b"X-Strict-Mode: 1", collector.port) as strict:
-            harsh = await drive(sdk, "one_track", host=strict, key=key, message_id=bad)
-            good = await drive(sdk, "one_track", host=strict, key=key)
-        written = await collector.written()
-    [error] = harsh["errors"]
-    assert (error["status"], error.get("code", "events_refused")) == (400, "events_refused")
-    assert (tries(collector, 400), tries(collector, 200)) == (1, 2)
-    assert (gentle["errors"], good["errors"], [message["event_id"] for _, message in written]) == ([], [], [good["result"]])
+    """C1: 400 with `code` and `message` behind a proxy that asks for strictness; every SDK drops it at once."""
+    async with (
+        running_collector(database, services.kafka_servers, topic_prefix) as collector,
+        adding(b"X-Strict-Mode: 1", collector.port) as strict,
+    ):
+        harsh = await every("one_track", host=strict, key=collector.public_key, message_id="m" * 300)
+        good = await every("one_track", host=strict, key=collector.public_key)
+        written = {message["event_id"] for _, message in await collector.written()}
+    assert said(harsh) == {sdk: [(400, "events_refused")] for sdk in ALL}
+    assert tries(collector, 400) == len(ALL)
+    assert said(good) == {sdk: [] for sdk in ALL}
+    assert written == {report["result"] for report in good.values()}
 
 
 @pytest.mark.parametrize("sdks", [OBEYING, tuple(sdk for sdk in ALL if sdk not in OBEYING)], ids=["obeying", "others"])
