@@ -16,7 +16,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from onefold.messages.dead_letters import HEADER_TITLES, split
 from onefold.messages.times import from_milliseconds
-from onefold.messages.topics import DEAD_LETTER, INTERACTIONS, INTERACTIONS_RESOLVED, SPECS
+from onefold.messages.topics import DEAD_LETTER, INTERACTIONS, INTERACTIONS_RESOLVED, MAX_WRAPPED_BYTES, SPECS
 from onefold.topics.producer import IdempotentProducer
 from onefold.topics.tail import follow_topic
 from tests.e2e.poison.cases import Person, named, record
@@ -79,6 +79,9 @@ async def test_every_poison_on_the_topic_ends_where_the_table_says(
         assert differences(await outcomes(mine), dict(fates(sent))) == ""
         assert differences(await people(mine.store), dict(stored(sent))) == ""
         await check_conserved(mine, log, sent)
+        async with mine.store.connection() as connection:
+            largest = await connection.fetchval("select max(length(payload)) from outbox")
+        assert largest < MAX_WRAPPED_BYTES, "no relay could ever send it, nor what lies behind it"
         for each in [each for each in sent if each.case is not None and each.case.number == 36][:2]:
             await check_shown(mine, each.who)
 
