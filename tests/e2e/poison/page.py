@@ -29,7 +29,7 @@ resolve. An event is a dead letter only if it cannot be read, or if two readers 
 
 Choices: a key that is named twice is refused at the door wherever it stands; on the topic only where it decides who is who, elsewhere
 the last one counts. Half of a surrogate pair is replaced at the door, since browsers cut texts within an emoji, and dead on the topic, where
-a server wrote it. The same event id with another body is applied too: no ledger hides a real event. A record's size is judged by our own limit of 1 MiB, not
+a server wrote it. A header whose *name* is no UTF-8 stops its partition until a person looks, since the client library cannot give the record. The same event id with another body is applied too: no ledger hides a real event. A record's size is judged by our own limit of 1 MiB, not
 by what a consumer fetches.
 
 Numbers 31 to 33 and 35 of the list are faults of rules, processes, logs and clusters, not of messages.
