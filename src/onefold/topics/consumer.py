@@ -54,7 +54,7 @@ class OffsetGone(PermanentError):
 
 
 class LogDamaged(PermanentError):
-    """What the broker gave cannot be unpacked: a wrong checksum, an unknown compression (poison 33), a header name that is no UTF-8 (26)."""
+    """What the broker gave cannot be read: a wrong checksum, an unknown compression (poison 33), a header name that is no UTF-8 (26)."""
 
     code = "log_damaged"
 

@@ -27,10 +27,13 @@ key, value, headers, position and time byte for byte.
 **S** sanitised and applied; shown is what is stored. **P** dropped by policy: the event is kept and counted, what is wrong in it does not
 resolve. An event is a dead letter only if it cannot be read, or if two readers would read it differently.
 
-Choices: a key that is named twice is refused at the door wherever it stands; on the topic only where it decides who is who, elsewhere
-the last one counts. Half of a surrogate pair is replaced at the door, since browsers cut texts within an emoji, and dead on the topic, where
-a server wrote it. A header whose *name* is no UTF-8 stops its partition until a person looks, since the client library cannot give the record. The same event id with another body is applied too: no ledger hides a real event. A record's size is judged by our own limit of 1 MiB, not
-by what a consumer fetches.
+Choices:
+
+- A key that is named twice is refused at the door wherever it stands; on the topic only where it decides who is who, elsewhere the last one counts.
+- Half of a surrogate pair is replaced at the door, since browsers cut texts within an emoji, and dead on the topic, where a server wrote it.
+- The same event id with another body is applied too: no ledger hides a real event.
+- A record's size is judged by our own limit of 1 MiB, not by what a consumer fetches.
+- A header whose *name* is no UTF-8 stops its partition until a person looks, since the client library cannot give the record.
 
 Numbers 31 to 33 and 35 of the list are faults of rules, processes, logs and clusters, not of messages.
 """
