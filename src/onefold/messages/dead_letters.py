@@ -78,10 +78,32 @@ def split(headers: Iterable[tuple[str, bytes | None]]) -> tuple[DeadLetter | Non
     ours: dict[str, str] = {}
     for name, value in headers:
         if name in HEADER_TITLES:
-            ours[name] = value.decode(errors="replace") if value is not None else ""
+            ours[name] = _text(value)
         else:
             original.append((name, value))
     return _read(ours), tuple(original)
+
+
+class Origin(NamedTuple):
+    """Where a record lay that died, and when it was appended there."""
+
+    topic: str
+    partition: int
+    offset: int
+    at: datetime
+
+
+def origin_of(headers: Iterable[tuple[str, bytes | None]]) -> Origin | None:
+    """The origin alone, whatever became of our other headers; None where it is missing or damaged."""
+    ours = {name: _text(value) for name, value in headers if name in HEADER_TITLES}
+    try:
+        return Origin(ours[ORIGIN_TOPIC], int(ours[ORIGIN_PARTITION]), int(ours[ORIGIN_OFFSET]), parse_time(ours[ORIGIN_TIMESTAMP]))
+    except (KeyError, ValueError):
+        return None
+
+
+def _text(value: bytes | None) -> str:
+    return value.decode(errors="replace") if value is not None else ""
 
 
 def _read(ours: dict[str, str]) -> DeadLetter | None:
