@@ -70,6 +70,7 @@ STRANGE_NUMBERS: Final[dict[str, Any]] = {
     "of 300 digits": 10**299,
     "smallest float": 5e-324,
     "fraction": 0.1,
+    "minus zero": -0.0,
 }
 LARGEST_FLOAT: Final = 1.7976931348623157e308
 LARGEST_FLOAT_IN_DIGITS: Final = 17976931348623157 * 10**292
