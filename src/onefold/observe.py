@@ -45,7 +45,8 @@ def set_up_logs(level: str, style: Literal["json", "console"], **bound: Any) -> 
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        # Looked up anew for each logger: a stream that was replaced and closed since would raise where something is only said.
+        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
