@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from onefold import bootstrap
-from onefold.errors import Fenced, PermanentError, StoreUnavailable, TemporaryError
+from onefold.errors import Fenced, PermanentError, RejectedByStore, StoreUnavailable, TemporaryError
 from onefold.failpoints import reach
 from onefold.identity.interaction import Position
 from onefold.identity.plan import OutcomeKind, Plan
@@ -172,7 +172,7 @@ class Resolver:
             except REJECTED as error:
                 if len(items) > 1:
                     return await self._settle_halves(ownership, items)
-                items = [Item(items[0].record, error=PermanentError(f"the store rejects it: {error}"))]
+                items = [Item(items[0].record, error=RejectedByStore(f"the store rejects it: {error}"))]
         return None
 
     async def _settle_halves(self, ownership: Ownership, items: list[Item]) -> None:

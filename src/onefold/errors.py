@@ -90,6 +90,12 @@ class UnsupportedVersion(PermanentError):
         self.supported = supported
 
 
+class RejectedByStore(PermanentError):
+    """Postgres takes what one record says under no circumstances (poison 30)."""
+
+    code = "rejected_by_store"
+
+
 class InvalidQuery(PermanentError):
     """A segment query that does not parse; the text says where and why."""
 

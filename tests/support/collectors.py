@@ -39,6 +39,7 @@ class RunningCollector:
     secret_key: str
     role: Role
     health: Health
+    store: Store
 
     @property
     def port(self) -> int:
@@ -56,21 +57,29 @@ async def running_collector(
     database: Database, kafka_servers: str, topic_prefix: str, *, produce_seconds: float = 8.0, **options: Any
 ) -> AsyncIterator[RunningCollector]:
     """A collector, as `onefold collector` runs one. `options` are its settings."""
-    role = Role("collector", settings_for(database, kafka_servers, topic_prefix, **options), structlog.get_logger(), Metrics())
-    health = Health(role.name, role.metrics.registry)
-    await ensure_topics(role.kafka, partitions=3)
+    settings = settings_for(database, kafka_servers, topic_prefix, **options)
+    await ensure_topics(connection_of(settings), partitions=3)
     store = await Store.connect(database.app_url)
     try:
         await add_workspace(store, WORKSPACE)
-        async with store.transaction([WORKSPACE]) as tx:
-            public, secret = await create_key(tx, WORKSPACE, "public", "site"), await create_key(tx, WORKSPACE, "secret", "server")
-        async with (
-            IdempotentProducer(role.kafka, timeout_seconds=produce_seconds) as producer,
-            serving(role, store, producer, health) as port,
-        ):
-            yield RunningCollector(f"http://127.0.0.1:{port}", public.text, secret.text, role, health)
+        async with collector_on(settings, store, produce_seconds=produce_seconds) as collector:
+            yield collector
     finally:
         await store.close()
+
+
+@asynccontextmanager
+async def collector_on(settings: Settings, store: Store, *, produce_seconds: float = 8.0) -> AsyncIterator[RunningCollector]:
+    """A collector where the topics and the workspace are already; makes the keys."""
+    role = Role("collector", settings, structlog.get_logger(), Metrics())
+    health = Health(role.name, role.metrics.registry)
+    async with store.transaction([WORKSPACE]) as tx:
+        public, secret = await create_key(tx, WORKSPACE, "public", "site"), await create_key(tx, WORKSPACE, "secret", "server")
+    async with (
+        IdempotentProducer(role.kafka, timeout_seconds=produce_seconds) as producer,
+        serving(role, store, producer, health) as port,
+    ):
+        yield RunningCollector(f"http://127.0.0.1:{port}", public.text, secret.text, role, health, store)
 
 
 def settings_for(database: Database, kafka_servers: str, topic_prefix: str, **options: Any) -> Settings:

@@ -6,9 +6,10 @@ Errors say what, why and what to do; nobody gets a traceback for a mistake of th
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 import typer
@@ -40,6 +41,23 @@ talk = Console(stderr=True, highlight=False)
 _data = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 
 
+_UNSEEN: Final = r"\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+_ANY_UNSEEN: Final = re.compile(f"[{_UNSEEN}]")
+_UNSEEN_BUT_BREAKS: Final = re.compile(rf"(?![\n\t])[{_UNSEEN}]")
+"""Control characters, terminal escapes and marks that turn text around: names and events hold them on purpose (S98, poison 36)."""
+
+
+def visible(text: str, *, breaks: bool = False) -> str:
+    r"""The text with everything that a terminal would obey written out, as `\x1b`; `breaks` leaves line ends and tabs."""
+    pattern = _UNSEEN_BUT_BREAKS if breaks else _ANY_UNSEEN
+    return pattern.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def _visible_json(text: str) -> str:
+    """JSON with the same characters as JSON's own escapes: it means what it meant, and a terminal obeys nothing of it."""
+    return _UNSEEN_BUT_BREAKS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def exit_code(error: OnefoldError) -> int:
     """The code with which a command ends that met this error."""
     return next(code for kind, code in _EXIT_CODES if isinstance(error, kind))
@@ -47,7 +65,7 @@ def exit_code(error: OnefoldError) -> int:
 
 def fail(error: OnefoldError) -> int:
     """Say what went wrong; gives the exit code."""
-    talk.print(f"[bold red]{escape(error.code)}[/]: {escape(str(error))}", soft_wrap=True)
+    talk.print(f"[bold red]{escape(error.code)}[/]: {escape(visible(str(error), breaks=True))}", soft_wrap=True)
     return exit_code(error)
 
 
@@ -61,12 +79,12 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 def print_json(value: Any) -> None:
     """One JSON document, on standard output."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+    sys.stdout.write(_visible_json(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()) + "\n")
 
 
 def print_line(value: Any) -> None:
     """One JSON object on a line of its own, at once, so that pipes can follow."""
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.write(_visible_json(msgspec.json.encode(value).decode()) + "\n")
     sys.stdout.flush()
 
 
@@ -79,15 +97,15 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, tit
         table.add_row(*(_cell(value) for value in row))
     _data.print(table)
     if then is not None:
-        talk.print(f"\n[dim]next:[/] {escape(then)}")
+        talk.print(f"\n[dim]next:[/] {escape(visible(then))}")
 
 
 def _cell(value: object) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-    return "" if value is None else escape(str(value))
+    return "" if value is None else escape(visible(str(value)))
 
 
 def say(text: str) -> None:
     """A sentence for the person at the terminal; not data."""
-    talk.print(escape(text), soft_wrap=True)
+    talk.print(escape(visible(text, breaks=True)), soft_wrap=True)

@@ -72,7 +72,8 @@ def _decide_one(work: Workbench, interaction: Interaction, rules: Rules) -> Outc
     moved = hand_over(work, interaction, rules, contact_id, gathering)
     with_personal = any(not bound.entry.device_bound for bound in (*gathering.held, *attached))
     touch(work, interaction, rules, [*gathering.held, *attached, *gathering.handed_over], with_personal=with_personal)
-    _put_values(work, interaction, rules, contact_id)
+    if not _put_values(work, interaction, rules, contact_id):
+        gathering.leave(Reason.LIMIT)
     _see(work, interaction, rules, contact_id)
     if kind is OutcomeKind.SEEN or (moved and kind is OutcomeKind.CREATED):
         kind = OutcomeKind.HANDED_OVER if moved else OutcomeKind.ATTACHED if attached else kind
@@ -85,17 +86,19 @@ def _decide_one(work: Workbench, interaction: Interaction, rules: Rules) -> Outc
     return Outcome(interaction, kind, gathering.reason, contact_id, _history(work, interaction, contact_id))
 
 
-def _put_values(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId) -> None:
-    """Let the interaction's fields and attributes compete with the contact's (R12)."""
+def _put_values(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId) -> bool:
+    """Let the interaction's fields and attributes compete with the contact's (R12); gives whether there was room for all that won."""
     if not interaction.carries_values:
-        return
+        return True
     contact = work.contact(interaction.workspace, contact_id)
     won = survivorship.offered(contact, interaction, rules.recency)
-    if won:
+    fitting = survivorship.fitting(contact, won)
+    if fitting:
         provenance = Provenance(interaction.value_assurance, interaction.at, interaction.event_id)
         twin = work.edit(contact)
-        for path, _, value in won:
+        for path, _, value in fitting:
             survivorship.put(twin, path, value, provenance)
+    return len(fitting) == len(won)
 
 
 def _see(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId) -> None:

@@ -5,6 +5,8 @@ Values compete by assurance, then event time, then event id: a maximum, so the o
 
 from __future__ import annotations
 
+import json
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from onefold.identity.contact import Provenance
@@ -16,8 +18,14 @@ if TYPE_CHECKING:
     from onefold.identity.contact import Contact
     from onefold.identity.interaction import Interaction
 
+_json = json.JSONEncoder(ensure_ascii=False).encode
+
 FIELDS = ("given_name", "last_name")
 UNBOUND = "unbound"
+MOST_VALUE_BYTES = 131_072
+"""Of a contact's fields and attributes together, by path as JSON, cleared ones included. A change says them up to three times (before,
+after, whole), beside up to 200 identifiers, and must fit into one message: a larger one would hold up everything behind it in the
+outbox (poison 28)."""
 
 
 def survivor(contacts: Iterable[Contact]) -> Contact:
@@ -55,13 +63,49 @@ def offered(contact: Contact, interaction: Interaction, recency: timedelta) -> l
     return found
 
 
+def fitting(contact: Contact, values: list[tuple[str, str | None, object]]) -> list[tuple[str, str | None, object]]:
+    """Those values for which the contact has room, in their order (R11)."""
+    if not values:
+        return values
+    room = _room(contact)
+    if _size({path: value for path, _, value in values}) <= room:
+        return values
+    kept = []
+    for each in values:
+        path, _, value = each
+        growth = _growth(contact, path, value)
+        if growth <= max(room, 0):
+            room -= growth
+            kept.append(each)
+    return kept
+
+
+def _room(contact: Contact) -> int:
+    return MOST_VALUE_BYTES - _size({path: get(contact, path) for path in contact.provenance})
+
+
+def _growth(contact: Contact, path: str, value: object) -> int:
+    """By how many bytes the contact's values grow with this one."""
+    return _size((path, value)) - (_size((path, get(contact, path))) if path in contact.provenance else 0)
+
+
+def _size(value: object) -> int:
+    return len(_json(value).encode())
+
+
 def _repeats(contact: Contact, slug: str | None, path: str, value: object, held: Provenance, mine: Provenance, recency: timedelta) -> bool:
     present = getattr(contact, path) if slug is None else contact.attributes.get(UNBOUND, {}).get(slug)
     return mine.assurance == held.assurance and mine.at < held.at + recency and same_value(present, value)
 
 
 def same_value(one: object, other: object) -> bool:
-    """Whether two JSON values are the same; 1 and true are not."""
+    """Whether two JSON values are the same; 1 and true are not, 1e23 and the integer that Postgres makes of it are."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same_value(value, other[key]) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same_value, one, other))
+    if {type(one), type(other)} == {int, float}:
+        return Decimal(repr(one)) == Decimal(repr(other))
     return type(one) is type(other) and one == other
 
 
@@ -88,14 +132,21 @@ def get(contact: Contact, path: str) -> object:
 
 
 def unite(winner: Contact, absorbed: Contact) -> dict[str, object]:
-    """Let the absorbed contact's values compete with the survivor's; gives what lost, by path, with where it came from."""
+    """Let the absorbed contact's values compete with the survivor's; gives what lost, by path, with where it came from.
+
+    What the survivor has no room for has lost too: it is kept in the merge record (R11, R12).
+    """
     lost: dict[str, object] = {}
+    room = _room(winner)
     for path, theirs in absorbed.provenance.items():
-        mine = winner.provenance.get(path)
-        loser, contact = (theirs, absorbed) if mine is not None and mine >= theirs else (mine, winner)
-        value = get(contact, path)
-        if loser is not None and value is not None:
-            lost[path] = {"value": value, "assurance": loser.assurance.word, "at": loser.at, "event_id": loser.event_id}
-        if mine is None or mine < theirs:
-            put(winner, path, get(absorbed, path), theirs)
+        mine, value = winner.provenance.get(path), get(absorbed, path)
+        growth = _growth(winner, path, value)
+        wins = (mine is None or mine < theirs) and growth <= max(room, 0)
+        loser, contact = (mine, winner) if wins else (theirs, absorbed)
+        left = get(contact, path)
+        if loser is not None and left is not None:
+            lost[path] = {"value": left, "assurance": loser.assurance.word, "at": loser.at, "event_id": loser.event_id}
+        if wins:
+            room -= growth
+            put(winner, path, value, theirs)
     return lost

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-Headers = tuple[tuple[str, bytes], ...]
+Headers = tuple[tuple[str, bytes | None], ...]
+"""As on a record: names may repeat, a value may be null."""
 
-PREFIX: Final = "dead_letter_"
 REASON: Final = "dead_letter_reason"
 ERROR_CLASS: Final = "dead_letter_error_class"
 ERROR_CODE: Final = "dead_letter_error_code"
@@ -55,9 +55,9 @@ class DeadLetter(NamedTuple):
     code_version: str
 
 
-def to_headers(letter: DeadLetter, original: Iterable[tuple[str, bytes]] = ()) -> Headers:
+def to_headers(letter: DeadLetter, original: Iterable[tuple[str, bytes | None]] = ()) -> Headers:
     """The original headers, then ours. Those of an earlier death give way."""
-    kept = [(name, value) for name, value in original if not name.startswith(PREFIX)]
+    kept = [(name, value) for name, value in original if name not in HEADER_TITLES]
     ours = {
         REASON: letter.reason[:_LONGEST_REASON],
         ERROR_CLASS: letter.error_class,
@@ -72,13 +72,13 @@ def to_headers(letter: DeadLetter, original: Iterable[tuple[str, bytes]] = ()) -
     return (*kept, *((name, text.encode(errors="replace")) for name, text in ours.items()))
 
 
-def split(headers: Iterable[tuple[str, bytes]]) -> tuple[DeadLetter | None, Headers]:
+def split(headers: Iterable[tuple[str, bytes | None]]) -> tuple[DeadLetter | None, Headers]:
     """Our part and the original headers. None where ours are missing or damaged, as on a record that never died."""
-    original: list[tuple[str, bytes]] = []
+    original: list[tuple[str, bytes | None]] = []
     ours: dict[str, str] = {}
     for name, value in headers:
-        if name.startswith(PREFIX):
-            ours[name] = value.decode(errors="replace")
+        if name in HEADER_TITLES:
+            ours[name] = _text(value)
         else:
             original.append((name, value))
     return _read(ours), tuple(original)
@@ -93,13 +93,17 @@ class Origin(NamedTuple):
     at: datetime
 
 
-def origin_of(headers: Iterable[tuple[str, bytes]]) -> Origin | None:
+def origin_of(headers: Iterable[tuple[str, bytes | None]]) -> Origin | None:
     """The origin alone, whatever became of our other headers; None where it is missing or damaged."""
-    ours = {name: value.decode(errors="replace") for name, value in headers if name.startswith(PREFIX)}
+    ours = {name: _text(value) for name, value in headers if name in HEADER_TITLES}
     try:
         return Origin(ours[ORIGIN_TOPIC], int(ours[ORIGIN_PARTITION]), int(ours[ORIGIN_OFFSET]), parse_time(ours[ORIGIN_TIMESTAMP]))
     except (KeyError, ValueError):
         return None
+
+
+def _text(value: bytes | None) -> str:
+    return value.decode(errors="replace") if value is not None else ""
 
 
 def _read(ours: dict[str, str]) -> DeadLetter | None:

@@ -7,6 +7,7 @@ that is a placeholder, a bad time) is sanitised and kept on the event. Called by
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from onefold.errors import InvalidMessage
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _NAMES = {"given_name": "given_name", "firstName": "given_name", "last_name": "last_name", "lastName": "last_name"}
+_EXPONENTS_FROM = 1e16
 _IDENTIFIER_TRAITS = ("email", "phone")
 
 
@@ -104,13 +106,13 @@ def _values(traits: Mapping[str, object]) -> tuple[dict[str, str], dict[str, obj
     fields: dict[str, str] = {}
     attributes: dict[str, object] = {}
     for key, value in traits.items():
-        clean = without_nul(value)
+        clean = storable(value)
         if key in _NAMES:
             if isinstance(clean, str) and clean.strip():
                 fields.setdefault(_NAMES[key], clean.strip())
         elif key not in _IDENTIFIER_TRAITS and key != "name":
             attributes[key.replace("\x00", "\ufffd")] = clean
-    name = without_nul(traits.get("name"))
+    name = storable(traits.get("name"))
     if isinstance(name, str) and name.strip():
         given, _, last = name.strip().rpartition(" ")
         fields.setdefault("given_name", (given or last).strip())
@@ -119,12 +121,17 @@ def _values(traits: Mapping[str, object]) -> tuple[dict[str, str], dict[str, obj
     return fields, attributes
 
 
-def without_nul(value: object) -> object:
-    """The value with every NUL replaced by U+FFFD, which Postgres can store."""
+def storable(value: object) -> object:
+    """The value as Postgres gives it back, so that what is told is what is stored.
+
+    NUL becomes U+FFFD (R22), a number that JSON writes with an exponent the integer that it is, and minus zero zero.
+    """
     if isinstance(value, str):
         return value.replace("\x00", "\ufffd") if "\x00" in value else value
+    if isinstance(value, float):
+        return int(Decimal(repr(value))) if abs(value) >= _EXPONENTS_FROM else value + 0.0
     if isinstance(value, dict):
-        return {str(without_nul(key)): without_nul(each) for key, each in value.items()}
+        return {str(storable(key)): storable(each) for key, each in value.items()}
     if isinstance(value, list):
-        return [without_nul(each) for each in value]
+        return [storable(each) for each in value]
     return value

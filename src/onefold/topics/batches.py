@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-Headers = tuple[tuple[str, bytes], ...]
+Headers = tuple[tuple[str, bytes | None], ...]
 Pair = tuple[bytes | None, bytes | None]
 """Key and value."""
 Triple = tuple[bytes | None, bytes | None, Headers]

@@ -44,7 +44,7 @@ class Record(NamedTuple):
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
+    headers: tuple[tuple[str, bytes | None], ...]
 
 
 class OffsetGone(PermanentError):
@@ -54,7 +54,7 @@ class OffsetGone(PermanentError):
 
 
 class LogDamaged(PermanentError):
-    """What the broker gave cannot be unpacked: a wrong checksum, a compression that is unknown here (poison 33)."""
+    """What the broker gave cannot be read: a wrong checksum, an unknown compression (poison 33), a header name that is no UTF-8 (26)."""
 
     code = "log_damaged"
 
@@ -103,7 +103,7 @@ class PartitionFeed:
             found = polling.result()
         except (OffsetOutOfRangeError, NoOffsetForPartitionError) as error:
             raise OffsetGone(f"offset {self.done_offset} of {self._target.topic}/{self.partition} is not in the log any more") from error
-        except (CorruptRecordException, UnsupportedCodecError) as error:
+        except (CorruptRecordException, UnsupportedCodecError, UnicodeDecodeError) as error:
             raise LogDamaged(f"what follows offset {self.done_offset} of {self._target.topic}/{self.partition}: {error}") from error
         except (KafkaError, ConsumerStoppedError) as error:
             raise LogUnavailable(f"Kafka does not answer: {error}") from error

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from onefold.errors import OnefoldError
-    from onefold.topics.batches import Triple
+    from onefold.topics.batches import Headers, Triple
     from onefold.topics.client import KafkaConnection
     from onefold.topics.consumer import Record
 
@@ -54,7 +54,7 @@ class DeadLetters:
             letters.setdefault(target, []).append((record.key, record.value, self._headers(record, error)))
         await self._producer.send_batches(DEAD_LETTER, letters)
 
-    def _headers(self, record: Record, error: OnefoldError) -> tuple[tuple[str, bytes], ...]:
+    def _headers(self, record: Record, error: OnefoldError) -> Headers:
         earlier, original = split(record.headers)
         letter = DeadLetter(
             reason=str(error),

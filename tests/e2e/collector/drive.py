@@ -64,11 +64,17 @@ def every_call(client: Any, _request: Any, _task: dict[str, Any]) -> list[str]:
     return [message["messageId"] for _, message in messages]
 
 
-def one_track(client: Any, _request: Any, _task: dict[str, Any]) -> str:
+def one_track(client: Any, _request: Any, task: dict[str, Any]) -> str:
     """One call, waited for."""
-    _, message = client.track("user-1", "Clicked")
+    properties = {"padding": "x" * task["padding"]} if "padding" in task else {}
+    _, message = client.track("user-1", "Clicked", properties, message_id=task.get("message_id"))
     client.flush()
     return str(message["messageId"])
+
+
+def two_requests(client: Any, request: Any, task: dict[str, Any]) -> list[str]:
+    """Two calls, each waited for, so that each is a request of its own."""
+    return [one_track(client, request, task), one_track(client, request, task)]
 
 
 def posted(_client: Any, request: Any, task: dict[str, Any]) -> dict[str, Any] | None:
@@ -82,7 +88,7 @@ def posted(_client: Any, request: Any, task: dict[str, Any]) -> dict[str, Any] |
     return None
 
 
-SCENARIOS = {"every_call": every_call, "one_track": one_track, "posted": posted}
+SCENARIOS = {"every_call": every_call, "one_track": one_track, "two_requests": two_requests, "posted": posted}
 
 if __name__ == "__main__":
     main()

@@ -18,6 +18,7 @@ from onefold.topics import consumer as consuming
 from onefold.topics.consumer import PartitionedConsumer, PartitionFeed, Record
 from onefold.topics.producer import IdempotentProducer
 from onefold.topics.transactions import TransactionalProducer
+from tests.integration.topics.raw import produce_with_header
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -246,3 +247,23 @@ async def test_what_was_never_committed_is_never_taken(topics: KafkaConnection) 
         await asyncio.sleep(0.5)
     assert by_partition(progress.taken) == {0: [0, 1, 2]}
     assert progress.next_offset[0] > 30
+
+
+@pytest.mark.asyncio
+async def test_a_header_that_the_client_cannot_read_stops_its_partition_and_the_others_go_on(topics: KafkaConnection) -> None:
+    """Poison 26: aiokafka gives up on a header name that is no UTF-8; no neighbour is skipped, and a person is told why."""
+    await fill(topics, 10)
+    progress = Progress()
+    async with member(topics, progress.work("a")) as consumer:
+        await progress.has(30)
+        await produce_with_header(topics, INTERACTIONS, b"\xff\xfe", b"10")
+        await fill(topics, 5, begin=11)
+        await progress.has(40)
+        async with asyncio.timeout(30):
+            while not consumer.feeds[0].blocked:
+                await asyncio.sleep(0.02)
+        assert "codec can't decode" in consumer.feeds[0].blocked
+        assert consumer.feeds[0].done_offset == 10
+        assert {partition: numbers[10:] for partition, numbers in by_partition(progress.taken).items() if partition} == {
+            partition: list(range(11, 16)) for partition in (1, 2)
+        }

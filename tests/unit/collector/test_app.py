@@ -340,6 +340,15 @@ async def test_a_small_bomb_is_refused_by_its_ratio() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_root_that_every_event_repeats_is_no_bomb() -> None:
+    """A6 rows 13 and 19, S37: 300 kB of context for 2,000 events would be 600 MB on the topic."""
+    body = {"batch": [EVENT] * 2_000, "context": {"a": "x" * 300_000}}
+    refused_well(await ask("/v1/batch", body), 413, "body_inflates")
+    refused_well(await ask("/v1/batch", {"batch": [EVENT] * 2_000, "integrations": {"a": "x" * 4_000}}), 413, "body_inflates")
+    assert (await ask("/v1/batch", {"batch": [EVENT] * 100, "context": {"a": "x" * 30_000}})).status == 200
+
+
+@pytest.mark.asyncio
 async def test_limits_can_be_raised_for_rudderstack() -> None:
     """C1, limits."""
     body = {"batch": [EVENT] * 20, "padding": "x" * 600_000}

@@ -139,6 +139,12 @@ def test_a_batch_is_cut_and_its_bad_events_are_left_for_later() -> None:
         (b'{"writeKey":"a","batch":[],"writeKey":"b"}', "duplicate_key"),
         (b'{"writeKey" :"[]","batch":[],"context":{"a":1,"a" : 2}}', "duplicate_key"),
         (b'{"batch":[1,2,3,4]}', "batch_too_long"),
+        (b'{"batch":[1,2,3,NaN]}', "batch_too_long"),
+        (b'{"batch":[NaN],"batch":[2]}', "malformed_body"),
+        (b'{"batch":[NaN],"context":{"a":NaN}}', "malformed_body"),
+        (b'{"batch":[NaN]]}', "malformed_body"),
+        (b'{"batch":[NaN]} x', "malformed_body"),
+        (b'[{"batch":[NaN]}]', "malformed_body"),
     ],
 )
 def test_a_body_that_is_wrong_as_a_whole_is_refused_as_a_whole(body: bytes, code: str) -> None:
@@ -146,6 +152,27 @@ def test_a_body_that_is_wrong_as_a_whole_is_refused_as_a_whole(body: bytes, code
     with pytest.raises(InvalidMessage) as caught:
         read_batch(body, BOUNDS, 3)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b'{"n":NaN}',
+        b'{"n":[-Infinity, "],{"]}',
+        b'{"a":' + b"[" * 10_000 + b"]" * 10_000 + b"}",
+        b'{"a":1}{"a":2}',
+        b'{"a":1} x',
+        b"'a'",
+        b"",
+    ],
+)
+def test_an_event_that_no_decoder_reads_harms_no_neighbour(bad: bytes) -> None:
+    """A6 rows 5, 7 and 9: Python's SDKs write NaN where a number is none, and the other 99 events of their batch are good."""
+    batch = read_batch(b'{"a":"\\",[","batch" : [{"x":1}, %s ,{"x":[2,3]}], "context":{"b":[1,2]}}' % bad, BOUNDS, 3)
+    assert batch.root == {"a": '",[', "context": {"b": [1, 2]}}
+    assert [read_event(batch.events[number], BOUNDS) for number in (0, 2)] == [{"x": 1}, {"x": [2, 3]}]
+    assert refusal(bytes(batch.events[1])) in {"invalid_event", "too_deep"}
+    assert len(batch.events) == 3
 
 
 def test_a_batch_with_a_cut_emoji_is_read() -> None:

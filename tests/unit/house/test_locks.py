@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -30,6 +31,15 @@ def test_a_lock_names_no_host_and_no_path_and_hashes_everything(lock: Path) -> N
     assert not re.search(r"://|--index|--find-links|--extra-index|file:|@ |(^|\s)/\w", text)
     for entry in re.split(r"\n(?=\S)", text.strip()):
         assert "--hash=sha256:" in entry, entry
+
+
+def test_the_lock_of_nodes_packages_names_no_registry_and_hashes_everything() -> None:
+    """The same for the SDK that the collector's tests drive."""
+    project = ROOT / "tests/e2e/collector/node"
+    packages = json.loads((project / "package-lock.json").read_text())["packages"]
+    assert not any("resolved" in each for each in packages.values())
+    assert all(each["integrity"].startswith("sha512-") for name, each in packages.items() if name)
+    assert (project / ".npmrc").read_text() == "omit-lockfile-registry-resolved=true\n"
 
 
 def test_the_smaller_locks_pin_what_the_large_one_pins() -> None:

@@ -77,6 +77,14 @@ def test_names_fill_fields(traits: dict[str, Any], fields: dict[str, str]) -> No
     assert reading(traits=traits).fields == fields
 
 
+@pytest.mark.parametrize(
+    ("told", "kept"), [(1e23, 10**23), (-1.5e300, -15 * 10**299), (1e15, 1e15), (1e-7, 1e-7), (-0.0, 0.0), ([{"a": 1e16}], [{"a": 10**16}])]
+)
+def test_a_number_is_kept_in_the_digits_in_which_postgres_gives_it_back(told: object, kept: object) -> None:
+    """I7, poison 30: else what was told would not be what is stored."""
+    assert repr(reading(traits={"n": told}).attributes["n"]) == repr(kept)
+
+
 def test_traits_are_never_identifiers_and_nul_becomes_a_replacement() -> None:
     """R22, R24."""
     found = reading(traits={"email": "x@example.com", "phone": "1", "a\0b": "c\0d", "deep": {"e\0": ["f\0"]}})

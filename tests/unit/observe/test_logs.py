@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import Literal
+
+import pytest
 
 from onefold.observe import Health, Metrics, set_up_logs
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def test_a_line_stays_a_line_and_its_controls_are_escaped(capsys: pytest.CaptureFixture[str]) -> None:
@@ -20,6 +19,20 @@ def test_a_line_stays_a_line_and_its_controls_are_escaped(capsys: pytest.Capture
     assert (found["event"], found["role"]) == ("named", "test")
     assert "\x1b" not in found["name"]
     assert "\n" not in found["name"]
+
+
+@pytest.mark.parametrize("style", ["json", "console"])
+def test_a_traceback_shows_where_and_no_local_variable(style: Literal["json", "console"], capsys: pytest.CaptureFixture[str]) -> None:
+    """I14, S96: what a function was working on is a person's."""
+    log = set_up_logs("info", style, role="test")
+    canary = "ann-canary"
+    try:
+        int(canary[:0])
+    except ValueError:
+        log.exception("failed")
+    text = capsys.readouterr().err
+    assert "test_a_traceback_shows_where" in text
+    assert canary not in text
 
 
 def test_a_health_that_is_not_ticked_is_not_live() -> None:

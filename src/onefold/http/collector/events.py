@@ -15,6 +15,7 @@ from onefold.errors import InvalidMessage
 from onefold.http.collector.refusals import EventRefused
 
 _KEY_OR_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"[ \t\n\r]*(:?)', re.DOTALL)
+_SIGN_OR_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]', re.DOTALL)
 _SPACED_COLONS = (b" :", b"\n:", b"\t:", b"\r:")
 _ESCAPE = re.compile(rb"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}|u([dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL)
 _REPLACEMENT = rb"\ufffd"
@@ -65,16 +66,41 @@ def read_batch(body: bytes, bounds: Bounds, most_events: int) -> Batch:
         raw = fields.pop("batch", None)
         events = _decode_items(raw if raw is not None else b"null")
         root = {name: _decode(value) for name, value in fields.items()}
+        skeleton = _without(body, bytes(raw)) if raw is not None else body
     except _UNREADABLE:
-        body_again = without_lone_surrogates(body)
-        if body_again == body:
-            raise InvalidMessage("The body is not a JSON object with `batch`, a list of events.", code="malformed_body") from None
-        return read_batch(body_again, bounds, most_events)
+        skeleton, events = cut_by_brackets(body)
+        root = _read_root(without_lone_surrogates(skeleton))
     if len(events) > most_events:
         raise InvalidMessage(f"A batch may hold {most_events} events; this one holds {len(events)}.", code="batch_too_long")
-    if raw is not None:
-        _check_root(root, _without(body, bytes(raw)), bounds)
+    _check_root(root, skeleton, bounds)
     return Batch(root, events)
+
+
+def cut_by_brackets(body: bytes) -> tuple[bytes, list[msgspec.Raw]]:
+    """The body with its batch emptied, and the batch cut where brackets and commas say, whatever stands between them.
+
+    For bodies that the decoder does not read: one event with a NaN, as Python's SDKs write it, or nested too deep, harms no neighbour.
+    """
+    events: list[msgspec.Raw] = []
+    level, key, first, begin, last = 0, b"", 0, 0, 0
+    for found in _SIGN_OR_STRING.finditer(body):
+        sign = found[0]
+        if sign == b"[" and level == 1 and key == b'"batch"' and not first:
+            first = begin = found.end()
+        if sign in {b"[", b"{"}:
+            level += 1
+        elif sign in {b"]", b"}"}:
+            level -= 1
+        elif level == 1:
+            key = sign
+        if first and not last and (level == 1 or (level == 2 and sign == b",")):  # noqa: PLR2004 - within the batch
+            events.append(msgspec.Raw(body[begin : found.start()]))
+            begin = found.end()
+            last = found.start() if level == 1 else 0
+    if level or not last:
+        raise _malformed()
+    whole = body[first:last]
+    return body[:first] + body[last:], events if whole.strip() else []
 
 
 def check(value: dict[str, Any], data: bytes, bounds: Bounds, *, known_keys: int = 0) -> None:
@@ -133,6 +159,20 @@ def _read(data: bytes) -> Any:
         return _decode(without_lone_surrogates(data))
     except _UNREADABLE:
         raise EventRefused("invalid_event") from None
+
+
+def _read_root(skeleton: bytes) -> dict[str, Any]:
+    try:
+        root = _decode(skeleton)
+    except _UNREADABLE:
+        raise _malformed() from None
+    if type(root) is not dict or root.pop("batch", None) != []:
+        raise _malformed()
+    return root
+
+
+def _malformed() -> InvalidMessage:
+    return InvalidMessage("The body is not a JSON object with `batch`, a list of events.", code="malformed_body")
 
 
 def _check_root(root: dict[str, Any], skeleton: bytes, bounds: Bounds) -> None:

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from onefold.failpoints import reach
 from onefold.http.collector import auth
-from onefold.http.collector.answers import TAKEN, Answer, Strict, partly
+from onefold.http.collector.answers import TAKEN, Answer, BodyTooLarge, Strict, partly
 from onefold.http.collector.bodies import read_body
 from onefold.http.collector.callers import client_address
 from onefold.http.collector.events import read_batch, read_event
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from onefold.access.keys import WriteKey
     from onefold.http.collector.auth import Verify
     from onefold.http.collector.bodies import Receive
+    from onefold.http.collector.events import Batch
     from onefold.http.collector.meters import Meters
     from onefold.http.collector.options import Options
     from onefold.http.collector.rates import Rates
@@ -36,8 +39,12 @@ if TYPE_CHECKING:
     Send = Callable[[Sequence[tuple[bytes, bytes]]], Awaitable[None]]
     """Produces (key, value) pairs to `interactions` and returns when all are acknowledged, or raises LogUnavailable."""
 
+_encode = msgspec.json.Encoder().encode
+
 _BREATH: Final = 100
 """Events of one batch after which other requests get their turn: some 3 ms."""
+_MOST_REPEATED: Final = 8
+"""Times the limit of a body: what a root may grow to when it is repeated in every event. SDKs leave the root's context empty."""
 _KEY_REFUSALS: Final = frozenset({"secret_key_required"})
 
 
@@ -84,6 +91,7 @@ class Intake:
         key = await self._key_of_header(headers)
         body = await self._body(headers, receive)
         batch = read_batch(body, self._options.bounds, self._options.events)
+        self._check_repeated(batch)
         if key is None:
             named = batch.root.get("writeKey") or auth.from_query(scope["query_string"]) or self._named_by_first(batch.events)
             key = await self._public_key(named)
@@ -98,6 +106,14 @@ class Intake:
             if index % _BREATH == _BREATH - 1:
                 await asyncio.sleep(0)
         return await self._produced(taken, headers)
+
+    def _check_repeated(self, batch: Batch) -> None:
+        """The root's context goes into every event: 400 kB of it for 2,000 events would be 800 MB on the topic. Raises BodyTooLarge."""
+        repeated = len(batch.events) * sum(len(_encode(batch.root.get(name))) for name in ("context", "integrations"))
+        if repeated > _MOST_REPEATED * self._options.body_bytes:
+            raise BodyTooLarge(
+                "The root's context, repeated in every event, comes to too much. Send it in the events.", code="body_inflates"
+            )
 
     async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         return await read_body(receive, headers.get(b"content-encoding"), self._options.body_bytes)

@@ -1,0 +1,1 @@
+"""Poison messages, by their number in A6 of reference/reliability.md: at the collector's door and straight on the topic."""
