@@ -154,3 +154,34 @@ async def _named(reader: Worker, names: object) -> set[str]:
     found = await reader.valid(hints)
     await reader.commit()
     return {device for device in ("slow", "fast") if ("acme", seen(device).identifiers[0].key) in found}
+
+
+@pytest.mark.asyncio
+async def test_after_a_restore_no_separation_is_missed_though_several_fences_were_under_way(store: Store, redis_url: str) -> None:
+    """F29: the restored store counts from lower xids; what a fence of the old life asked for says little about the new one."""
+    async with (
+        worker(store, redis_url, 0) as separator,
+        worker(store, redis_url, 1) as reader,
+        worker(store, redis_url, 2) as neighbour,
+    ):
+        neighbour.index = reader.index  # another partition of the same worker
+        none = await reader.index.look_up([])
+        reader.index.since_xmin = 1 << 40  # as far as the life came that was lost
+        async with store.connection() as connection:
+            await connection.execute("update incarnation set incarnation_id = gen_random_uuid()")
+        await separator.valid(none)
+        await separator.commit()
+        await separator.play(first("d"))
+        dump = await separator.index.look_up([seen("d")])
+        await separator.play(hand_over("d"))
+        await reader.fence()
+        await neighbour.fence()
+        for each in (reader, neighbour):
+            present = each.present
+            each.index.valid(none, present.incarnation, present.since_xmin, present.xmin, present.separations)
+            await each.commit()
+        hints = await reader.index.look_up([seen("d")])
+        stale = hints._replace(entries=dump.entries)
+        assert len(stale.entries) == 1
+        assert not await reader.valid(stale)
+        await reader.commit()

@@ -80,7 +80,7 @@ class Worker:
         """Fence, and hold hints against the separations read; the transaction stays open."""
         await self.fence()
         present = self.present
-        return self.index.valid(hints, present.incarnation, present.xmin, present.separations)
+        return self.index.valid(hints, present.incarnation, present.since_xmin, present.xmin, present.separations)
 
     async def play(self, *interactions: Interaction) -> None:
         """All steps of one batch that looked nothing up."""
@@ -99,6 +99,9 @@ async def worker(store: Store, redis_url: str, partition: int) -> AsyncIterator[
         made = Worker(store, ResolutionIndex(redis, SECRET), owned)
         await made.valid(await made.index.look_up([]))
         await made.commit()
-        yield made
+        try:
+            yield made
+        finally:
+            await made.roll_back()  # what a test that failed left open
     finally:
         await redis.close()
