@@ -6,7 +6,6 @@ a read there, never a wrong contact. `tests/mutants` takes the rule out, line by
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,7 +19,7 @@ from onefold.identity.assurance import Assurance
 from onefold.identity.rules import Rules
 from tests.support.gates import gate
 from tests.support.installations import Installation, installation
-from tests.support.resolvers import lines, looked_up, lying_in, produce_together, settled_by, written_back
+from tests.support.resolvers import all_own, lines, looked_up, lying_in, produce_together, settled_by, written_back
 from tests.support.worlds import World, event
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ ASSERTED = Assurance.ASSERTED
 HOURLY = Rules(recency=timedelta(hours=1))
 DEVICE = lying_in(0, 2, "device_id:d")
 TOKEN = lying_in(1, 2, "anonymous_token:b")
-OWNERS = "select count(distinct worker) from progress where topic = 'interactions'"
 RESTORE = "truncate contacts, identifiers, evidence, merges, separations, outbox; update incarnation set incarnation_id = gen_random_uuid()"
 
 FIRST = event(DEVICE, "user_id:u1", assurance=ASSERTED, minutes=0)
@@ -69,10 +67,8 @@ class TwoWorkers:
 @asynccontextmanager
 async def two_workers(services: Services, database: Database, prefix: str, redis_url: str) -> AsyncIterator[TwoWorkers]:
     opened = installation(services, database, prefix, redis_url, partitions=2, recency_seconds=3_600)
-    async with opened as mine, mine.resolvers(2) as roles, asyncio.timeout(120):
-        async with mine.store.connection() as connection:
-            while await connection.fetchval(OWNERS) < 2:
-                await asyncio.sleep(0.05)
+    async with opened as mine, mine.resolvers(2) as roles:
+        await all_own(mine, 2)
         yield TwoWorkers(mine, roles)
 
 

@@ -7,8 +7,9 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from aiokafka.partitioner import murmur2
 
-from onefold.messages.topics import INTERACTIONS, INTERACTIONS_RESOLVED, partition_of
+from onefold.messages.topics import INTERACTIONS, INTERACTIONS_RESOLVED
 from onefold.topics.producer import IdempotentProducer
 from onefold.topics.tail import follow_topic
 from tests.support.installations import record_of
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from onefold.identity.interaction import Interaction
     from tests.support.installations import Installation
 
+OWNERS = "select count(distinct worker) from progress where topic = $1"
 PATHS = ("hot", "warm", "cold")
 
 
@@ -35,6 +37,13 @@ def looked_up(roles: Sequence[Role], *results: str) -> float:
 
 def _total(roles: Sequence[Role], name: str, label: str, values: Sequence[str]) -> float:
     return sum(role.metrics.registry.get_sample_value(name, {label: each}) or 0.0 for role in roles for each in values)
+
+
+async def all_own(mine: Installation, count: int, *, within_seconds: float = 60) -> None:
+    """Wait until each of so many resolvers owns a partition: a gate would hold a rebalance up, too."""
+    async with asyncio.timeout(within_seconds), mine.store.connection() as connection:
+        while await connection.fetchval(OWNERS, INTERACTIONS) < count:
+            await asyncio.sleep(0.05)
 
 
 async def written_back(roles: Sequence[Role], total: int, *, within_seconds: float = 60) -> None:
@@ -62,7 +71,7 @@ async def produce_together(mine: Installation, partition: int, interactions: Seq
 
 
 def lying_in(partition: int, of: int, name: str) -> str:
-    """An identifier, `type:value…`, whose interactions lie in this one of so many partitions when it comes first."""
+    """An identifier, `type:value…`, whose interactions lie in this one of so many partitions when it comes first (Java's partitioner)."""
     kind, _, value = name.partition(":")
-    number = next(number for number in count() if partition_of(f"acme:{value}{number}".encode(), of) == partition)
+    number = next(each for each in count() if (murmur2(f"acme:{value}{each}".encode()) & 0x7FFFFFFF) % of == partition)
     return f"{kind}:{value}{number}"
