@@ -22,6 +22,7 @@ returning generation, epoch, next_offset
 """
 
 # One snapshot for all of it. `xid >= previous xmin` and not `> greatest seen`: the latter misses late committers (measured).
+# The timeline is that of what is being written: pg_control_checkpoint() tells a promotion only after its checkpoint, made at leisure.
 FENCE = """
 with fence as (
   update progress set next_offset = $5, updated_at = now()
@@ -30,9 +31,10 @@ with fence as (
 ), separated as (
   select array_agg(xid::text::bigint) as xids, array_agg(bucket) as buckets from separations where xid >= $6::text::xid8
 )
-select (select generation from fence) as generation, i.incarnation_id::text || ':' || c.timeline_id as incarnation, i.rules_version,
+select (select generation from fence) as generation, i.rules_version,
+  i.incarnation_id::text || ':' || ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int as incarnation,
   pg_snapshot_xmin(pg_current_snapshot())::text::bigint as xmin, coalesce(s.xids, '{}') as xids, coalesce(s.buckets, '{}') as buckets
-from incarnation i, separated s, pg_control_checkpoint() c
+from incarnation i, separated s
 """
 
 RENEW = """
