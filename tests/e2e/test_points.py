@@ -67,7 +67,10 @@ async def fail_once(point: str, error: Exception) -> asyncio.Event:
 async def test_wherever_a_batch_fails_it_happens_once_and_is_told_once(
     services: Services, database: Database, topic_prefix: str, redis_url: str
 ) -> None:
-    """I1, I2, I7, F2, F3; mutants outbox-after-the-commit, progress-before-the-transaction, repeated-under-the-same-epoch."""
+    """I1, I2, I7, F2, F3.
+
+    Mutants outbox-after-the-commit, progress-before-the-transaction, lines-after-the-commit, repeated-under-the-same-epoch.
+    """
     story = [each for number in range(len(FAILURES) + 1) for each in visits(number)]
     world = World()
     expected = [str(outcome.contact_id) for outcome in world.play(*story)]

@@ -36,13 +36,14 @@ def mutants() -> list[Mutant]:
     return [Mutant(name, each["takes_out"], tuple(each["killers"])) for name, each in sorted(table.items())]
 
 
-def copy_tree(to: Path) -> None:
-    """A copy of the tree as it lies there, uncommitted changes included."""
+def copy_tree(source: Path, to: Path) -> None:
+    """A copy of a tree as it lies there, uncommitted changes included."""
+    to.mkdir()
     for part in PARTS:
-        if (ROOT / part).is_dir():
-            shutil.copytree(ROOT / part, to / part)
+        if (source / part).is_dir():
+            shutil.copytree(source / part, to / part)
         else:
-            shutil.copy2(ROOT / part, to / part)
+            shutil.copy2(source / part, to / part)
 
 
 def apply(patch: Path, tree: Path, *options: str) -> str | None:

@@ -8,6 +8,7 @@ such mutant.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,18 +23,17 @@ from urllib.parse import urlsplit, urlunsplit
 from xml.etree import ElementTree as ET
 
 from onefold.local.valkey import DATABASES
-from tests.mutants.catalog import Mutant, apply, copy_tree, mutants
+from tests.mutants.catalog import ROOT, Mutant, apply, copy_tree, mutants
 from tests.mutants.inside import COPY
 from tests.support.servers import running_services
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tests.support.servers import Services
 
 TEST_SECONDS, RUN_SECONDS = 100, 600
 TESTS_FAILED = 1
-_numbers = count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +55,19 @@ def main() -> int:
         return 2
     chosen = [known[name] for name in sys.argv[1:]] or list(known.values())
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="onefold-servers-") as folder, running_services(Path(folder)) as services:
-        if not _unharmed(chosen, services):
+    with tempfile.TemporaryDirectory(prefix="onefold-mutants-") as folder, running_services(Path(folder) / "servers") as services:
+        bench = Bench(Path(folder).resolve(), services)
+        if not _unharmed(chosen, bench):
             return 1
-        killed = [_kill(mutant, services) for mutant in chosen]
+        killed = [_kill(mutant, bench) for mutant in chosen]
     print(f"{sum(killed)} of {len(chosen)} mutants killed in {time.monotonic() - began:.0f} s")
     return 0 if all(killed) else 1
 
 
-def _unharmed(chosen: Sequence[Mutant], services: Services) -> bool:
+def _unharmed(chosen: Sequence[Mutant], bench: Bench) -> bool:
     """Whether every killer passes where nothing was taken out."""
     began = time.monotonic()
-    run = _run(None, sorted({killer for mutant in chosen for killer in mutant.killers}), services)
+    run = bench.run(None, sorted({killer for mutant in chosen for killer in mutant.killers}))
     if run.code != 0:
         print(f"{run.output}\nThe tests fail without any mutant: mend them first.", file=sys.stderr)
         return False
@@ -74,11 +75,11 @@ def _unharmed(chosen: Sequence[Mutant], services: Services) -> bool:
     return True
 
 
-def _kill(mutant: Mutant, services: Services) -> bool:
+def _kill(mutant: Mutant, bench: Bench) -> bool:
     """Run a mutant and print what became of it; gives whether it was killed by each of its killers."""
     began = time.monotonic()
     try:
-        run = _run(mutant, mutant.killers, services)
+        run = bench.run(mutant, mutant.killers)
     except PatchDoesNotApply as error:
         print(f"NO PATCH  {mutant.name}", flush=True)
         print(f"tests/mutants/{mutant.name}.patch does not apply to the tree any more: {error}", file=sys.stderr)
@@ -99,32 +100,47 @@ class PatchDoesNotApply(Exception):
     """The tree has moved on; git says where."""
 
 
-def _run(mutant: Mutant | None, tests: Sequence[str], services: Services) -> Run:
-    """These tests in a copy of the tree, with the mutant's patch."""
-    with tempfile.TemporaryDirectory(prefix="onefold-mutant-") as folder:
-        copy = Path(folder).resolve() / "tree"
-        copy.mkdir()
-        copy_tree(copy)
-        if mutant is not None and (reason := apply(mutant.patch, copy)) is not None:
-            raise PatchDoesNotApply(reason)
-        report = copy.parent / "report.xml"
-        arguments = ["-q", "-p", "tests.mutants.inside", f"--timeout={TEST_SECONDS}", f"--junitxml={report}"]
-        code, output = _pytest([*arguments, *tests], copy, services)
-        passed, failed = _read(report) if report.exists() else ((), ())
-        return Run(code, passed, failed, output)
+class Bench:
+    """What mutants are run on: the tree as it was at the start, whatever is edited meanwhile, and servers."""
+
+    def __init__(self, folder: Path, services: Services) -> None:
+        self._folder, self._services, self._numbers = folder, services, count(1)
+        copy_tree(ROOT, folder / "unharmed")
+
+    def run(self, mutant: Mutant | None, tests: Sequence[str]) -> Run:
+        """These tests in a copy of the tree, with the mutant's patch. Raises PatchDoesNotApply."""
+        number = next(self._numbers)
+        copy, report = self._folder / f"copy-{number}", self._folder / f"report-{number}.xml"
+        copy_tree(self._folder / "unharmed", copy)
+        try:
+            if mutant is not None and (reason := apply(mutant.patch, copy)) is not None:
+                raise PatchDoesNotApply(reason)
+            arguments = ["-q", "-p", "tests.mutants.inside", f"--timeout={TEST_SECONDS}", f"--junitxml={report}", *tests]
+            code, output = _pytest(arguments, copy, self._environment(copy, number))
+            passed, failed = _read(report) if report.exists() else ((), ())
+            return Run(code, passed, failed, output)
+        finally:
+            shutil.rmtree(copy)
+
+    def _environment(self, copy: Path, number: int) -> dict[str, str]:
+        """Variables under which Python finds the copy before the installed tree, and tests find the servers, Redis empty."""
+        servers = self._services
+        redis = servers.redis_url
+        if servers.local is not None:
+            redis = urlunsplit(urlsplit(redis)._replace(path=f"/{number % DATABASES}"))
+        return {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join((str(copy / "src"), str(copy))),
+            COPY: str(copy),
+            "ONEFOLD_POSTGRES__URL": servers.postgres_url,
+            "ONEFOLD_POSTGRES__ADMIN_URL": servers.postgres_admin_url,
+            "ONEFOLD_REDIS__URL": redis,
+            "ONEFOLD_KAFKA__SERVERS": servers.kafka_servers,
+        }
 
 
-def _pytest(arguments: Sequence[str], copy: Path, services: Services) -> tuple[int, str]:
+def _pytest(arguments: Sequence[str], copy: Path, environment: Mapping[str, str]) -> tuple[int, str]:
     """Its exit code and what it printed. Whatever it started ends with it."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join((str(copy / "src"), str(copy))),
-        COPY: str(copy),
-        "ONEFOLD_POSTGRES__URL": services.postgres_url,
-        "ONEFOLD_POSTGRES__ADMIN_URL": services.postgres_admin_url,
-        "ONEFOLD_REDIS__URL": _own_redis(services),
-        "ONEFOLD_KAFKA__SERVERS": services.kafka_servers,
-    }
     process = subprocess.Popen(
         [sys.executable, "-m", "pytest", *arguments],
         cwd=copy,
@@ -143,13 +159,6 @@ def _pytest(arguments: Sequence[str], copy: Path, services: Services) -> tuple[i
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     return process.returncode, output
-
-
-def _own_redis(services: Services) -> str:
-    """A numbered database that the run before did not use; as it was given, if the server is not ours."""
-    if services.local is None:
-        return services.redis_url
-    return urlunsplit(urlsplit(services.redis_url)._replace(path=f"/{1 + next(_numbers) % (DATABASES - 1)}"))
 
 
 def _read(report: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:

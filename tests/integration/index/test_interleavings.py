@@ -120,7 +120,7 @@ def stories(dice: random.Random, mark: str) -> Callable[[], Interaction]:
 @pytest.mark.asyncio
 @pytest.mark.parametrize("seed", range(4))
 async def test_an_entry_judged_valid_never_names_a_contact_that_leads_to_somebody_else(store: Store, redis_url: str, seed: int) -> None:
-    """I5, F17; mutants no-separation-check, xmin-of-a-later-snapshot, separations-after-the-greatest-seen."""
+    """I5, F17; mutant no-separation-check."""
     dice, mark = random.Random(seed), f"s{seed}"
     story = stories(dice, mark)
     everything = [event(f"device_id:{mark}d{number}") for number in range(3)] + [event(f"user_id:{mark}u{number}") for number in range(3)]

@@ -52,7 +52,7 @@ def interleavings(one: int, other: int) -> Iterator[list[bool]]:
 
 @pytest.mark.asyncio
 async def test_in_every_interleaving_an_entry_is_trusted_only_if_its_writer_saw_the_separation(store: Store, redis_url: str) -> None:
-    """Mutants no-separation-check, separation-check-off-by-one, xmin-of-a-later-snapshot.
+    """Mutants no-separation-check, separation-check-off-by-one.
 
     A writer fences, reads, commits and writes its entry; a separation takes its id, writes and commits: 35 orders. An entry that names
     the former holder is never trusted; one whose writer began after the separation had committed is.
@@ -158,7 +158,7 @@ async def _named(reader: Worker, names: object) -> set[str]:
 
 @pytest.mark.asyncio
 async def test_after_a_restore_no_separation_is_missed_though_several_fences_were_under_way(store: Store, redis_url: str) -> None:
-    """F29: the restored store counts from lower xids; what a fence of the old life asked for says little about the new one."""
+    """F29; mutant gap-after-a-restore: the restored store counts from lower xids; what a fence of the old life asked for says little about the new one."""
     async with (
         worker(store, redis_url, 0) as separator,
         worker(store, redis_url, 1) as reader,

@@ -96,7 +96,7 @@ async def test_a_death_between_commit_and_delete_repeats_and_leaves_no_gap(
 
 @pytest.mark.asyncio
 async def test_a_relay_whose_id_was_taken_deletes_nothing_and_lets_the_shard_go(store: Store, topics: KafkaConnection) -> None:
-    """F7: what a zombie has in flight is fenced at its commit, and its rows stay for the new owner."""
+    """F7; mutants relay-without-a-fence, rows-deleted-before-they-are-told: what a zombie has in flight is fenced at its commit, and its rows stay for the new owner."""
     who = contact(1)
     async with relaying(store, topics) as running:
         async with store.connection() as connection:
