@@ -16,6 +16,7 @@ from onefold.topics.tail import follow_topic
 from tests.support.gates import gate
 from tests.support.installations import Installation, installation
 from tests.support.resolvers import all_own, lines, lying_in, written_back
+from tests.support.workspaces import add_workspace
 from tests.support.worlds import World, event
 
 if TYPE_CHECKING:
@@ -132,3 +133,20 @@ async def test_two_workers_that_make_a_contact_for_the_same_new_email_end_with_o
         assert sum(each or 0 for each in races) == 1
         assert await mine.groups() == [sorted([one, other, "email:ann@example.com"])]
         assert not [record async for record in follow_topic(mine.role.kafka, DEAD_LETTER, from_start=True, to_end=True)]
+
+
+@pytest.mark.asyncio
+async def test_a_batch_that_was_read_before_its_workspace_was_made_is_read_again(
+    services: Services, database: Database, topic_prefix: str, redis_url: str
+) -> None:
+    """R18; mutant rules-not-read-again: the fence sees that the rules are not those that the batch was read under."""
+    async with installation(services, database, topic_prefix, redis_url, partitions=1) as mine, mine.resolvers(1) as roles:
+        await mine.produce([event("anonymous_token:t")])
+        await written_back(roles, 1)
+        async with gate("resolver.looked_up") as holding:
+            await mine.produce([event("anonymous_token:t", workspace="beta")])
+            await holding.reached()
+            await add_workspace(mine.store, "beta")
+        await mine.settled()
+        async with mine.store.transaction(["beta"]) as connection:
+            assert await connection.fetchval("select count(*) from contacts") == 1

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.support.installations import Installation
 
 OWNERS = "select count(distinct worker) from progress where topic = $1"
-PATHS = ("hot", "warm", "cold")
+PATHS = ("hot", "warm", "cold", "dead")
 
 
 def settled_by(roles: Sequence[Role], *paths: str) -> float:

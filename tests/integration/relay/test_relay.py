@@ -61,7 +61,7 @@ async def test_a_row_that_commits_late_is_not_skipped(store: Store, topics: Kafk
             async with asyncio.timeout(20):
                 while not await read_topic(topics, CONTACTS_CHANGED):
                     await asyncio.sleep(0.05)
-        await emptied(store)
+        await emptied(store, timeout_seconds=30)
     assert set(versions(await read_topic(topics, CONTACTS_CHANGED))) == {str(early), str(late)}
 
 
@@ -185,7 +185,7 @@ from onefold.records.outbox import own
 from onefold.records.store import Store
 
 async def main():
-    store = await Store.connect(sys.argv[1])
+    store = await Store.connect(sys.argv[1], idle_in_transaction_ms=600_000)
     async with own(store, 0, silence_seconds=1) as mine:
         reading = asyncio.ensure_future(mine._connection.fetch("select repeat('x', 1000000) from generate_series(1, 100)"))
         asyncio.get_running_loop().call_later(0.02, os.kill, os.getpid(), signal.SIGSTOP)
@@ -201,7 +201,7 @@ async def test_a_stop_in_the_middle_of_an_answer_gives_the_shard_up_too(store: S
     stopped = await asyncio.create_subprocess_exec(sys.executable, "-c", READS_MUCH_AND_STOPS, database.app_url)
     try:
         await asyncio.to_thread(os.waitid, os.P_PID, stopped.pid, os.WSTOPPED | os.WNOWAIT)
-        async with store.connection() as connection, asyncio.timeout(10):
+        async with store.connection() as connection, asyncio.timeout(20):
             while not await connection.fetchval("select pg_try_advisory_lock($1, 0)", _SHARD_LOCKS):
                 await asyncio.sleep(0.1)
     finally:
