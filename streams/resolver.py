@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from onefold import bootstrap
@@ -290,6 +291,7 @@ def _fate(item: Item, resolved: Resolved) -> tuple[bytes | None, int | None, str
     return contact, outcome.tenure.tenure_id if outcome.tenure is not None else None, outcome.kind, outcome.reason
 
 
+@lru_cache(maxsize=50_000)
 def _uuid_text(raw: bytes) -> str:
     text = raw.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

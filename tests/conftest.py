@@ -9,6 +9,7 @@ redis_url      a numbered database of Valkey of the test's own
 
 from __future__ import annotations
 
+import signal
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _redis_numbers = count()
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C count again where a shell started us in the background: what is ignored stays so in every process that tests start."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

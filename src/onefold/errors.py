@@ -32,6 +32,12 @@ class SegmentNotFound(Refused):
     code = "segment_not_found"
 
 
+class WorkspaceNotFound(Refused):
+    """No workspace has the slug that was asked for."""
+
+    code = "workspace_not_found"
+
+
 class AlreadyExists(Refused):
     """What was to be made exists already under the same name."""
 

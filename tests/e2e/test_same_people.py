@@ -12,46 +12,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from onefold.identity.assurance import Assurance
 from tests.simulation.order_free import order_free_groups
 from tests.support.installations import Installation, installation
-from tests.support.worlds import event
+from tests.support.stories import order_free_log
 
 if TYPE_CHECKING:
     from onefold.identity.interaction import Interaction
     from tests.support.servers import Database, Services
-
-
-def order_free_log(dice: random.Random, mark: str, length: int) -> list[Interaction]:
-    """Events without user ids and proofs, of small circles of people that now and then turn out to be one; a fifth comes twice.
-
-    Circles stay small, because limits (100 values a type) are not free of order.
-    """
-    circles = length // 12
-    log = []
-    for number in range(length):
-        circle = dice.randrange(circles)
-        other = circle + 1 if dice.random() < 0.04 else circle
-        identifiers = [f"anonymous_token:{mark}c{circle}t{dice.randrange(5)}"]
-        if dice.random() < 0.45:
-            identifiers.append(f"email:{mark}c{other}p{dice.randrange(4)}@example.com")
-        if dice.random() < 0.15:
-            identifiers.append(f"phone:+49151{int(mark.strip('r')):02}{other:05}{dice.randrange(2)}")
-        if dice.random() < 0.1:
-            identifiers.append(f"device_id:{mark}c{circle}d{dice.randrange(3)}")
-        dice.shuffle(identifiers)
-        log.append(
-            event(
-                *identifiers,
-                minutes=dice.randrange(3_000),
-                event_id=f"{mark}{number}",
-                assurance=dice.choice([Assurance.CLAIMED, Assurance.ASSERTED]),
-                attributes={"plan": dice.choice(["free", "pro"])} if dice.random() < 0.2 else {},
-            )
-        )
-    log += dice.sample(log, length // 5)
-    dice.shuffle(log)
-    return log
 
 
 @pytest.mark.asyncio

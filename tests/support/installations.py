@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import signal
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -87,12 +88,35 @@ class Installation:
             stopping.set()
             await asyncio.gather(*running)
 
-    async def start_process(self, role: str, **more: str) -> asyncio.subprocess.Process:
-        """One role of ours as a process of its own command."""
+    async def start_process(self, role: str, *armed: str, **more: str) -> asyncio.subprocess.Process:
+        """One role of ours as a process of its own command; `armed` are failpoints (`tests/support/armed.py`)."""
+        module = ["tests.support.armed", *armed, "--"] if armed else ["onefold"]
         environment = {**os.environ, **self.environment, **more}
-        return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "onefold", role, env=environment, stderr=asyncio.subprocess.DEVNULL
+        return await asyncio.create_subprocess_exec(sys.executable, "-m", *module, role, env=environment, stderr=asyncio.subprocess.DEVNULL)
+
+    @asynccontextmanager
+    async def running(self, role: str, *armed: str, **more: str) -> AsyncIterator[asyncio.subprocess.Process]:
+        """The same for as long as the block runs; whoever is still there at its end must end well."""
+        process = await self.start_process(role, *armed, **more)
+        try:
+            yield process
+        except BaseException:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            raise
+        if process.returncode is None:
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+            assert await asyncio.wait_for(process.wait(), 60) == 0
+
+    async def command(self, *words: str) -> tuple[int, str]:
+        """Run a command of ours to its end; gives exit code and standard output."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "onefold", *words, env={**os.environ, **self.environment}, stdout=asyncio.subprocess.PIPE
         )
+        said, _ = await process.communicate()
+        return process.returncode or 0, said.decode()
 
     def _role(self, number: int, batch_size: int) -> Role:
         settings = self.role.settings

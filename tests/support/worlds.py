@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -89,13 +88,13 @@ class World:
         wanted = {(each.workspace, identifier.key) for each in interactions for identifier in each.identifiers}
         for tenure in self.tenures.values():
             if (tenure.workspace, tenure.key) in wanted:
-                found.tenures.setdefault((tenure.workspace, tenure.key), []).append(copy(tenure))
+                found.tenures.setdefault((tenure.workspace, tenure.key), []).append(tenure.fork())
         known = {tenure.tenure_id: tenure for tenures in found.tenures.values() for tenure in tenures}
         for tenure in list(known.values()):
             key = (tenure.workspace, tenure.contact_id)
             contact = self.contacts[key].fork()
             contact.listed = [
-                known.get(each.tenure_id) or copy(each)
+                known.get(each.tenure_id) or each.fork()
                 for each in self.tenures.values()
                 if (each.workspace, each.contact_id) == key and each.is_open
             ]
@@ -118,10 +117,10 @@ class World:
                 if (tenure.workspace, tenure.contact_id) == (merge.workspace, merge.absorbed.contact_id):
                     tenure.contact_id = merge.survivor
         for tenure in plan.tenures_changed:
-            self.tenures[tenure.tenure_id] = copy(tenure)
+            self.tenures[tenure.tenure_id] = tenure.fork()
             self.tenures[tenure.tenure_id].contact_id = self.root(tenure.workspace, tenure.contact_id)
         for tenure in plan.tenures_new:
-            self.tenures[tenure.tenure_id] = copy(tenure)
+            self.tenures[tenure.tenure_id] = tenure.fork()
 
     def root(self, workspace: str, contact_id: ContactId) -> ContactId:
         """Where a contact's id leads."""

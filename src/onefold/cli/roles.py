@@ -60,6 +60,7 @@ def _play(name: str, run: Run, health_port: int | None) -> None:
     settings = Settings.load()
     role = bootstrap.begin(name, settings)
     port = settings.health.port if health_port is None else health_port
+    bootstrap.calm_garbage_collector()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(role, run, port))
 

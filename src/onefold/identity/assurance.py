@@ -29,6 +29,9 @@ class Assurance(IntEnum):
     def of(cls, word: str) -> Assurance:
         """The assurance called `word`; ValueError for any other text."""
         try:
-            return cls[word.upper()]
+            return _BY_WORD[word]
         except KeyError:
             raise ValueError(f"{word!r} is no assurance: use claimed, asserted, proved or decided") from None
+
+
+_BY_WORD = {each.word: each for each in Assurance}

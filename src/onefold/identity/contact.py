@@ -6,9 +6,8 @@ deciding never needs all of its identifiers; `listed` holds the at most 200 that
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, NewType
+from typing import TYPE_CHECKING, NamedTuple, NewType, TypeVar
 from uuid import UUID
 
 from onefold.identity.assurance import Assurance
@@ -51,7 +50,17 @@ class Joins(NamedTuple):
 NO_JOINS = Joins()
 
 
-@dataclass(slots=True)
+T = TypeVar("T", "Tenure", "Contact")
+
+
+def _twin(original: T) -> T:
+    """A shallow copy, in a tenth of the time that `copy` takes. The classes have no slots for its sake."""
+    twin = object.__new__(type(original))
+    twin.__dict__.update(original.__dict__)
+    return twin
+
+
+@dataclass
 class Tenure:
     """An identifier while it belongs to one contact.
 
@@ -87,6 +96,10 @@ class Tenure:
     def is_open(self) -> bool:
         """Whether the identifier still belongs to the contact."""
         return self.held_until is None
+
+    def fork(self) -> Tenure:
+        """A copy that can be changed without touching this one."""
+        return _twin(self)
 
 
 class Provenance(NamedTuple):
@@ -144,7 +157,7 @@ class Summary:
             self.unique.setdefault(kind, key)
 
 
-@dataclass(slots=True)
+@dataclass
 class Contact:
     """The unified record of one person, without what only pages read."""
 
@@ -179,7 +192,7 @@ class Contact:
 
     def fork(self) -> Contact:
         """A copy that can be changed without touching this one (tenures stay shared)."""
-        twin = copy(self)
+        twin = _twin(self)
         twin.attributes = {profile: dict(values) for profile, values in self.attributes.items()}
         twin.tags = list(self.tags)
         twin.provenance = dict(self.provenance)

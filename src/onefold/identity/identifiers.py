@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Literal, NewType
+from typing import TYPE_CHECKING, Literal, NewType, final
 
 from onefold.identity.normalise import normalise, trim
 from onefold.identity.placeholders import is_placeholder
@@ -51,6 +51,7 @@ class Identifier:
     key: IdentifierKey
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class Dropped:
     """An identifier that does not resolve, without its value."""
@@ -73,17 +74,18 @@ def resolve_identifiers(raw: Iterable[tuple[str, object, str | None]], rules: Ru
     found: dict[IdentifierKey, Identifier] = {}
     dropped: list[Dropped] = []
     unique: set[str] = set()
+    catalog, blocked, normalisation = rules.catalog.entries, rules.blocked, rules.normalisation
     for semantic_type, value, slug in raw:
-        entry = rules.catalog.find(semantic_type)
+        entry = catalog.get(semantic_type)
         if entry is None or not entry.enabled:
             dropped.append(Dropped(semantic_type, "unknown_type" if entry is None else "disabled"))
             continue
-        identified = _identify(semantic_type, value, rules.normalisation)
-        if isinstance(identified, Dropped):
+        identified = _identify(semantic_type, value, normalisation)
+        if type(identified) is Dropped:
             dropped.append(identified)
         elif identified.key in found:
             continue
-        elif semantic_type in rules.blocked and identified.normalised in rules.blocked[semantic_type]:
+        elif semantic_type in blocked and identified.normalised in blocked[semantic_type]:
             dropped.append(Dropped(semantic_type, "blocked"))
         elif semantic_type in unique:
             dropped.append(Dropped(semantic_type, "conflict"))
@@ -95,6 +97,8 @@ def resolve_identifiers(raw: Iterable[tuple[str, object, str | None]], rules: Ru
 
 
 def _identify(semantic_type: str, value: object, normalisation: Normalisation) -> Identifier | Dropped:
+    if type(value) is str and len(value) <= _KEPT_CHARACTERS:
+        return _read_kept(semantic_type, value, normalisation)
     if isinstance(value, int) and value.bit_length() > _MOST_DIGIT_BITS:
         return Dropped(semantic_type, "too_long")
     text = value if isinstance(value, str) else _number_text(value)

@@ -41,9 +41,9 @@ class Proof:
     method: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Interaction:
-    """One event about one visitor."""
+    """One event about one visitor. Never changed once it is made; not frozen, since that doubles what making one costs."""
 
     position: Position
     event_id: str

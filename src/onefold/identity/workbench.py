@@ -6,8 +6,6 @@ Copies are made anew for each interaction. What an earlier one left behind is th
 
 from __future__ import annotations
 
-from copy import copy
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from onefold.identity.contact import LISTED_IDENTIFIERS, listing_order
@@ -98,7 +96,7 @@ class Workbench:
         """The tenure's copy of this interaction, to be changed. Its holder becomes edited too, since it lists it."""
         if tenure.tenure_id in self._fresh_tenures:
             return self._opened.get(tenure.tenure_id) or self._edited[tenure.tenure_id]
-        twin = copy(tenure)
+        twin = tenure.fork()
         self._keep(twin)
         key = (tenure.workspace, tenure.key)
         self._tenures[key] = [twin if each.tenure_id == twin.tenure_id else each for each in self.tenures(*key)]
@@ -209,9 +207,10 @@ class Workbench:
             plan.tenures_new.append(tenure)
         plan.tenures_changed.extend(self._edited.values())
         plan.outcomes = outcomes
-        plan.current = [
-            replace(tenure, contact_id=self.contact(tenure.workspace, tenure.contact_id).contact_id) for tenure in self._current.values()
-        ]
+        for tenure in self._current.values():
+            current = tenure.fork()
+            current.contact_id = self.contact(tenure.workspace, tenure.contact_id).contact_id
+            plan.current.append(current)
         return plan
 
     def _keep(self, tenure: Tenure) -> None:

@@ -32,18 +32,32 @@ def recognise(
     interactions: Sequence[Interaction], entries: Mapping[tuple[str, IdentifierKey], Entry], rules: Mapping[str, Rules | None]
 ) -> list[Recognised | None]:
     """For each interaction whom the index recognises, or None. `entries` holds the valid ones only."""
-    found = [_one(interaction, entries, rules[interaction.workspace]) for interaction in interactions]
+    terms = {workspace: _terms(mine) for workspace, mine in rules.items()}
+    found = [_one(interaction, entries, terms[interaction.workspace]) for interaction in interactions]
     if None in found:
         _drop_neighbours(interactions, found)
     return found
 
 
-def _one(interaction: Interaction, entries: Mapping[tuple[str, IdentifierKey], Entry], rules: Rules | None) -> Recognised | None:
+class _Terms(NamedTuple):
+    """What recognising asks of a workspace's rules."""
+
+    recency_seconds: float
+    device_bound: frozenset[str]
+
+
+def _terms(rules: Rules | None) -> _Terms | None:
+    if rules is None:
+        return None
+    return _Terms(rules.recency.total_seconds(), frozenset(kind for kind, entry in rules.catalog.entries.items() if entry.device_bound))
+
+
+def _one(interaction: Interaction, entries: Mapping[tuple[str, IdentifierKey], Entry], terms: _Terms | None) -> Recognised | None:
     identifiers = interaction.identifiers
-    if rules is None or not identifiers or interaction.carries_values or interaction.assurance >= Assurance.PROVED:
+    if terms is None or not identifiers or interaction.carries_values or interaction.assurance >= Assurance.PROVED:
         return None
     workspace, assurance, at = interaction.workspace, interaction.assurance, interaction.at.timestamp()
-    recency = rules.recency.total_seconds()
+    recency, device_bound = terms
     contact_id: bytes | None = None
     tenure_id, all_used, has_personal = 0, True, False
     for identifier in identifiers:
@@ -56,7 +70,7 @@ def _one(interaction: Interaction, entries: Mapping[tuple[str, IdentifierKey], E
             return None
         if identifier.semantic_type == TOKEN:
             tenure_id = entry.tenure_id
-        if rules.catalog.entry(identifier.semantic_type).device_bound:
+        if identifier.semantic_type in device_bound:
             all_used = all_used and entry.used
         else:
             has_personal = True

@@ -25,14 +25,35 @@ if TYPE_CHECKING:
 Named: TypeAlias = "tuple[str, IdentifierKey]"
 """Workspace and identifier key."""
 
-MOST_BUCKETS_KEPT = 200_000
+MOST_KEPT = 50_000
+"""Identifiers of which key, bucket and last value are remembered, at half a kilobyte each. Visitors come in visits: computing both and
+checking the MAC of the same bytes again would be half of what recognising costs."""
+
+
+class Hint(NamedTuple):
+    """An undamaged entry that is not yet held against separations."""
+
+    name: Named
+    entry: Entry
+    bucket: int
 
 
 class Hints(NamedTuple):
-    """Undamaged entries, not yet held against separations, and the incarnation under which they were found."""
+    """What was found, and under which incarnation."""
 
     incarnation: str
-    entries: Mapping[Named, Entry]
+    found: Sequence[Hint]
+
+
+class _Kept:
+    """What is remembered of an identifier: values of Redis are read each time, but decoded only when they differ from the last."""
+
+    __slots__ = ("bucket", "hint", "key", "value")
+
+    def __init__(self, key: bytes, bucket: int) -> None:
+        self.key, self.bucket = key, bucket
+        self.value: bytes | None = None
+        self.hint: Hint | None = None
 
 
 class ResolutionIndex:
@@ -44,7 +65,7 @@ class ResolutionIndex:
         self._looked_up = looked_up
         self._secret = secret
         self._separations = Separations()
-        self._buckets: dict[Named, int] = {}
+        self._kept: dict[Named, _Kept] = {}
         self.since_xmin = 0
         """Separations from this transaction id on may be unknown to us."""
         self._incarnation = ""
@@ -55,15 +76,27 @@ class ResolutionIndex:
         """What the index says of all identifiers of a batch, under the last known incarnation."""
         incarnation = self._incarnation
         if not incarnation:
-            return Hints(incarnation, {})
-        names = list({(each.workspace, identifier.key) for each in interactions for identifier in each.identifiers})
-        keys = [self._keys.key(*name) for name in names]
-        decode = self._codec.decode
-        found = {}
-        for name, key, value in zip(names, keys, await self._index.read(keys), strict=True):
-            if value is not None and (entry := decode(key, value)) is not None:
-                found[name] = entry
-        self._looked_up(len(found), len(names) - len(found), 0)
+            return Hints(incarnation, ())
+        if len(self._kept) > MOST_KEPT:
+            self._kept = {}
+        kept, decode = self._kept, self._codec.decode
+        asked: dict[Named, _Kept] = {}
+        for each in interactions:
+            workspace = each.workspace
+            for identifier in each.identifiers:
+                name = workspace, identifier.key
+                if name not in asked:
+                    asked[name] = kept.get(name) or self._keep(name)
+        found = []
+        for (name, mine), value in zip(asked.items(), await self._index.read([each.key for each in asked.values()]), strict=True):
+            if value is None:
+                continue
+            if value != mine.value:
+                entry = decode(mine.key, value)
+                mine.value, mine.hint = value, Hint(name, entry, mine.bucket) if entry is not None else None
+            if mine.hint is not None:
+                found.append(mine.hint)
+        self._looked_up(len(found), len(asked) - len(found), 0)
         return Hints(incarnation, found)
 
     def valid(
@@ -83,8 +116,8 @@ class ResolutionIndex:
         if hints.incarnation != incarnation:
             return {}
         allows = self._separations.allows
-        valid = {name: entry for name, entry in hints.entries.items() if allows(self._bucket(name), entry.xmin)}
-        self._looked_up(0, 0, len(hints.entries) - len(valid))
+        valid = {name: entry for name, entry, bucket in hints.found if allows(bucket, entry.xmin)}
+        self._looked_up(0, 0, len(hints.found) - len(valid))
         return valid
 
     async def write_back(self, tenures: Iterable[Tenure], incarnation: str, xmin: int) -> None:
@@ -93,7 +126,8 @@ class ResolutionIndex:
             return
         values = {}
         for tenure in tenures:
-            key = self._keys.key(tenure.workspace, tenure.key)
+            name = tenure.workspace, tenure.key
+            key = (self._kept.get(name) or self._keep(name)).key
             value = self._codec.encode(key, entry_of(tenure, xmin))
             if value is not None:
                 values[key] = value
@@ -105,15 +139,12 @@ class ResolutionIndex:
         self._incarnation = incarnation
         self._keys, self._codec = IndexKeys(self._secret, incarnation), EntryCodec(self._secret, incarnation)
         self._separations = Separations()
+        self._kept = {}
         self.since_xmin = 0
 
-    def _bucket(self, name: Named) -> int:
-        found = self._buckets.get(name)
-        if found is None:
-            if len(self._buckets) >= MOST_BUCKETS_KEPT:
-                self._buckets.clear()
-            found = self._buckets[name] = bucket(*name)
-        return found
+    def _keep(self, name: Named) -> _Kept:
+        mine = self._kept[name] = _Kept(self._keys.key(*name), bucket(*name))
+        return mine
 
 
 def entry_of(tenure: Tenure, xmin: int) -> Entry:

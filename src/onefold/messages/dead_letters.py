@@ -84,6 +84,24 @@ def split(headers: Iterable[tuple[str, bytes]]) -> tuple[DeadLetter | None, Head
     return _read(ours), tuple(original)
 
 
+class Origin(NamedTuple):
+    """Where a record lay that died, and when it was appended there."""
+
+    topic: str
+    partition: int
+    offset: int
+    at: datetime
+
+
+def origin_of(headers: Iterable[tuple[str, bytes]]) -> Origin | None:
+    """The origin alone, whatever became of our other headers; None where it is missing or damaged."""
+    ours = {name: value.decode(errors="replace") for name, value in headers if name.startswith(PREFIX)}
+    try:
+        return Origin(ours[ORIGIN_TOPIC], int(ours[ORIGIN_PARTITION]), int(ours[ORIGIN_OFFSET]), parse_time(ours[ORIGIN_TIMESTAMP]))
+    except (KeyError, ValueError):
+        return None
+
+
 def _read(ours: dict[str, str]) -> DeadLetter | None:
     try:
         return DeadLetter(

@@ -47,7 +47,7 @@ def check_key(message: InteractionMessage, key: bytes | None) -> None:
 
 def read(message: InteractionMessage, arrival: Arrival, rules: Rules) -> Interaction:
     """The interaction in a decoded message, under the rules of its workspace."""
-    identifiers, dropped = resolve_identifiers(((each.semantic_type, each.identifier, each.slug) for each in message.identifiers), rules)
+    identifiers, dropped = resolve_identifiers([(each.semantic_type, each.identifier, each.slug) for each in message.identifiers], rules)
     assurance = Assurance.of(message.assurance)
     fields: dict[str, str] = {}
     attributes: dict[str, object] = {}
@@ -72,8 +72,8 @@ def read(message: InteractionMessage, arrival: Arrival, rules: Rules) -> Interac
 
 def event_time(message: InteractionMessage, appended_at: datetime) -> datetime:
     """When it happened: as told, else when it was received, else appended; never after the append (R12, R27)."""
-    told = _time(message.occurred_at) or _time(message.received_at) or appended_at
-    return min(told, appended_at)
+    told = _time(message.occurred_at) or _time(message.received_at)
+    return told if told is not None and told < appended_at else appended_at
 
 
 def _time(value: object) -> datetime | None:
@@ -84,7 +84,7 @@ def _time(value: object) -> datetime | None:
         found = datetime.fromisoformat(value)
         if found.tzinfo is None or found < _EARLIEST:
             return None
-        return found.astimezone(UTC)
+        return found if found.tzinfo is UTC else found.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 

@@ -32,6 +32,25 @@ class ResolvedInteraction(Struct):
     schema: Annotated[int, Meta(description="Major version of this schema; absent means 1.")] = 1
 
 
+class ResolvedOrigin(Struct):
+    """As much of the original as tells whose line it is."""
+
+    event_id: str
+    workspace: str
+
+
+class ResolvedLine(Struct):
+    """A line for those who read millions of them: where it belongs and whom it names."""
+
+    generation: int
+    partition: int
+    offset: int
+    epoch: int
+    contact_id: UUID | None
+    tenure_id: int | None
+    interaction: ResolvedOrigin
+
+
 def encode_resolved(  # noqa: PLR0913, PLR0917 - a flat call for the hottest line of the system
     generation: int,
     partition: int,

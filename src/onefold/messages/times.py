@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final
+from datetime import UTC, datetime
+from typing import Annotated
 
 from msgspec import Meta
 
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, examples=["2026-11-01T09:30:00.120Z"])]
 """A time on the wire."""
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def time_text(at: datetime) -> str:
@@ -28,4 +26,4 @@ def parse_time(text: str) -> datetime:
 
 def from_milliseconds(timestamp_ms: int) -> datetime:
     """The time of a record, whose timestamp counts milliseconds since 1970."""
-    return _EPOCH + timedelta(milliseconds=timestamp_ms)
+    return datetime.fromtimestamp(timestamp_ms / 1000, UTC)

@@ -53,13 +53,14 @@ def change_row(change: ContactChanged, incarnation: str) -> OutboxRow:
         changes=change.changes,
         merged=[wire.MergedContact(each) for each in change.merged],
         merged_into=change.merged_into,
-        contact=_contact(change.snapshot, change.listed) if change.snapshot is not None else None,
+        contact=snapshot_of(change.snapshot, change.listed) if change.snapshot is not None else None,
     )
     tags = cloudevent_headers(CONTACTS_CHANGED, event_id=event_id, workspace=change.workspace, subject=contact_id, at=at)
     return OutboxRow(change.contact_id, contact_id.encode(), _encode(message), to_json(tags))
 
 
-def _contact(contact: Contact, listed: Sequence[Tenure]) -> wire.ContactSnapshot:
+def snapshot_of(contact: Contact, listed: Sequence[Tenure]) -> wire.ContactSnapshot:
+    """A contact as messages show it, with the identifiers that they list."""
     return wire.ContactSnapshot(
         id=contact.contact_id,
         workspace=contact.workspace,

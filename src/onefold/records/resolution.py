@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from onefold.identity.interaction import Interaction
     from onefold.identity.plan import Plan
     from onefold.identity.rules import Rules
-    from onefold.identity.snapshot import Snapshot
     from onefold.records.numbers import TenureNumbers
     from onefold.records.store import Connection
 
@@ -44,19 +43,22 @@ class Resolution:
     ) -> Plan:
         """The plan for these interactions, written. It may cover fewer of them than given, by the budget of tenures to move."""
         await self._numbers.reserve(connection, 2 * sum(len(each.identifiers) for each in interactions))
-        plan = self._decide(await snapshots.load(connection, interactions), interactions, rules)
+        rows = await snapshots.read(connection, interactions)
+        plan = self._decide(rows, interactions, rules)
         await reach("resolver.read")
         if not plan.writes:
             return plan
         locked = await snapshots.lock(connection, plan.touched)
         if locked:
             await reach("resolver.locked")
-            plan = self._decide(await snapshots.load(connection, interactions), interactions, rules)
+            again = await snapshots.read(connection, interactions)
+            if again != rows:  # else the decision stands, since it depends on nothing else
+                plan = self._decide(again, interactions, rules)
             if not plan.touched <= locked:
                 raise Moved("the contacts to change are not the ones that were locked")
         await applying.apply(connection, plan, shards=self._shards, incarnation=incarnation)
         await reach("resolver.applied")
         return plan
 
-    def _decide(self, snapshot: Snapshot, interactions: Sequence[Interaction], rules: Mapping[str, Rules]) -> Plan:
-        return decide(snapshot, interactions, rules, self._numbers, budget=self._budget)
+    def _decide(self, rows: snapshots.Rows, interactions: Sequence[Interaction], rules: Mapping[str, Rules]) -> Plan:
+        return decide(snapshots.snapshot_of(rows), interactions, rules, self._numbers, budget=self._budget)

@@ -72,9 +72,15 @@ def _provenance_of(text: str) -> dict[str, Provenance]:
     return {path: Provenance(Assurance(level), at, event_id) for path, (level, at, event_id) in _decode_provenance(text).items()}
 
 
+def summary_of(text: str) -> Summary:
+    """A summary from its stored form."""
+    stored = _decode_summary(text)
+    unique = {kind: IdentifierKey(bytes.fromhex(key)) for kind, key in stored.unique.items()}
+    return Summary(stored.open, stored.validated, list(stored.assurance), unique)
+
+
 def contact_of(row: Row) -> Contact:
     """A contact from its row, without a listing."""
-    summary = _decode_summary(row["summary"])
     return Contact(
         contact_id=ContactId(row["contact_id"]),
         workspace=row["workspace"],
@@ -93,12 +99,7 @@ def contact_of(row: Row) -> Contact:
         attributes=msgspec.json.decode(row["attributes"]),
         tags=msgspec.json.decode(row["tags"]),
         provenance=_provenance_of(row["provenance"]),
-        summary=Summary(
-            summary.open,
-            summary.validated,
-            list(summary.assurance),
-            {kind: IdentifierKey(bytes.fromhex(key)) for kind, key in summary.unique.items()},
-        ),
+        summary=summary_of(row["summary"]),
         merged_into=row["merged_into"],
         root=row["root"],
         archived_at=row["archived_at"],

@@ -144,31 +144,31 @@ class Transition:
 
 async def shared_segments(connection: Connection, workspaces: Iterable[str]) -> list[Segment]:
     """The segments of these workspaces, which nobody can edit until this transaction ends."""
-    return [_segment(row) for row in await connection.fetch(SHARED, sorted(set(workspaces)))]
+    return [segment_of(row) for row in await connection.fetch(SHARED, sorted(set(workspaces)))]
 
 
 async def list_segments(connection: Connection, workspace: str) -> list[tuple[Segment, int]]:
     """The segments of a workspace with the numbers of their members."""
     counts = {row["segment_id"]: row["members"] for row in await connection.fetch(COUNTS, workspace)}
-    return [(segment, counts.get(segment.segment_id, 0)) for segment in map(_segment, await connection.fetch(LIST, workspace))]
+    return [(segment, counts.get(segment.segment_id, 0)) for segment in map(segment_of, await connection.fetch(LIST, workspace))]
 
 
 async def find_segment(connection: Connection, workspace: str, slug: str) -> Segment | None:
     """The segment of this slug."""
     row = await connection.fetchrow(FIND, workspace, slug)
-    return _segment(row) if row is not None else None
+    return segment_of(row) if row is not None else None
 
 
 async def insert_segment(connection: Connection, workspace: str, segment_id: UUID, slug: str, title: str, raw: object) -> Segment | None:
     """Store a new segment; None where the slug is taken."""
     row = await connection.fetchrow(INSERT, workspace, segment_id, slug, title, to_json(raw))
-    return _segment(row) if row is not None else None
+    return segment_of(row) if row is not None else None
 
 
 async def edit_segment(connection: Connection, workspace: str, slug: str, title: str, raw: object) -> Segment | None:
     """Store another query for a segment, to be filled anew; None where there is no such segment."""
     row = await connection.fetchrow(EDIT, workspace, slug, to_json(raw), title)
-    return _segment(row) if row is not None else None
+    return segment_of(row) if row is not None else None
 
 
 async def record_evaluations(connection: Connection, evaluations: Sequence[Evaluation]) -> list[Transition]:
@@ -268,7 +268,8 @@ def _message(segment: Segment, transition: Transition) -> SegmentMembership:
     )
 
 
-def _segment(row: Row) -> Segment:
+def segment_of(row: Row) -> Segment:
+    """A segment from its row."""
     raw = msgspec.json.decode(row["query"])
     return Segment(
         row["segment_id"],

@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from onefold.records.store import hold
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -21,5 +23,6 @@ async def session(store: Store, *, silence_seconds: float) -> AsyncIterator[Conn
     preparing one and running it (which counts as a transaction, not as idleness), or while it takes the rows of an answer.
     """
     async with store.connection() as connection:
+        hold(connection)
         await connection.execute(SILENCE, str(int(silence_seconds * 1000)))
         yield connection

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
 
 from onefold.identity.contact import LISTED_IDENTIFIERS, listing_order
 from onefold.identity.snapshot import Snapshot
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from onefold.identity.contact import Tenure
     from onefold.identity.interaction import Interaction
+    from onefold.records.rows import Row
     from onefold.records.store import Connection
 
 # Two halves, because `or` would keep both partial indexes from being used.
@@ -23,7 +25,7 @@ union all
 select {TENURE_COLUMNS} from identifiers where identifier_key = any($1::bytea[]) and workspace = any($2::text[]) and held_until >= $3
 """
 
-CONTACTS = f"select {CONTACT_COLUMNS} from contacts where contact_id = any($1::uuid[]) and workspace = any($2::text[])"
+CONTACTS = f"select {CONTACT_COLUMNS}, identifiers_total from contacts where contact_id = any($1::uuid[]) and workspace = any($2::text[])"
 
 LISTINGS = f"""
 select {TENURE_COLUMNS} from identifiers
@@ -42,23 +44,47 @@ order by contact_id, workspace for no key update
 """
 
 
-async def load(connection: Connection, interactions: Sequence[Interaction]) -> Snapshot:
-    """The tenures of these interactions' identifiers and the contacts that hold them, with the identifiers that they list."""
+class Rows(NamedTuple):
+    """What was read for some interactions, as it lies in Postgres. Equal rows give equal snapshots."""
+
+    tenures: Sequence[Row]
+    contacts: Sequence[Row]
+    listings: Sequence[Row]
+
+
+async def read(connection: Connection, interactions: Sequence[Interaction]) -> Rows:
+    """The tenures of these interactions' identifiers, the contacts that hold them, and the other identifiers that those list."""
     workspaces = sorted({interaction.workspace for interaction in interactions})
     keys = list({identifier.key for interaction in interactions for identifier in interaction.identifiers})
     if not keys:
-        return Snapshot()
+        return Rows([], [], [])
     earliest = min(interaction.at for interaction in interactions)
-    found = [tenure_of(row) for row in await connection.fetch(TENURES, keys, workspaces, earliest)]
+    tenures = await connection.fetch(TENURES, keys, workspaces, earliest)
+    ids = list({row["contact_id"] for row in tenures})
+    contacts = await connection.fetch(CONTACTS, ids, workspaces) if ids else []
+    return Rows(tenures, contacts, await _read_listings(connection, tenures, contacts, workspaces))
+
+
+def snapshot_of(rows: Rows) -> Snapshot:
+    """The snapshot in these rows."""
     snapshot = Snapshot()
-    for tenure in found:
+    known: dict[int, Tenure] = {}
+    listed: dict[tuple[str, UUID], dict[int, Tenure]] = {}
+    for row in rows.contacts:
+        contact = contact_of(row)
+        snapshot.contacts[contact.workspace, contact.contact_id] = contact
+        listed[contact.workspace, contact.contact_id] = {}
+    for row in rows.tenures:
+        tenure = known[row["tenure_id"]] = tenure_of(row)
         snapshot.tenures.setdefault((tenure.workspace, tenure.key), []).append(tenure)
-    ids = list({tenure.contact_id for tenure in found})
-    if ids:
-        for row in await connection.fetch(CONTACTS, ids, workspaces):
-            contact = contact_of(row)
-            snapshot.contacts[contact.workspace, contact.contact_id] = contact
-        await _list_identifiers(connection, snapshot, found, workspaces)
+        if tenure.is_open:
+            listed[tenure.workspace, tenure.contact_id][tenure.tenure_id] = tenure
+    for row in rows.listings:
+        tenure = known.get(row["tenure_id"]) or tenure_of(row)
+        if (tenure.workspace, tenure.contact_id) in listed:
+            listed[tenure.workspace, tenure.contact_id][tenure.tenure_id] = tenure
+    for key, contact in snapshot.contacts.items():
+        contact.listed = sorted(listed[key].values(), key=listing_order)
     return snapshot
 
 
@@ -71,23 +97,16 @@ async def lock(connection: Connection, contacts: Iterable[tuple[str, UUID]]) -> 
     return {(row["workspace"], row["contact_id"]) for row in await connection.fetch(LOCK, ids, workspaces)}
 
 
-async def _list_identifiers(connection: Connection, snapshot: Snapshot, known: list[Tenure], workspaces: list[str]) -> None:
-    """Give each contact the identifiers that it lists, and the open ones that are known anyway; one object a tenure."""
-    same = {tenure.tenure_id: tenure for tenure in known}
-    listed = {key: {} for key in snapshot.contacts}  # type: dict[tuple[str, UUID], dict[int, Tenure]]
-    for tenure in known:
-        if tenure.is_open:
-            listed[tenure.workspace, tenure.contact_id][tenure.tenure_id] = tenure
-    short = [contact for contact in snapshot.contacts.values() if contact.summary.total <= LISTED_IDENTIFIERS]
-    # A contact whose identifiers are all known already needs no reading.
-    unknown = [each.contact_id for each in short if len(listed[each.workspace, each.contact_id]) < each.summary.total]
-    rows = list(await connection.fetch(LISTINGS, unknown, workspaces)) if unknown else []
-    for contact in snapshot.contacts.values():
-        if contact.summary.total > LISTED_IDENTIFIERS:
-            rows.extend(await connection.fetch(LONG_LISTING, contact.contact_id, contact.workspace))
-    for row in rows:
-        tenure = same.get(row["tenure_id"]) or tenure_of(row)
-        if (tenure.workspace, tenure.contact_id) in listed:
-            listed[tenure.workspace, tenure.contact_id][tenure.tenure_id] = tenure
-    for key, contact in snapshot.contacts.items():
-        contact.listed = sorted(listed[key].values(), key=listing_order)
+async def _read_listings(connection: Connection, tenures: Sequence[Row], contacts: Sequence[Row], workspaces: list[str]) -> Sequence[Row]:
+    """Identifiers that contacts list besides those that are known. A contact whose identifiers are all known needs no reading."""
+    known = Counter((row["workspace"], row["contact_id"]) for row in tenures if row["held_until"] is None)
+    unknown, long = [], []
+    for row in contacts:
+        if row["identifiers_total"] > LISTED_IDENTIFIERS:
+            long.append(row)
+        elif known[row["workspace"], row["contact_id"]] < row["identifiers_total"]:
+            unknown.append(row["contact_id"])
+    rows: list[Row] = list(await connection.fetch(LISTINGS, unknown, workspaces)) if unknown else []
+    for row in long:
+        rows.extend(await connection.fetch(LONG_LISTING, row["contact_id"], row["workspace"]))
+    return rows

@@ -62,6 +62,10 @@ class KafkaConnection:
         """The topic as the broker knows it."""
         return topic_name(self.topic_prefix, name)
 
+    def name(self, topic: str) -> str:
+        """The topic as we call it: what the broker knows, without the prefix. One that is so already stays."""
+        return topic.removeprefix(self.topic_prefix)
+
     def options(self) -> dict[str, Any]:
         """Keyword arguments that all of aiokafka's clients take."""
         return {

@@ -17,7 +17,7 @@ import pytest
 from onefold.identity.assurance import Assurance
 from onefold.records.resolution import Moved
 from onefold.records.store import RACES
-from tests.integration.index.workers import HOURLY, worker
+from tests.integration.index.workers import HOURLY, entries, worker
 from tests.support.worlds import event
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Watcher:
         holders = {row["identifier_key"]: row["contact_id"].bytes for row in await connection.fetch(HOLDERS)}
         roots = {row["contact_id"].bytes: row["root"].bytes for row in await connection.fetch(ROOTS)}
         await self.worker.commit()
-        for name, entry in self.held.entries.items():
+        for name, entry in entries(self.held).items():
             leads_right = roots.get(entry.contact_id) == holders[name[1]]
             assert leads_right or name not in valid, f"an entry of {name[1].hex()} with xmin {entry.xmin} is trusted, and wrong"
             self.trusted += name in valid

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from onefold.identity.assurance import Assurance
-from tests.integration.index.workers import HOURLY, Worker, worker
+from tests.integration.index.workers import HOURLY, Worker, entries, worker
 from tests.support.worlds import event
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ async def test_in_every_interleaving_an_entry_is_trusted_only_if_its_writer_saw_
             device = f"d{number}"
             xid = await _interleave(order, writer, separator, device)
             hints = await reader.index.look_up([seen(device)])
-            ((name, entry),) = hints.entries.items()
+            ((name, entry),) = entries(hints).items()
             is_trusted = name in await reader.valid(hints)
             await reader.commit()
             is_stale = entry.contact_id != (await holder(store, seen(device))).bytes
@@ -118,7 +118,7 @@ async def test_the_entry_of_the_very_transaction_that_separates_is_a_miss_until_
 async def _is_trusted(store: Store, reader: Worker) -> bool:
     """Whether the index vouches for the device's entry, which names its present holder."""
     hints = await reader.index.look_up([seen("d", 3)])
-    ((name, entry),) = hints.entries.items()
+    ((name, entry),) = entries(hints).items()
     assert entry.contact_id == (await holder(store, seen("d"))).bytes
     found = await reader.valid(hints)
     await reader.commit()
@@ -142,15 +142,15 @@ async def test_a_separation_that_commits_late_with_a_lower_xid_is_not_missed(sto
         await early.resolve(hand_over("fast"))
         await early.commit()
         assert lower < higher
-        assert await _named(reader, hints.entries.keys()) == {"slow"}, "the other one has not committed"
+        assert await _named(reader, entries(hints).keys()) == {"slow"}, "the other one has not committed"
         await late.commit()
-        assert await _named(reader, hints.entries.keys()) == set()
+        assert await _named(reader, entries(hints).keys()) == set()
 
 
 async def _named(reader: Worker, names: object) -> set[str]:
     """Which of the two devices the index vouches for now."""
     hints = await reader.index.look_up([seen("slow"), seen("fast")])
-    assert hints.entries.keys() == names
+    assert entries(hints).keys() == names
     found = await reader.valid(hints)
     await reader.commit()
     return {device for device in ("slow", "fast") if ("acme", seen(device).identifiers[0].key) in found}
@@ -181,7 +181,7 @@ async def test_after_a_restore_no_separation_is_missed_though_several_fences_wer
             each.index.valid(none, present.incarnation, present.since_xmin, present.xmin, present.separations)
             await each.commit()
         hints = await reader.index.look_up([seen("d")])
-        stale = hints._replace(entries=dump.entries)
-        assert len(stale.entries) == 1
+        stale = hints._replace(found=dump.found)
+        assert len(stale.found) == 1
         assert not await reader.valid(stale)
         await reader.commit()

@@ -90,6 +90,11 @@ class Worker:
         await self.write_back()
 
 
+def entries(hints: Hints) -> dict[tuple[str, IdentifierKey], Entry]:
+    """What the index said, by identifier."""
+    return {hint.name: hint.entry for hint in hints.found}
+
+
 @asynccontextmanager
 async def worker(store: Store, redis_url: str, partition: int) -> AsyncIterator[Worker]:
     """A worker that knows the incarnation, as every one does after its first batch."""

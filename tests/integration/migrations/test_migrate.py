@@ -13,7 +13,16 @@ from onefold.records import migrate
 if TYPE_CHECKING:
     from tests.support.servers import Database
 
-NO_PERSONS_ROW = {"progress", "separations", "incarnation", "outbox", "relay_shards", "alembic_version"}
+NO_PERSONS_ROW = {
+    "progress",
+    "separations",
+    "incarnation",
+    "outbox",
+    "relay_shards",
+    "jobs",
+    "dead_letter_decisions",
+    "alembic_version",
+}
 
 
 @pytest.mark.asyncio
@@ -72,5 +81,29 @@ async def test_functions_that_run_as_their_owner_pin_their_search_path(database:
         )
     finally:
         await connection.close()
-    assert {row["proname"] for row in rows} == {"find_write_key", "onefold_rules_changed"}
+    assert {row["proname"] for row in rows} == {"find_write_key", "list_workspaces", "onefold_rules_changed"}
     assert all(any(setting.startswith("search_path=") for setting in row["proconfig"] or ()) for row in rows)
+
+
+@pytest.mark.asyncio
+async def test_workspaces_are_listed_by_name_and_not_otherwise_seen(database: Database) -> None:
+    """S89, S91: the role of the application learns the names, and no row; the policy is the owner's, and ends with the call."""
+    connection = await asyncpg.connect(database.app_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("select set_config('onefold.workspaces', 'acme,beta', true)")
+            await connection.execute("insert into workspaces (workspace, title) values ('acme', 'A'), ('beta', 'B')")
+        async with connection.transaction():
+            assert [row[0] for row in await connection.fetch("select list_workspaces()")] == ["acme", "beta"]
+            assert await connection.fetch("select * from workspaces") == []
+            await connection.execute("select set_config('onefold.lists_workspaces', 'yes', true)")
+            assert await connection.fetch("select * from workspaces") == []
+    finally:
+        await connection.close()
+    owner = await asyncpg.connect(database.admin_url)
+    try:
+        assert await owner.fetch("select * from workspaces") == []
+        grants = await owner.fetchval("select proacl::text from pg_proc where proname = 'list_workspaces'")
+    finally:
+        await owner.close()
+    assert grants == "{onefold_owner=X/onefold_owner,onefold_app=X/onefold_owner}"

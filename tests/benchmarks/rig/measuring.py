@@ -34,43 +34,51 @@ class Figure:
     ratio: float
     spread: tuple[float, float]
     """Smallest and greatest ratio."""
-    goal: float | None
+    goal: str | None
+    """For the ratio, or for our own figure, in words of one comparison."""
     met: bool | None
 
 
-def figure(measure: str, unit: str, pairs: Sequence[tuple[float, float]], *, goal: float | None = None) -> Figure:
-    """The figure of some repetitions, each (ours, baseline); more is better."""
+def figure(measure: str, unit: str, pairs: Sequence[tuple[float, float]], *, at_least: float | None = None) -> Figure:
+    """The figure of some repetitions, each (ours, baseline), where more is better. The goal is for the ratio."""
+    ours, baseline, ratio, spread = _medians(pairs)
+    goal = f"ratio >= {at_least}" if at_least is not None else None
+    return Figure(measure, unit, ours, baseline, ratio, spread, goal, ratio >= at_least if at_least is not None else None)
+
+
+def cost(
+    measure: str, unit: str, pairs: Sequence[tuple[float, float]], *, times_at_most: float | None = None, or_at_most: float | None = None
+) -> Figure:
+    """The figure of something that should be small: at most so many times the baseline, or at most so much, whichever allows more."""
+    ours, baseline, ratio, spread = _medians(pairs)
+    goals = [f"ratio <= {times_at_most}"] if times_at_most is not None else []
+    goals += [f"ours <= {or_at_most}"] if or_at_most is not None else []
+    met = (times_at_most is not None and ratio <= times_at_most) or (or_at_most is not None and ours <= or_at_most)
+    return Figure(measure, unit, ours, baseline, ratio, spread, " or ".join(goals) or None, met if goals else None)
+
+
+def _medians(pairs: Sequence[tuple[float, float]]) -> tuple[float, float, float, tuple[float, float]]:
     ratios = [ours / baseline for ours, baseline in pairs]
-    ratio = statistics.median(ratios)
-    return Figure(
-        measure,
-        unit,
+    return (
         round(statistics.median(ours for ours, _ in pairs), 1),
         round(statistics.median(baseline for _, baseline in pairs), 1),
-        round(ratio, 3),
+        round(statistics.median(ratios), 3),
         (round(min(ratios), 3), round(max(ratios), 3)),
-        goal,
-        ratio >= goal if goal is not None else None,
     )
 
 
-def report(figures: Sequence[Figure], *, as_json: bool) -> int:
-    """Print the figures; gives the exit code: 3 where a goal was missed."""
+def report(figures: Sequence[Figure]) -> int:
+    """Print the figures, as JSON lines with --json; gives the exit code: 3 where a goal was missed."""
     for each in figures:
-        if as_json:
+        if "--json" in sys.argv[1:]:
             print(json.dumps(asdict(each)))
         else:
-            goal = f", goal {each.goal} {'met' if each.met else 'MISSED'}" if each.goal is not None else ""
+            goal = f"; goal {each.goal}: {'met' if each.met else 'MISSED'}" if each.goal is not None else ""
             print(
-                f"{each.measure}: {each.ours:,.0f} {each.unit}, substrate {each.baseline:,.0f}, ratio {each.ratio}"
+                f"{each.measure}: {each.ours:,.1f} {each.unit}, substrate {each.baseline:,.1f}, ratio {each.ratio}"
                 f" ({each.spread[0]} to {each.spread[1]}){goal}"
             )
     return 3 if any(each.met is False for each in figures) else 0
-
-
-def wants_json() -> bool:
-    """Whether the command line says --json."""
-    return "--json" in sys.argv[1:]
 
 
 @asynccontextmanager

@@ -1,0 +1,1 @@
+"""What the benchmarks measure with and against: servers, figures, loads, and bare substrates."""
