@@ -50,7 +50,7 @@ async def _bytes_each(redis: Any, fill: Any) -> float:
 async def _as_the_index_does(url: str) -> None:
     index = Index(url, timeout_ms=60_000)
     entries = ResolutionIndex(index, token_bytes(32))
-    entries.valid(await entries.look_up([]), INCARNATION, 1, [])  # learns the incarnation, as a worker does at its first fence
+    entries.valid(await entries.look_up([]), INCARNATION, 0, 1, [])  # learns the incarnation, as a worker does at its first fence
     for start in range(0, IDENTIFIERS, CHUNK):
         await entries.write_back([_tenure(number) for number in range(start, start + CHUNK)], INCARNATION, 1_000_000)
     await index.close()

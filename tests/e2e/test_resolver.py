@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from redis.asyncio import Redis
 
-from onefold.identity.assurance import Assurance
 from onefold.local.servers import LocalServers
 from onefold.messages.dead_letters import ERROR_CODE
 from onefold.messages.topics import CONTACTS_CHANGED, DEAD_LETTER, INTERACTIONS_RESOLVED
@@ -19,6 +17,7 @@ from onefold.records.migrate import upgrade
 from onefold.records.progress import PartitionKey, claim
 from onefold.topics.tail import follow_topic
 from tests.support.installations import Installation, installation, record_of
+from tests.support.resolvers import settled_by, written_back
 from tests.support.servers import Database
 from tests.support.stories import random_story
 from tests.support.workspaces import add_workspace
@@ -27,7 +26,6 @@ from tests.support.worlds import World, event
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from onefold.bootstrap import Role
     from onefold.topics.consumer import Record
     from tests.support.servers import Services
 
@@ -69,55 +67,12 @@ async def test_known_visitors_are_recognised_without_reading_postgres(
         again = [event(f"anonymous_token:t{n}", f"email:p{n}@example.com", minutes=1) for n in range(50)]
         async with mine.resolvers(1) as (role,):
             await mine.produce(first)
-            await _written_back(mine, role, 50)
+            await written_back([role], 50)
             await mine.produce(again)
-            await _written_back(mine, role, 100)
-            assert _settled(role, "hot") == len(again)
+            await written_back([role], 100)
+            assert settled_by([role], "hot") == len(again)
         outcomes = Counter(msgspec.json.decode(record.value or b"")["outcome"] for record in await read(mine, INTERACTIONS_RESOLVED))
         assert outcomes == {"created": 50, "seen": 50}
-
-
-def _settled(role: Role, *paths: str) -> float:
-    """Interactions that a resolver settled, by these paths."""
-    found = (role.metrics.registry.get_sample_value("onefold_resolver_interactions_total", {"path": path}) for path in paths)
-    return sum(value or 0.0 for value in found)
-
-
-async def _written_back(mine: Installation, role: Role, count: int) -> None:
-    """Wait until so many were settled and the index knows what was learnt: that, and counting, comes after the commit."""
-    await mine.settled()
-    async with asyncio.timeout(10):
-        while _settled(role, "hot", "warm", "cold") < count:
-            await asyncio.sleep(0.01)
-
-
-@pytest.mark.asyncio
-async def test_an_entry_from_before_a_hand_over_is_doubted_however_late_it_is_written(
-    services: Services, database: Database, topic_prefix: str, redis_url: str
-) -> None:
-    """Architecture, section 3: a late MSET, or a restored dump, after a separation costs a read, never a wrong answer."""
-    asserted = Assurance.ASSERTED
-    async with installation(services, database, topic_prefix, redis_url, partitions=1, recency_seconds=3_600) as mine:
-        redis: Any = Redis.from_url(redis_url)
-        async with mine.resolvers(1) as (role,):
-            await mine.produce([event("anonymous_token:t", "user_id:u1", assurance=asserted, minutes=0)])
-            await _written_back(mine, role, 1)
-            await mine.produce([event("anonymous_token:t", "user_id:u1", assurance=asserted, minutes=1)])
-            await _written_back(mine, role, 2)
-            assert _settled(role, "hot") == 1
-            dump = {key: await redis.get(key) for key in await redis.keys("*")}
-            await mine.produce([event("anonymous_token:t", "user_id:u2", assurance=asserted, minutes=2)])
-            await _written_back(mine, role, 3)
-            await redis.flushdb()
-            await redis.mset(dump)
-            await mine.produce([event("anonymous_token:t", assurance=asserted, minutes=3)])
-            await mine.settled()
-        await redis.aclose()
-        assert await mine.groups() == [["anonymous_token:t", "user_id:u2"], ["user_id:u1"]]
-        lines = [msgspec.json.decode(record.value or b"") for record in await read(mine, INTERACTIONS_RESOLVED)]
-        first, _, handed_over, last = sorted(lines, key=lambda line: line["offset"])
-        assert handed_over["outcome"] == "handed_over"
-        assert last["contact_id"] == handed_over["contact_id"] != first["contact_id"]
 
 
 @pytest.mark.asyncio

@@ -142,7 +142,14 @@ async def _ready(process: asyncio.subprocess.Process, port: int) -> None:
 
 @asynccontextmanager
 async def installation(
-    services: Services, database: Database, prefix: str, redis_url: str, *, partitions: int = 4, recency_seconds: int = 0
+    services: Services,
+    database: Database,
+    prefix: str,
+    redis_url: str,
+    *,
+    partitions: int = 4,
+    recency_seconds: int = 0,
+    idle_in_transaction_ms: int = 3_000,
 ) -> AsyncIterator[Installation]:
     """Topics, a workspace and settings of the test's own."""
     environment = {
@@ -153,7 +160,7 @@ async def installation(
         "ONEFOLD_KAFKA__TOPIC_PREFIX": prefix,
         "ONEFOLD_KAFKA__PARTITIONS": str(partitions),
         "ONEFOLD_KAFKA__SESSION_TIMEOUT_MS": "6000",
-        "ONEFOLD_POSTGRES__IDLE_IN_TRANSACTION_MS": "3000",
+        "ONEFOLD_POSTGRES__IDLE_IN_TRANSACTION_MS": str(idle_in_transaction_ms),
         "ONEFOLD_INDEX__SECRET": secrets.token_hex(32),
         "ONEFOLD_RESOLVER__RECENCY_SECONDS": str(recency_seconds),
         "ONEFOLD_LOGS__LEVEL": "error",

@@ -99,13 +99,20 @@ class ResolutionIndex:
         self._looked_up(len(found), len(asked) - len(found), 0)
         return Hints(incarnation, found)
 
-    def valid(self, hints: Hints, incarnation: str, xmin: int, separations: Iterable[tuple[int, int]]) -> Mapping[Named, Entry]:
-        """Those hints that nothing speaks against, after learning what the fence of this transaction read."""
+    def valid(
+        self, hints: Hints, incarnation: str, since_xmin: int, xmin: int, separations: Iterable[tuple[int, int]]
+    ) -> Mapping[Named, Entry]:
+        """Those hints that nothing speaks against, after learning what the fence of this transaction read.
+
+        `separations` are those from `since_xmin` on, as of a snapshot whose oldest running transaction is `xmin`.
+        """
         if incarnation != self._incarnation:
             self._begin(incarnation)
             return {}
         self._separations.learn(separations)
-        self.since_xmin = max(self.since_xmin, xmin)
+        # A fence that was under way when a new life began has asked from where the old one was: it leaves a gap below.
+        if since_xmin <= self.since_xmin:
+            self.since_xmin = max(self.since_xmin, xmin)
         if hints.incarnation != incarnation:
             return {}
         allows = self._separations.allows

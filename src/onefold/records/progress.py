@@ -22,6 +22,7 @@ returning generation, epoch, next_offset
 """
 
 # One snapshot for all of it. `xid >= previous xmin` and not `> greatest seen`: the latter misses late committers (measured).
+# The timeline is that of what is being written: pg_control_checkpoint() tells a promotion only after its checkpoint, made at leisure.
 FENCE = """
 with fence as (
   update progress set next_offset = $5, updated_at = now()
@@ -30,9 +31,10 @@ with fence as (
 ), separated as (
   select array_agg(xid::text::bigint) as xids, array_agg(bucket) as buckets from separations where xid >= $6::text::xid8
 )
-select (select generation from fence) as generation, i.incarnation_id::text || ':' || c.timeline_id as incarnation, i.rules_version,
+select (select generation from fence) as generation, i.rules_version,
+  i.incarnation_id::text || ':' || ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int as incarnation,
   pg_snapshot_xmin(pg_current_snapshot())::text::bigint as xmin, coalesce(s.xids, '{}') as xids, coalesce(s.buckets, '{}') as buckets
-from incarnation i, separated s, pg_control_checkpoint() c
+from incarnation i, separated s
 """
 
 RENEW = """
@@ -67,9 +69,11 @@ class Present:
 
     incarnation: str
     rules_version: int
+    since_xmin: int
+    """From which transaction id on separations were asked for."""
     xmin: int
     separations: Sequence[tuple[int, int]]
-    """(transaction id, bucket) of every separation since the previous look."""
+    """(transaction id, bucket) of every separation from `since_xmin` on."""
 
 
 async def claim(store: Store, key: PartitionKey, worker: str) -> Claim:
@@ -93,7 +97,8 @@ async def fence(connection: Connection, owned: Claim, next_offset: int, since_xm
     (row,) = await connection.fetch(FENCE, *owned.key, owned.epoch, next_offset, str(since_xmin))
     if row["generation"] is None:
         raise Fenced(f"partition {owned.key.partition} of {owned.key.topic} has a newer owner than epoch {owned.epoch}")
-    return Present(row["incarnation"], row["rules_version"], row["xmin"], list(zip(row["xids"], row["buckets"], strict=True)))
+    separations = list(zip(row["xids"], row["buckets"], strict=True))
+    return Present(row["incarnation"], row["rules_version"], since_xmin, row["xmin"], separations)
 
 
 async def advance(connection: Connection, owned: Claim, next_offset: int) -> None:

@@ -137,3 +137,22 @@ async def test_a_merge_records_exactly_the_tenures_that_moved_also_in_chains(sto
     async with store.transaction(["acme"]) as connection:
         rows = await connection.fetch("select cardinality(tenures) as moved from merges order by at, absorbed")
     assert sorted(row["moved"] for row in rows) == [1, 1, 2, 2]
+
+
+@pytest.mark.asyncio
+async def test_a_redirect_takes_one_step_however_many_merges_it_went_through(store: Store) -> None:
+    """Architecture, section 4; mutant redirects-take-several-steps: C went into B long before B goes into A."""
+    story = [
+        event("anonymous_token:a", minutes=0),
+        event("anonymous_token:b", minutes=1),
+        event("anonymous_token:c", minutes=2),
+        event("anonymous_token:b", "anonymous_token:c", minutes=3),
+        event("anonymous_token:a", "anonymous_token:b", minutes=4),
+    ]
+    for each in story:
+        async with store.transaction(["acme"]) as connection:
+            plan = await resolution().resolve(connection, [each], RULES, "test")
+    async with store.transaction(["acme"]) as connection:
+        rows = await connection.fetch("select merged_into, root from contacts")
+    assert {row["root"] for row in rows} == {plan.outcomes[0].contact_id}
+    assert len({row["merged_into"] for row in rows}) == 3, "who absorbed whom is never rewritten"

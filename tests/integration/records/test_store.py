@@ -21,10 +21,21 @@ HOLD = "update progress set worker = 'stopped' where partition = 0"
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("stopped", ["between statements", "between preparing a statement and running it"])
-async def test_a_stopped_worker_holds_its_successor_up_for_no_longer_than_the_server_lets_it(database: Database, stopped: str) -> None:
-    """F7, I12, I16: the progress row is the fence, and a transaction that nobody goes on with must let it go."""
-    worker = await Store.connect(database.app_url, idle_in_transaction_ms=500, transaction_ms=1_000)
+@pytest.mark.parametrize(
+    ("stopped", "idle_ms", "transaction_ms"),
+    [
+        pytest.param("between statements", 500, 600_000, id="between statements"),
+        pytest.param("while preparing", 600_000, 1_000, id="between preparing a statement and running it"),
+    ],
+)
+async def test_a_stopped_worker_holds_its_successor_up_for_no_longer_than_the_server_lets_it(
+    database: Database, stopped: str, idle_ms: int, transaction_ms: int
+) -> None:
+    """F7, I12, I16: the progress row is the fence, and a transaction that nobody goes on with must let it go.
+
+    Mutants store-without-an-idle-timeout, store-without-a-transaction-timeout: each of the two does what the other cannot.
+    """
+    worker = await Store.connect(database.app_url, idle_in_transaction_ms=idle_ms, transaction_ms=transaction_ms)
     successor = await Store.connect(database.app_url)
     try:
         await claim(worker, PARTITION, "worker")

@@ -192,6 +192,22 @@ def test_a_null_clears_and_keeps_its_place() -> None:
         assert world.holder("anonymous_token:t1").attributes.get("unbound", {}) == {}
 
 
+def test_whoever_was_absorbed_earlier_in_the_batch_leads_to_the_survivor() -> None:
+    """I4; mutant redirects-not-followed: the token still says the absorbed one's id."""
+    world = World()
+    outcomes = world.play(
+        event("anonymous_token:t1", minutes=0),
+        event("anonymous_token:t2", minutes=1),
+        event("anonymous_token:t1", "anonymous_token:t2", minutes=2),
+        event("anonymous_token:t2", attributes={"plan": "pro"}, minutes=3),
+        size=4,
+    )
+    survivor = world.holder("anonymous_token:t1")
+    assert survivor is world.holder("anonymous_token:t2")
+    assert outcomes[3].contact_id == survivor.contact_id == outcomes[0].contact_id
+    assert survivor.attributes == {"unbound": {"plan": "pro"}}
+
+
 def test_a_merge_keeps_what_lost() -> None:
     """R12: a merge never loses a value."""
     world = World()
