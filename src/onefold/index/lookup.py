@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from onefold.errors import ConfigurationError, IndexUnavailable
 
@@ -23,6 +23,9 @@ CHUNK = 5_000
 """Keys a command; larger ones would hold Redis up for everybody."""
 FIRST_COOL_DOWN_SECONDS, LONGEST_COOL_DOWN_SECONDS = 0.5, 15.0
 CLUSTER_SCHEMES = ("redis+cluster://", "rediss+cluster://")
+
+UNUSABLE = (RedisError, RedisClusterException, OSError, TimeoutError, asyncio.IncompleteReadError)
+"""Everything that a Redis which cannot be used makes the client raise. A cluster's own errors are no RedisError."""
 
 
 class Index:
@@ -68,7 +71,7 @@ class Index:
         try:
             info = await asyncio.wait_for(self._redis.info(), 5)
             policy = (await asyncio.wait_for(self._redis.config_get("maxmemory-policy"), 5)).get("maxmemory-policy", "unknown")
-        except (RedisError, OSError, TimeoutError) as error:
+        except UNUSABLE as error:
             raise IndexUnavailable(f"Redis does not answer: {error}. Is it running where ONEFOLD_REDIS__URL points?") from error
         if policy != "noeviction":
             raise ConfigurationError(
@@ -82,7 +85,7 @@ class Index:
             return None
         try:
             answer = await asyncio.wait_for(command(argument), self._timeout)
-        except (RedisError, OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+        except UNUSABLE as error:
             self._failed(type(error).__name__)
             self._open_until = time.monotonic() + self._cool_down * random.uniform(0.8, 1.2)  # noqa: S311 -- jitter
             self._cool_down = min(self._cool_down * 2, LONGEST_COOL_DOWN_SECONDS)
