@@ -193,7 +193,7 @@ class Resolver:
             parts.rules.learn_version(present.rules_version)
             if read_under != present.rules_version:
                 raise Moved("the batch was read under rules that may have changed since")
-            entries = parts.index.valid(hints, present.incarnation, present.xmin, present.separations)
+            entries = parts.index.valid(hints, present.incarnation, present.since_xmin, present.xmin, present.separations)
             resolved = await self._resolve(connection, items, rules, entries, present)
             next_offset = resolved.done[-1].record.offset + 1
             if len(resolved.done) < len(items):

@@ -67,9 +67,11 @@ class Present:
 
     incarnation: str
     rules_version: int
+    since_xmin: int
+    """From which transaction id on separations were asked for."""
     xmin: int
     separations: Sequence[tuple[int, int]]
-    """(transaction id, bucket) of every separation since the previous look."""
+    """(transaction id, bucket) of every separation from `since_xmin` on."""
 
 
 async def claim(store: Store, key: PartitionKey, worker: str) -> Claim:
@@ -93,7 +95,8 @@ async def fence(connection: Connection, owned: Claim, next_offset: int, since_xm
     (row,) = await connection.fetch(FENCE, *owned.key, owned.epoch, next_offset, str(since_xmin))
     if row["generation"] is None:
         raise Fenced(f"partition {owned.key.partition} of {owned.key.topic} has a newer owner than epoch {owned.epoch}")
-    return Present(row["incarnation"], row["rules_version"], row["xmin"], list(zip(row["xids"], row["buckets"], strict=True)))
+    separations = list(zip(row["xids"], row["buckets"], strict=True))
+    return Present(row["incarnation"], row["rules_version"], since_xmin, row["xmin"], separations)
 
 
 async def advance(connection: Connection, owned: Claim, next_offset: int) -> None:
