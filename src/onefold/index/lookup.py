@@ -28,6 +28,19 @@ UNUSABLE = (RedisError, RedisClusterException, OSError, TimeoutError, asyncio.In
 """Everything that a Redis which cannot be used makes the client raise. A cluster's own errors are no RedisError."""
 
 
+def is_cluster(url: str) -> bool:
+    """Whether the URL names a cluster."""
+    return url.startswith(CLUSTER_SCHEMES)
+
+
+def connect(url: str, timeout_seconds: float) -> Any:
+    """A client; nothing is connected yet."""
+    options: dict[str, Any] = {"socket_timeout": timeout_seconds, "socket_connect_timeout": timeout_seconds}
+    if is_cluster(url):
+        return RedisCluster.from_url(url.replace("+cluster", "", 1), **options)
+    return Redis.from_url(url, **options)
+
+
 class Index:
     """The index's Redis. `failed` is told each time that it could not be used."""
 
@@ -36,12 +49,8 @@ class Index:
         self._failed = failed
         self._open_until = 0.0
         self._cool_down = FIRST_COOL_DOWN_SECONDS
-        options: dict[str, Any] = {"socket_timeout": self._timeout, "socket_connect_timeout": self._timeout}
-        self._cluster = url.startswith(CLUSTER_SCHEMES)
-        if self._cluster:
-            self._redis: Any = RedisCluster.from_url(url.replace("+cluster", "", 1), **options)
-        else:
-            self._redis = Redis.from_url(url, **options)
+        self._cluster = is_cluster(url)
+        self._redis = connect(url, self._timeout)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -35,6 +35,7 @@ COLUMNS = "job_id, kind, state, plan, progress, reason, actor, worker, error, cr
 CREATE = f"insert into jobs (kind, plan, reason, actor) values ($1, $2, $3, $4) returning {COLUMNS}"
 FIND = f"select {COLUMNS} from jobs where job_id = $1"
 LIST = f"select {COLUMNS} from jobs order by created_at desc limit $1"
+OF_KIND = f"select {COLUMNS} from jobs where kind = $1 order by created_at desc limit 100"
 LATEST = f"select {COLUMNS} from jobs where kind = $1 and worker is not null order by updated_at desc limit 1"
 TAKE = "update jobs set worker = $2, updated_at = now() where job_id = $1"
 # A cancelled job takes no progress: its process finds out, and stops.
@@ -82,6 +83,11 @@ async def find(connection: Connection, job_id: UUID) -> Job:
 async def newest(connection: Connection, most: int) -> list[Job]:
     """The latest jobs, newest first."""
     return [_job(row) for row in await connection.fetch(LIST, most)]
+
+
+async def of_kind(connection: Connection, kind: Kind) -> list[Job]:
+    """The latest jobs of a kind, newest first."""
+    return [_job(row) for row in await connection.fetch(OF_KIND, kind)]
 
 
 async def cancel(connection: Connection, job_id: UUID) -> Job:
