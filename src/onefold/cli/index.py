@@ -214,6 +214,7 @@ async def _rebuild(resume: UUID | None, reason: str | None, rate: float | None) 
 
     async with _parts() as (role, store, index), jobs.turn(store, "index-rebuild") as turn:
         progress = _Progress((await rebuilding.plan(store)).identifiers)
+        await index.state()  # nothing is begun that could not go on
         job_id = resume or (await rebuilding.begin(store, actor=_actor(), reason=reason)).job_id
         held = await turn.take(job_id, role.worker)
         say(f"rebuild {job_id}")

@@ -14,6 +14,7 @@ import pytest
 from onefold import failpoints
 from onefold.identity.assurance import Assurance
 from onefold.identity.contact import ContactId
+from onefold.index.upkeep import IndexUpkeep
 from onefold.ops.index.comparing import BegunAnew, Comparing
 from onefold.ops.index.differences import Kind
 from onefold.ops.index.verify import verify
@@ -23,6 +24,8 @@ from tests.e2e.index.keeping import kept, settled, written_back
 from tests.support.worlds import event
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
     from onefold.identity.interaction import Interaction
     from tests.support.servers import Database, Services
 
@@ -202,6 +205,47 @@ async def test_an_entry_that_is_ahead_of_the_rows_just_read_is_not_called_false_
         assert contacts[4] == contacts[3] == contacts[0] != contacts[1]
 
 
+class Interrupted(IndexUpkeep):
+    """Something happens between the first reading and the second."""
+
+    def __init__(self, url: str, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(url)
+        self._meanwhile = meanwhile
+        self._reads = 0
+
+    async def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """The values, after what happens meanwhile."""
+        self._reads += 1
+        if self._reads == 2:
+            await self._meanwhile()
+        return await super().read(keys)
+
+
+@pytest.mark.asyncio
+async def test_only_what_was_read_before_the_rows_and_is_not_borne_out_by_them_is_called_false(
+    services: Services, database: Database, topic_prefix: str, redis_url: str
+) -> None:
+    """I6: traffic that runs ahead of the second look raises no false alarm."""
+    async with kept(services, database, topic_prefix, redis_url) as here, here.mine.resolvers(1) as (role,):
+        await here.mine.produce([event("anonymous_token:t", "user_id:u1", assurance=ASSERTED)])
+        await written_back(role, 1)
+        comparing = Comparing(here.mine.store, here.upkeep, here.secret, (await here.life()).incarnation)
+        await here.redis.flushdb()
+        async with here.mine.store.transaction(["acme"]) as connection:
+            suspects = await comparing.look(await open_after(connection, -1, 100))
+        assert [each.kind for each in suspects] == [Kind.MISSING] * 2
+
+        async def hand_over() -> None:
+            await here.mine.produce([event("anonymous_token:t", "user_id:u2", assurance=ASSERTED, minutes=2)])
+            await here.mine.produce([event("anonymous_token:t", "user_id:u2", assurance=ASSERTED, minutes=3)])
+            await written_back(role, 3)
+
+        comparing.index = Interrupted(redis_url, hand_over)
+        confirmed = await comparing.look_again(suspects)
+        await comparing.index.close()
+        assert [(each.kind, each.tenure.semantic_type) for each in confirmed] == [(Kind.MISSING, "user_id")]
+
+
 @pytest.mark.asyncio
 async def test_a_pass_ends_where_the_index_begins_anew_and_where_redis_is_away(
     services: Services, database: Database, topic_prefix: str, redis_url: str
@@ -218,5 +262,7 @@ async def test_a_pass_ends_where_the_index_begins_anew_and_where_redis_is_away(
             chunk = await open_after(connection, -1, 100)
         with pytest.raises(BegunAnew):
             await comparing.look(chunk)
-        away = await here.run("index", "verify", ONEFOLD_REDIS__URL="redis://127.0.0.1:1/0")
-        assert (away.code, away.stdout) == (75, "")
+        incarnation, nowhere = (await here.life()).incarnation, {"ONEFOLD_REDIS__URL": "redis://127.0.0.1:1/0"}
+        verifying, rebuilding = here.run("index", "verify", **nowhere), here.run("index", "rebuild", "--execute", **nowhere)
+        assert [(ended.code, ended.stdout) for ended in await asyncio.gather(verifying, rebuilding)] == [(75, "")] * 2
+        assert (await here.life()).incarnation == incarnation

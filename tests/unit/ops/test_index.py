@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from uuid import UUID
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from onefold.index.entries import Entry
 from onefold.ops.index.differences import Kind, compare
 from onefold.ops.index.extras import Sums, bucket_of
+from onefold.ops.index.walk import CHUNK, Pace
 
 ONE, TWO, THREE, NOBODY = (UUID(int=number) for number in range(1, 5))
 ROOTS = {("acme", ONE): ONE, ("acme", TWO): ONE, ("acme", THREE): THREE}
@@ -65,3 +67,14 @@ def test_sums_differ_in_the_buckets_of_what_only_one_side_has(both: set[bytes], 
     for key in one:
         right.add(key, -1)
     assert left.differ(right) == []
+
+
+@pytest.mark.asyncio
+async def test_a_pass_is_held_back_to_its_rate_in_chunks_that_take_no_longer_than_five_seconds() -> None:
+    """A job saves its progress more often than it could fall silent; without a rate nothing waits."""
+    assert (Pace().chunk, Pace(1).chunk, Pace(100).chunk, Pace(1_000_000).chunk) == (CHUNK, 5, 500, CHUNK)
+    pace, began = Pace(1_000), time.monotonic()
+    for _ in range(4):
+        await pace.took(10)
+    assert 0.039 <= time.monotonic() - began < 5
+    await Pace().took(10_000_000)

@@ -74,6 +74,7 @@ class Extras:
                     self.unreadable += 1
                 else:
                     found.add(key)
+            await self._pace.took(len(page))
         return [lot for buckets in _lots(self._expected.differ(found), found.counts) if (lot := await self._list(buckets))]
 
     async def told_apart(self, keys: Sequence[bytes]) -> list[tuple[Kind, bytes, Tenure | None, Entry]]:
@@ -102,6 +103,7 @@ class Extras:
             keys.update(
                 key for key, value in page.items() if bucket_of(key) in buckets and self._comparing.life.decode(key, value) is not None
             )
+            await self._pace.took(len(page))
         async for _, chunk in walk(self._comparing.store, self._pace):
             self._comparing.check(chunk.incarnation)
             keys.difference_update(self._comparing.life.key(tenure.workspace, tenure.key) for tenure in chunk.tenures)

@@ -79,12 +79,17 @@ async def verify(
     With `mend`, what belongs there is written with the xmin of the snapshot that it was read in, and what belongs to nobody is removed.
     Raises BegunAnew when the index begins another incarnation meanwhile, IndexUnavailable, StoreUnavailable.
     """
-    async with store.connection() as connection:
-        incarnation = (await present(connection)).name
-    verifier = _Pass(Comparing(store, index, secret, incarnation), pace or Pace(), recheck_seconds, mend=mend)
+    comparing = Comparing(store, index, secret, await _incarnation(store))
+    verifier = _Pass(comparing, pace or Pace(), recheck_seconds, mend=mend)
     await verifier.look_at_tenures(looked)
     await verifier.look_at_entries()
+    comparing.check(await _incarnation(store))
     return verifier.found
+
+
+async def _incarnation(store: Store) -> str:
+    async with store.connection() as connection:
+        return (await present(connection)).name
 
 
 class _Pass:
