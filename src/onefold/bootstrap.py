@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from onefold.index.lookup import Index
 from onefold.index.resolution_index import ResolutionIndex
+from onefold.index.upkeep import IndexUpkeep
 from onefold.observe import IndexMetrics, Log, Metrics, set_up_logs
 from onefold.records.numbers import TenureNumbers
 from onefold.records.resolution import Resolution
@@ -92,6 +93,16 @@ async def index(role: Role, failed: Callable[[str], None] = lambda _: None) -> A
     """The index's Redis; `failed` is told when it cannot be used. Never raises: without it everything works, slower."""
     settings = role.settings.redis
     opened = Index(settings.url.get_secret_value(), timeout_ms=settings.timeout_ms, failed=failed)
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+@asynccontextmanager
+async def index_upkeep(role: Role) -> AsyncIterator[IndexUpkeep]:
+    """The index's Redis for those who look after it: failures are seen."""
+    opened = IndexUpkeep(role.settings.redis.url.get_secret_value())
     try:
         yield opened
     finally:

@@ -25,6 +25,8 @@ POINTS: Final = frozenset(
         "relay.read",  # the first rows of a shard are read
         "relay.acknowledged",  # the Kafka transaction is committed, the rows are not deleted
         "segments.committed",  # memberships are committed, the messages are not acknowledged
+        "rebuild.read",  # a chunk of identifiers is read, the index does not know of it
+        "rebuild.written",  # the index knows, the rebuild's progress is not stored
         "collector.translated",  # events are ready, the broker has none of them
     }
 )

@@ -68,7 +68,7 @@ async def _check(invariants: Sequence[str], workspaces: Sequence[str], max_outbo
     from onefold.ops.check.look import Examined  # noqa: PLC0415
     from onefold.ops.check.registry import chosen  # noqa: PLC0415
     from onefold.ops.check.running import run as look_twice  # noqa: PLC0415
-    from onefold.records.checks import list_workspaces  # noqa: PLC0415
+    from onefold.records.workspaces import list_workspaces  # noqa: PLC0415
     from onefold.settings import Settings  # noqa: PLC0415
 
     role = bootstrap.begin("check", Settings.load())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
 from onefold.errors import ConfigurationError, IndexUnavailable
 
@@ -24,6 +24,22 @@ CHUNK = 5_000
 FIRST_COOL_DOWN_SECONDS, LONGEST_COOL_DOWN_SECONDS = 0.5, 15.0
 CLUSTER_SCHEMES = ("redis+cluster://", "rediss+cluster://")
 
+UNUSABLE = (RedisError, RedisClusterException, OSError, TimeoutError, asyncio.IncompleteReadError)
+"""Everything that a Redis which cannot be used makes the client raise. A cluster's own errors are no RedisError."""
+
+
+def is_cluster(url: str) -> bool:
+    """Whether the URL names a cluster."""
+    return url.startswith(CLUSTER_SCHEMES)
+
+
+def connect(url: str, timeout_seconds: float) -> Any:
+    """A client; nothing is connected yet."""
+    options: dict[str, Any] = {"socket_timeout": timeout_seconds, "socket_connect_timeout": timeout_seconds}
+    if is_cluster(url):
+        return RedisCluster.from_url(url.replace("+cluster", "", 1), **options)
+    return Redis.from_url(url, **options)
+
 
 class Index:
     """The index's Redis. `failed` is told each time that it could not be used."""
@@ -33,12 +49,8 @@ class Index:
         self._failed = failed
         self._open_until = 0.0
         self._cool_down = FIRST_COOL_DOWN_SECONDS
-        options: dict[str, Any] = {"socket_timeout": self._timeout, "socket_connect_timeout": self._timeout}
-        self._cluster = url.startswith(CLUSTER_SCHEMES)
-        if self._cluster:
-            self._redis: Any = RedisCluster.from_url(url.replace("+cluster", "", 1), **options)
-        else:
-            self._redis = Redis.from_url(url, **options)
+        self._cluster = is_cluster(url)
+        self._redis = connect(url, self._timeout)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -68,7 +80,7 @@ class Index:
         try:
             info = await asyncio.wait_for(self._redis.info(), 5)
             policy = (await asyncio.wait_for(self._redis.config_get("maxmemory-policy"), 5)).get("maxmemory-policy", "unknown")
-        except (RedisError, OSError, TimeoutError) as error:
+        except UNUSABLE as error:
             raise IndexUnavailable(f"Redis does not answer: {error}. Is it running where ONEFOLD_REDIS__URL points?") from error
         if policy != "noeviction":
             raise ConfigurationError(
@@ -82,7 +94,7 @@ class Index:
             return None
         try:
             answer = await asyncio.wait_for(command(argument), self._timeout)
-        except (RedisError, OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+        except UNUSABLE as error:
             self._failed(type(error).__name__)
             self._open_until = time.monotonic() + self._cool_down * random.uniform(0.8, 1.2)  # noqa: S311 -- jitter
             self._cool_down = min(self._cool_down * 2, LONGEST_COOL_DOWN_SECONDS)

@@ -6,13 +6,10 @@ doubtful by a separation is a miss, and a miss costs a read of Postgres (archite
 
 from __future__ import annotations
 
-from math import ceil
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from onefold.identity.separation import bucket
-from onefold.index.entries import SEEN_UNIT_SECONDS, Entry, EntryCodec
-from onefold.index.keys import IndexKeys
-from onefold.index.separations import Separations
+from onefold.index.life import Life
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,6 +17,7 @@ if TYPE_CHECKING:
     from onefold.identity.contact import Tenure
     from onefold.identity.identifiers import IdentifierKey
     from onefold.identity.interaction import Interaction
+    from onefold.index.entries import Entry
     from onefold.index.lookup import Index
 
 Named: TypeAlias = "tuple[str, IdentifierKey]"
@@ -39,9 +37,9 @@ class Hint(NamedTuple):
 
 
 class Hints(NamedTuple):
-    """What was found, and under which incarnation."""
+    """What was found, and in which life of the index."""
 
-    incarnation: str
+    life: Life
     found: Sequence[Hint]
 
 
@@ -64,22 +62,22 @@ class ResolutionIndex:
         self._index = index
         self._looked_up = looked_up
         self._secret = secret
-        self._separations = Separations()
         self._kept: dict[Named, _Kept] = {}
-        self.since_xmin = 0
+        self._life = Life(secret, "")
+
+    @property
+    def since_xmin(self) -> int:
         """Separations from this transaction id on may be unknown to us."""
-        self._incarnation = ""
-        self._keys = IndexKeys(secret, "")
-        self._codec = EntryCodec(secret, "")
+        return self._life.since_xmin
 
     async def look_up(self, interactions: Sequence[Interaction]) -> Hints:
         """What the index says of all identifiers of a batch, under the last known incarnation."""
-        incarnation = self._incarnation
-        if not incarnation:
-            return Hints(incarnation, ())
+        life = self._life
+        if not life.incarnation:
+            return Hints(life, ())
         if len(self._kept) > MOST_KEPT:
             self._kept = {}
-        kept, decode = self._kept, self._codec.decode
+        kept, decode = self._kept, life.decode
         asked: dict[Named, _Kept] = {}
         for each in interactions:
             workspace = each.workspace
@@ -97,38 +95,38 @@ class ResolutionIndex:
             if mine.hint is not None:
                 found.append(mine.hint)
         self._looked_up(len(found), len(asked) - len(found), 0)
-        return Hints(incarnation, found)
+        return Hints(life, found)
 
     def valid(
         self, hints: Hints, incarnation: str, since_xmin: int, xmin: int, separations: Iterable[tuple[int, int]]
     ) -> Mapping[Named, Entry]:
         """Those hints that nothing speaks against, after learning what the fence of this transaction read.
 
-        `separations` are those from `since_xmin` on, as of a snapshot whose oldest running transaction is `xmin`.
+        `separations` are those from `since_xmin` on, as of a snapshot whose oldest running transaction is `xmin`. Partitions see a new
+        incarnation at different moments, even back and forth: what was found in one life of the index says nothing in the next, whose
+        first fence reads every separation there is.
         """
-        if incarnation != self._incarnation:
+        if incarnation != self._life.incarnation:
             self._begin(incarnation)
             return {}
-        self._separations.learn(separations)
-        # A fence that was under way when a new life began has asked from where the old one was: it leaves a gap below.
-        if since_xmin <= self.since_xmin:
-            self.since_xmin = max(self.since_xmin, xmin)
-        if hints.incarnation != incarnation:
+        life = self._life
+        life.learn(separations, since_xmin, xmin)
+        if hints.life is not life:
             return {}
-        allows = self._separations.allows
+        allows = life.allows
         valid = {name: entry for name, entry, bucket in hints.found if allows(bucket, entry.xmin)}
         self._looked_up(0, 0, len(hints.found) - len(valid))
         return valid
 
     async def write_back(self, tenures: Iterable[Tenure], incarnation: str, xmin: int) -> None:
         """Tell the index what a committed transaction knows. `xmin` is of the snapshot that it read with, never of a later one."""
-        if incarnation != self._incarnation:
+        if incarnation != self._life.incarnation:
             return
         values = {}
         for tenure in tenures:
             name = tenure.workspace, tenure.key
             key = (self._kept.get(name) or self._keep(name)).key
-            value = self._codec.encode(key, entry_of(tenure, xmin))
+            value = self._life.value(key, tenure, xmin)
             if value is not None:
                 values[key] = value
         if values:
@@ -136,26 +134,9 @@ class ResolutionIndex:
 
     def _begin(self, incarnation: str) -> None:
         """A new life of the store: nothing known of the old one holds, and the next fence reads every separation."""
-        self._incarnation = incarnation
-        self._keys, self._codec = IndexKeys(self._secret, incarnation), EntryCodec(self._secret, incarnation)
-        self._separations = Separations()
+        self._life = Life(self._secret, incarnation)
         self._kept = {}
-        self.since_xmin = 0
 
     def _keep(self, name: Named) -> _Kept:
-        mine = self._kept[name] = _Kept(self._keys.key(*name), bucket(*name))
+        mine = self._kept[name] = _Kept(self._life.key(*name), bucket(*name))
         return mine
-
-
-def entry_of(tenure: Tenure, xmin: int) -> Entry:
-    """The entry of an open tenure."""
-    seen = int(tenure.last_seen_at.timestamp()) // SEEN_UNIT_SECONDS * SEEN_UNIT_SECONDS
-    return Entry(
-        contact_id=tenure.contact_id.bytes,
-        tenure_id=tenure.tenure_id,
-        assurance=int(tenure.assurance),
-        start_s=ceil(tenure.first_seen_at.timestamp()),
-        seen_s=seen,
-        used=tenure.used is not None and tenure.used.at.timestamp() >= seen,
-        xmin=xmin,
-    )

@@ -33,7 +33,6 @@ PATIENT = """
 select set_config('statement_timeout', '0', false), set_config('transaction_timeout', '0', false),
   set_config('idle_in_transaction_session_timeout', '300000', false)
 """
-WORKSPACES = "select workspace from list_workspaces() as names (workspace)"
 PROGRESS = "select partition, generation, next_offset from progress where consumer = 'resolver' and topic = $1"
 REPLAYS = "select plan from jobs where kind = 'replay'"
 
@@ -121,15 +120,11 @@ class Progress(NamedTuple):
 async def looking(store: Store, workspaces: Iterable[str]) -> AsyncIterator[Connection]:
     """One snapshot of these workspaces, read only, however long reading takes. Raises StoreUnavailable."""
     async with store.connection() as connection:
+        hold(connection)
         await connection.execute(PATIENT)
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             await name_workspaces(connection, workspaces)
             yield connection
-
-
-async def list_workspaces(connection: Connection) -> list[str]:
-    """The names of all workspaces."""
-    return [row["workspace"] for row in await connection.fetch(WORKSPACES)]
 
 
 async def progress(store: Store) -> dict[int, Progress]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from onefold.errors import Fenced
+from onefold.records.incarnations import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +23,7 @@ returning generation, epoch, next_offset
 """
 
 # One snapshot for all of it. `xid >= previous xmin` and not `> greatest seen`: the latter misses late committers (measured).
-# The timeline is that of what is being written: pg_control_checkpoint() tells a promotion only after its checkpoint, made at leisure.
-FENCE = """
+FENCE = f"""
 with fence as (
   update progress set next_offset = $5, updated_at = now()
   where consumer = $1 and topic = $2 and partition = $3 and epoch = $4 and next_offset <= $5
@@ -31,10 +31,15 @@ with fence as (
 ), separated as (
   select array_agg(xid::text::bigint) as xids, array_agg(bucket) as buckets from separations where xid >= $6::text::xid8
 )
-select (select generation from fence) as generation, i.rules_version,
-  i.incarnation_id::text || ':' || ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int as incarnation,
-  pg_snapshot_xmin(pg_current_snapshot())::text::bigint as xmin, coalesce(s.xids, '{}') as xids, coalesce(s.buckets, '{}') as buckets
+select (select generation from fence) as generation, {NAME} as incarnation, i.rules_version,
+  pg_snapshot_xmin(pg_current_snapshot())::text::bigint as xmin, coalesce(s.xids, '{{}}') as xids, coalesce(s.buckets, '{{}}') as buckets
 from incarnation i, separated s
+"""
+
+SEPARATIONS = """
+select pg_snapshot_xmin(pg_current_snapshot())::text::bigint as xmin, coalesce(array_agg(xid::text::bigint), '{}') as xids,
+  coalesce(array_agg(bucket), '{}') as buckets
+from separations where xid >= $1::text::xid8
 """
 
 RENEW = """
@@ -99,6 +104,12 @@ async def fence(connection: Connection, owned: Claim, next_offset: int, since_xm
         raise Fenced(f"partition {owned.key.partition} of {owned.key.topic} has a newer owner than epoch {owned.epoch}")
     separations = list(zip(row["xids"], row["buckets"], strict=True))
     return Present(row["incarnation"], row["rules_version"], since_xmin, row["xmin"], separations)
+
+
+async def separations_since(connection: Connection, xmin: int) -> tuple[int, list[tuple[int, int]]]:
+    """Every separation, (transaction id, bucket), that a look at this xmin may have missed; and the xmin of this look."""
+    (row,) = await connection.fetch(SEPARATIONS, str(xmin))
+    return row["xmin"], list(zip(row["xids"], row["buckets"], strict=True))
 
 
 async def advance(connection: Connection, owned: Claim, next_offset: int) -> None:

@@ -112,6 +112,20 @@ async def test_a_server_that_evicts_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_cluster_that_is_away_is_a_miss_too() -> None:
+    """F22: its client's errors are of another family than a server's."""
+    failures: list[str] = []
+    index = Index("redis+cluster://127.0.0.1:1", timeout_ms=500, failed=failures.append)
+    key = os.urandom(16)
+    assert await index.read([key]) == [None]
+    assert await index.write({key: value(key)}) is False
+    assert failures == ["RedisClusterException"]
+    with pytest.raises(IndexUnavailable):
+        await index.check()
+    await index.close()
+
+
+@pytest.mark.asyncio
 async def test_a_full_server_refuses_writes_and_goes_on_reading(services: Services, tmp_path: Path) -> None:
     """F20."""
     assert services.redis_url

@@ -166,7 +166,7 @@ async def test_after_a_restore_no_separation_is_missed_though_several_fences_wer
     ):
         neighbour.index = reader.index  # another partition of the same worker
         none = await reader.index.look_up([])
-        reader.index.since_xmin = 1 << 40  # as far as the life came that was lost
+        reader.index._life.since_xmin = 1 << 40  # as far as the life came that was lost
         async with store.connection() as connection:
             await connection.execute("update incarnation set incarnation_id = gen_random_uuid()")
         await separator.valid(none)

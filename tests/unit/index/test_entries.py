@@ -15,7 +15,7 @@ from onefold.identity.identifiers import IdentifierKey
 from onefold.identity.interaction import Moment
 from onefold.index.entries import LENGTH, SEEN_EPOCH, SEEN_UNIT_SECONDS, Entry, EntryCodec
 from onefold.index.keys import IndexKeys
-from onefold.index.resolution_index import entry_of
+from onefold.index.life import entry_of
 from tests.support.worlds import START
 
 SECRET = bytes(range(32))

@@ -12,8 +12,8 @@ from onefold.identity.assurance import Assurance
 from onefold.identity.plan import OutcomeKind
 from onefold.identity.rules import Rules
 from onefold.index.entries import Entry
+from onefold.index.life import entry_of
 from onefold.index.recognise import recognise
-from onefold.index.resolution_index import entry_of
 from onefold.index.separations import Separations
 from tests.support.stories import random_story
 from tests.support.worlds import START, World, at, event

@@ -1,4 +1,4 @@
-"""The names of all workspaces, for operators."""
+"""The names of all workspaces, for those who work through all of them."""
 
 from __future__ import annotations
 
