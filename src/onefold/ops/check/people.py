@@ -17,7 +17,8 @@ from onefold.records import checks
 from onefold.records.rows import summary_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence, Set
+    from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
     from uuid import UUID
 
     from onefold.ops.check.lines import Lines, Told
@@ -56,7 +57,7 @@ async def redirects_sound(look: Look) -> Found:
     return found
 
 
-def compare_absorbed(row: Row, ends: Set[UUID], held: Sequence[Row], found: Found) -> None:
+def compare_absorbed(row: Row, ends: AbstractSet[UUID], held: Sequence[Row], found: Found) -> None:
     """An absorbed contact has a root that is none, and holds nothing. `ends`: contacts that are not absorbed."""
     if row["root"] not in ends:
         found.add(f"contact {row['contact_id']}", f"has the root {row['root']}, which is absorbed or does not exist")
