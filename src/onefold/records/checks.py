@@ -121,7 +121,7 @@ async def progress(store: Store) -> dict[int, Progress]:
 
 
 async def replayed_ranges(store: Store) -> list[tuple[int, int, int]]:
-    """(partition, first, last offset) of whatever a replay covers or covered."""
+    """(partition, first, end) of whatever a replay covers or covered, end not included."""
     async with store.connection() as connection:
         plans = [msgspec.json.decode(row["plan"]) for row in await connection.fetch(REPLAYS)]
     return [(each["partition"], each["from"], each["to"]) for plan in plans for each in plan.get("ranges", ())]
