@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,7 +19,8 @@ from onefold.errors import OnefoldError, PermanentError, TemporaryError
 from onefold.failpoints import reach
 from onefold.messages.codec import decode
 from onefold.messages.contacts import ContactChange
-from onefold.messages.times import parse_time
+from onefold.messages.dead_letters import DeadLetter
+from onefold.messages.times import from_milliseconds, parse_time
 from onefold.messages.topics import CONTACTS_CHANGED, MAX_WRAPPED_BYTES
 from onefold.observe import SegmentsMetrics
 from onefold.records.buried import bury
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from onefold.bootstrap import Role
+    from onefold.messages.dead_letters import Headers
     from onefold.observe import Health, Log
     from onefold.records.store import Connection, Store
 
@@ -46,6 +50,16 @@ class Message(NamedTuple):
     offset: int
     key: bytes | None
     value: bytes | None
+    partition: int = 0
+    timestamp_ms: int = 0
+    headers: Headers = ()
+
+    @classmethod
+    def of(cls, message: Any) -> Message:
+        """Faust's message, whose time counts in seconds."""
+        headers = message.headers or ()
+        pairs = headers.items() if isinstance(headers, Mapping) else headers
+        return cls(message.offset, message.key, message.value, message.partition, round(message.timestamp * 1000), tuple(pairs))
 
 
 class Membership:
@@ -59,7 +73,7 @@ class Membership:
     async def follow(self, batches: AsyncIterable[Sequence[Any]], acknowledge: Any) -> None:
         """Settle batch after batch of Faust's events; acknowledge what was committed."""
         async for events in batches:
-            await self.settle([Message(event.message.offset, event.message.key, event.message.value) for event in events])
+            await self.settle([Message.of(event.message) for event in events])
             await reach("segments.committed")
             for event in events:
                 await acknowledge(event)
@@ -86,7 +100,7 @@ class Membership:
         changes, dead = self._decode(messages)
         async with self._store.transaction({change.workspace for change in changes}) as connection:
             for message, error in dead:
-                await bury(connection, CONTACTS_CHANGED, message.key, message.value or b"", error)
+                await bury(connection, _letter(message, error), message.key, message.value or b"", message.headers)
             segments = await shared_segments(connection, {change.workspace for change in changes})
             for round_ in _rounds(changes):
                 transitions = await record_evaluations(connection, await _evaluate(connection, segments, round_))
@@ -108,6 +122,20 @@ class Membership:
                 self._log.error("change_unreadable", offset=message.offset, code=error.code, reason=str(error))
                 dead.append((message, error))
         return changes, dead
+
+
+def _letter(message: Message, error: OnefoldError) -> DeadLetter:
+    return DeadLetter(
+        reason=str(error),
+        error_class=type(error).__name__,
+        error_code=error.code,
+        attempts=1,
+        origin_topic=CONTACTS_CHANGED,
+        origin_partition=message.partition,
+        origin_offset=message.offset,
+        origin_timestamp=from_milliseconds(message.timestamp_ms),
+        code_version=version("onefold"),
+    )
 
 
 def _rounds(changes: Iterable[ContactChange]) -> list[list[ContactChange]]:

@@ -9,18 +9,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from onefold.messages.dead_letters import ERROR_CLASS, ERROR_CODE, ORIGIN_TOPIC, REASON
+from onefold.messages.dead_letters import DeadLetter, to_headers
 from onefold.messages.topics import DEAD_LETTER
 from onefold.records.apply import INSERT_OUTBOX
 from onefold.records.rows import to_json
 
 if TYPE_CHECKING:
-    from onefold.errors import OnefoldError
+    from onefold.messages.dead_letters import Headers
     from onefold.records.store import Connection
 
 
-async def bury(connection: Connection, topic: str, key: bytes | None, value: bytes, error: OnefoldError) -> None:
-    """Send a message of `topic` that cannot be read to the dead letters, with the reason in its headers."""
+async def bury(connection: Connection, letter: DeadLetter, key: bytes | None, value: bytes, headers: Headers) -> None:
+    """Send a message that cannot be read to the dead letters, with its own headers and the reason in ours (I13).
+
+    The outbox keeps one text a header: topics of ours have no others.
+    """
     shards = await connection.fetchval("select count from relay_shards")
-    headers = {REASON: str(error), ERROR_CLASS: type(error).__name__, ERROR_CODE: error.code, ORIGIN_TOPIC: topic}
-    await connection.execute(INSERT_OUTBOX, [crc32(key or b"") % shards], [DEAD_LETTER], [key or b""], [value], [to_json(headers)])
+    kept = {name: text.decode(errors="replace") for name, text in to_headers(letter, headers)}
+    await connection.execute(INSERT_OUTBOX, [crc32(key or b"") % shards], [DEAD_LETTER], [key or b""], [value], [to_json(kept)])

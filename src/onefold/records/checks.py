@@ -46,43 +46,22 @@ from identifiers where held_until is null group by workspace, identifier_key hav
 """
 OPEN = "select count(*) from identifiers where held_until is null"
 
-ABSORBED = """
-select c.contact_id, c.merged_into, c.root, r.contact_id is not null and r.merged_into is null as ends_at_a_root
-from contacts c left join contacts r on r.contact_id = c.root and r.workspace = c.workspace where c.merged_into is not null
-"""
+# Rows are joined here by their keys, some at a time: a join in Postgres, planned before its tables were analysed, took minutes.
+ABSORBED = "select contact_id, merged_into, root from contacts where merged_into is not null"
 ROOTS_ELSEWHERE = "select contact_id, root from contacts where merged_into is null and root <> contact_id"
-HELD_BY_ABSORBED = """
-select i.tenure_id, i.contact_id from identifiers i join contacts c on c.contact_id = i.contact_id and c.workspace = i.workspace
-where i.held_until is null and c.merged_into is not null
-"""
-UNCONFIRMED = """
-select c.contact_id, c.merged_into from contacts c where c.merged_into is not null and not exists (
-  select from merges m where m.absorbed = c.contact_id and m.survivor = c.merged_into and m.workspace = c.workspace)
-"""
+OPEN_TENURES = "select tenure_id, contact_id, via from identifiers where held_until is null"
+HOLDERS = "select contact_id, summary, identifiers_total from contacts"
 
 CONTACT_ROOTS = "select contact_id, root from contacts where contact_id = any($1::uuid[])"
-TENURE_ROOTS = """
-select i.tenure_id, c.root from identifiers i join contacts c on c.contact_id = i.contact_id and c.workspace = i.workspace
-where i.tenure_id = any($1::bigint[])
+NOT_ABSORBED = "select contact_id from contacts where contact_id = any($1::uuid[]) and merged_into is null"
+MERGES = "select absorbed, survivor from merges where absorbed = any($1::uuid[])"
+TENURE_HOLDERS = "select tenure_id, contact_id from identifiers where tenure_id = any($1::bigint[])"
+FIRST_EVIDENCE = """
+select tenure_id, event_id, topic, partition, "offset" from evidence where tenure_id = any($1::bigint[]) and ordinal = 1
 """
-
-BEGINNINGS = """
-select i.tenure_id, i.contact_id, c.root, e.event_id, e.topic, e.partition, e."offset", i.via, vc.root as via_root
-from identifiers i
-left join contacts c on c.contact_id = i.contact_id and c.workspace = i.workspace
-left join evidence e on e.tenure_id = i.tenure_id and e.workspace = i.workspace and e.ordinal = 1
-left join identifiers v on v.tenure_id = i.via and v.workspace = i.workspace
-left join contacts vc on vc.contact_id = v.contact_id and vc.workspace = v.workspace
-where i.held_until is null
-"""
-
-HOLDINGS = """
-select c.contact_id, c.summary, c.identifiers_total, h.types, h.assurances, h.validated, h.keys
-from contacts c cross join lateral (
-  select coalesce(array_agg(semantic_type), '{}') as types, coalesce(array_agg(assurance), '{}') as assurances,
-    coalesce(array_agg(is_validated), '{}') as validated, coalesce(array_agg(identifier_key), '{}') as keys
-  from identifiers i where i.contact_id = c.contact_id and i.workspace = c.workspace and i.held_until is null
-) h
+HELD = """
+select tenure_id, contact_id, semantic_type, assurance, is_validated, identifier_key from identifiers
+where contact_id = any($1::uuid[]) and held_until is null
 """
 
 CONTACTS = f"select {CONTACT_COLUMNS} from contacts where contact_id >= $1 and contact_id <= $2"
@@ -103,10 +82,12 @@ with truth as (
 ), members as (
   select contact_id from memberships where workspace = $1 and segment_id = $2 and is_member
 )
-select coalesce(t.contact_id, m.contact_id) as contact_id, t.contact_id is not null as matches,
-  (select version from contacts c where c.contact_id = coalesce(t.contact_id, m.contact_id) and c.workspace = $1) as version
+select coalesce(t.contact_id, m.contact_id) as contact_id, t.contact_id is not null as matches
 from truth t full join members m on m.contact_id = t.contact_id where t.contact_id is null or m.contact_id is null
 """
+
+
+VERSIONS = "select contact_id, version from contacts where contact_id = any($1::uuid[])"
 
 
 class Progress(NamedTuple):
@@ -135,7 +116,7 @@ async def progress(store: Store) -> dict[int, Progress]:
 
 
 async def replayed_ranges(store: Store) -> list[tuple[int, int, int]]:
-    """(partition, first, last offset) of whatever a replay covers or covered."""
+    """(partition, first, end) of whatever a replay covers or covered, end not included."""
     async with store.connection() as connection:
         plans = [msgspec.json.decode(row["plan"]) for row in await connection.fetch(REPLAYS)]
     return [(each["partition"], each["from"], each["to"]) for plan in plans for each in plan.get("ranges", ())]
@@ -166,8 +147,38 @@ async def contact_roots(connection: Connection, contacts: Iterable[UUID]) -> dic
 
 
 async def tenure_roots(connection: Connection, tenures: Iterable[int]) -> dict[int, UUID]:
-    """Whom these tenures belong to now, redirects followed; those that do not exist are left out."""
-    return {row["tenure_id"]: row["root"] for row in await connection.fetch(TENURE_ROOTS, list(tenures))}
+    """Whom these tenures belong to now, redirects followed; those that do not exist, or whose contact does not, are left out."""
+    holders = {row["tenure_id"]: row["contact_id"] for row in await connection.fetch(TENURE_HOLDERS, list(tenures))}
+    roots = await contact_roots(connection, set(holders.values()))
+    return {tenure: roots[holder] for tenure, holder in holders.items() if holder in roots}
+
+
+async def not_absorbed(connection: Connection, contacts: Iterable[UUID]) -> set[UUID]:
+    """Which of these contacts exist and are not absorbed."""
+    return {row["contact_id"] for row in await connection.fetch(NOT_ABSORBED, list(contacts))}
+
+
+async def merges_of(connection: Connection, absorbed: Iterable[UUID]) -> set[tuple[UUID, UUID]]:
+    """(absorbed, survivor) of every merge that absorbed one of these."""
+    return {(row["absorbed"], row["survivor"]) for row in await connection.fetch(MERGES, list(absorbed))}
+
+
+async def first_evidence(connection: Connection, tenures: Iterable[int]) -> dict[int, Row]:
+    """The first evidence of these tenures."""
+    return {row["tenure_id"]: row for row in await connection.fetch(FIRST_EVIDENCE, list(tenures))}
+
+
+async def held_by(connection: Connection, contacts: Iterable[UUID]) -> dict[UUID, list[Row]]:
+    """The open tenures of these contacts."""
+    found: dict[UUID, list[Row]] = {}
+    for row in await connection.fetch(HELD, list(contacts)):
+        found.setdefault(row["contact_id"], []).append(row)
+    return found
+
+
+async def versions_of(connection: Connection, contacts: Iterable[UUID]) -> dict[UUID, int]:
+    """The versions that these contacts are at."""
+    return {row["contact_id"]: row["version"] for row in await connection.fetch(VERSIONS, list(contacts))}
 
 
 async def listed_contacts(connection: Connection, first: UUID, last: UUID, workspaces: Sequence[str]) -> AsyncIterator[Contact]:

@@ -62,9 +62,9 @@ class KafkaConnection:
         """The topic as the broker knows it."""
         return topic_name(self.topic_prefix, name)
 
-    def name(self, topic: str) -> str:
-        """The topic as we call it: what the broker knows, without the prefix. One that is so already stays."""
-        return topic.removeprefix(self.topic_prefix)
+    def plain(self, name: str) -> str:
+        """What we call the topic that the broker knows by this name."""
+        return name.removeprefix(self.topic_prefix)
 
     def options(self) -> dict[str, Any]:
         """Keyword arguments that all of aiokafka's clients take."""

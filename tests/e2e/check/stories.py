@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import structlog
 from typer.testing import CliRunner
 
 from onefold import bootstrap
@@ -22,7 +24,7 @@ from tests.support.stories import random_story
 from tests.support.worlds import event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
     from tests.support.servers import Database, Services
 
@@ -97,10 +99,23 @@ class Report:
 async def check(environment: Mapping[str, str], *arguments: str, again_after: float = 0.2) -> Report:
     """`onefold check --json …`, the command itself, in this process."""
     command = ["check", "--json", f"--look-again-after={again_after}", *arguments]
-    result = await asyncio.to_thread(CliRunner().invoke, app, command, env=dict(environment))
+    with logs_kept():
+        result = await asyncio.to_thread(CliRunner().invoke, app, command, env=dict(environment))
     if result.exit_code not in {0, 3}:
         raise AssertionError(result.output) from result.exception
     return Report(result.exit_code, msgspec.json.decode(result.stdout))
+
+
+@contextmanager
+def logs_kept() -> Iterator[None]:
+    """Set logs up as they were: a command sets them up for its own standard error, which the runner closes after it."""
+    configured, handlers, level = structlog.get_config(), logging.root.handlers[:], logging.root.level
+    try:
+        yield
+    finally:
+        structlog.configure(**configured)
+        logging.root.handlers[:] = handlers
+        logging.root.setLevel(level)
 
 
 async def check_process(environment: Mapping[str, str], *arguments: str) -> tuple[int, str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,7 +15,7 @@ from onefold.messages.topics import CONTACTS_CHANGED, DEAD_LETTER, INTERACTIONS,
 from onefold.topics.positions import bounds
 from onefold.topics.producer import IdempotentProducer
 from onefold.topics.tail import follow_topic
-from tests.e2e.check.stories import Report, check, told_story
+from tests.e2e.check.stories import Report, check, following, told_story
 from tests.support.installations import Installation, record_of
 from tests.support.worlds import event
 
@@ -159,3 +160,20 @@ async def commit(mine: Installation, offsets: Mapping[int, int]) -> None:
         await consumer.commit(targets)
     finally:
         await consumer.stop()
+
+
+@pytest.mark.asyncio
+async def test_a_change_that_cannot_be_read_is_reported_and_its_dead_letter_is_whole(
+    services: Services, database: Database, topic_prefix: str, redis_url: str
+) -> None:
+    """I7, I13: the segments worker buries it with everything that a dead letter says."""
+    async with told_story(services, database, topic_prefix, redis_url) as mine:
+        before = len(await records(mine, DEAD_LETTER))
+        async with following(mine):
+            await produce(mine, CONTACTS_CHANGED, b"7", b"{]", [("ce_id", b"7")])
+            async with asyncio.timeout(60):
+                while len(await records(mine, DEAD_LETTER)) == before:
+                    await asyncio.sleep(0.2)
+        report = await check(mine.environment)
+    assert report.differing == {"I7"}
+    assert "cannot be read" in report.what("I7")

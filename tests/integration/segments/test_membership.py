@@ -12,6 +12,7 @@ import pytest_asyncio
 import structlog
 
 from onefold.messages.contacts import ContactChange, MergedContact
+from onefold.messages.dead_letters import split
 from onefold.observe import Metrics, SegmentsMetrics
 from onefold.records.numbers import TenureNumbers
 from onefold.records.resolution import Resolution
@@ -191,6 +192,19 @@ async def test_a_message_that_is_none_is_buried_and_harms_no_neighbour(store: St
     assert await transitions(store) == [("named", "entered")]
     async with store.begin() as connection:
         assert await take(connection, "interactions.dead-letter") == [b"{]", b""]
+
+
+@pytest.mark.asyncio
+async def test_a_buried_message_keeps_its_headers_and_says_where_it_lay(store: Store, membership: Membership) -> None:
+    """I13: time, place, attempts and version, as every dead letter."""
+    await membership.settle([Message(41, b"k", b"{]", 3, 1_793_525_400_123, (("ce_id", b"7"),))])
+    async with store.begin() as connection:
+        headers = msgspec.json.decode(await connection.fetchval("select headers::text from outbox"))
+    letter, original = split((name, text.encode()) for name, text in headers.items())
+    assert letter is not None
+    assert original == (("ce_id", b"7"),)
+    assert (letter.origin_topic, letter.origin_partition, letter.origin_offset) == ("contacts.changed", 3, 41)
+    assert (letter.origin_timestamp.timestamp(), letter.attempts, letter.error_code) == (1_793_525_400.123, 1, "malformed_json")
 
 
 @pytest.mark.asyncio

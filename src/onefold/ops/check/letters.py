@@ -48,7 +48,7 @@ async def _compare(look: Look, letters: Sequence[Record], progress: Mapping[int,
         check_headers(letter, found)
         origin = origin_of(letter.headers)
         if origin is not None:
-            by_origin.setdefault((look.examined.kafka.name(origin.topic), origin.partition, origin.offset), []).append((letter, origin))
+            by_origin.setdefault((look.examined.kafka.plain(origin.topic), origin.partition, origin.offset), []).append((letter, origin))
     for topic in sorted({topic for topic, _, _ in by_origin}):
         if topic not in TOPICS:
             for letter, _ in (each for (name, _, _), those in by_origin.items() if name == topic for each in those):

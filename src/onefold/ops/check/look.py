@@ -37,11 +37,11 @@ class Replayed(NamedTuple):
     """Positions whose epochs are those of replays."""
 
     ranges: list[tuple[int, int, int]]
-    """(partition, first, last)."""
+    """(partition, first, end): end itself is not covered."""
 
     def covers(self, partition: int, offset: int) -> bool:
         """Whether a replay decided the position anew."""
-        return any(each == partition and first <= offset <= last for each, first, last in self.ranges)
+        return any(each == partition and first <= offset < end for each, first, end in self.ranges)
 
 
 @dataclass(slots=True)
@@ -69,7 +69,7 @@ class Look:
             found: dict[tuple[int, int], set[int]] = {}
             async for record in follow_topic(self.examined.kafka, DEAD_LETTER, from_start=True, to_end=True):
                 origin = origin_of(record.headers)
-                if origin is not None and self.examined.kafka.name(origin.topic) == INTERACTIONS:
+                if origin is not None and self.examined.kafka.plain(origin.topic) == INTERACTIONS:
                     found.setdefault((origin.partition, origin.offset), set()).add(milliseconds(origin))
             self._letters = found
         return self._letters

@@ -58,10 +58,11 @@ async def _evaluated_from_scratch(look: Look) -> Found:
         for segment in await checks.live_segments(connection):
             members, rows = await checks.false_memberships(connection, segment)
             found.checked += members
+            versions = await checks.versions_of(connection, [row["contact_id"] for row in rows])
             for row in rows:
                 word = "matches, and is no member" if row["matches"] else "is a member, and does not match"
                 where = f"segment {segment.slug} of workspace {segment.workspace}"
-                found.add(where, f"contact {row['contact_id']} (version {row['version']}) {word}")
+                found.add(where, f"contact {row['contact_id']} (version {versions.get(row['contact_id'])}) {word}")
     return found
 
 

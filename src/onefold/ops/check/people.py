@@ -5,7 +5,8 @@ Memory: about 300 bytes for each absorbed contact.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 from onefold.identity.catalog import Catalog
@@ -17,11 +18,13 @@ from onefold.records.rows import summary_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
     from uuid import UUID
 
     from onefold.ops.check.lines import Lines, Told
     from onefold.ops.check.look import Look
     from onefold.records.rows import Row
+    from onefold.records.store import Connection
 
 
 async def one_owner(look: Look) -> Found:
@@ -42,16 +45,24 @@ async def redirects_sound(look: Look) -> Found:
     found = Found()
     absorbed: dict[UUID, tuple[UUID, UUID]] = {}
     async with checks.looking(look.examined.store, look.examined.workspaces) as connection:
-        async for row in checks.rows(connection, checks.ABSORBED):
-            absorbed[row["contact_id"]] = row["merged_into"], row["root"]
-            if not row["ends_at_a_root"]:
-                found.add(f"contact {row['contact_id']}", f"has the root {row['root']}, which is absorbed or does not exist")
+        async for chunk in checks.chunks(connection, checks.ABSORBED):
+            absorbed.update((row["contact_id"], (row["merged_into"], row["root"])) for row in chunk)
+            ends = await checks.not_absorbed(connection, {row["root"] for row in chunk})
+            held = await checks.held_by(connection, [row["contact_id"] for row in chunk])
+            for row in chunk:
+                compare_absorbed(row, ends, held.get(row["contact_id"], ()), found)
         async for row in checks.rows(connection, checks.ROOTS_ELSEWHERE):
             found.add(f"contact {row['contact_id']}", f"is not absorbed, and has the root {row['root']}")
-        async for row in checks.rows(connection, checks.HELD_BY_ABSORBED):
-            found.add(f"tenure {row['tenure_id']}", f"is open, and belongs to contact {row['contact_id']}, which is absorbed")
     follow_redirects(absorbed, found)
     return found
+
+
+def compare_absorbed(row: Row, ends: AbstractSet[UUID], held: Sequence[Row], found: Found) -> None:
+    """An absorbed contact has a root that is none, and holds nothing. `ends`: contacts that are not absorbed."""
+    if row["root"] not in ends:
+        found.add(f"contact {row['contact_id']}", f"has the root {row['root']}, which is absorbed or does not exist")
+    for tenure in held:
+        found.add(f"tenure {tenure['tenure_id']}", f"is open, and belongs to contact {row['contact_id']}, which is absorbed")
 
 
 def follow_redirects(absorbed: Mapping[UUID, tuple[UUID, UUID]], found: Found) -> None:
@@ -83,75 +94,109 @@ async def same_people(look: Look) -> Found:
     lines = await look.lines()
     unique = frozenset(kind for kind, entry in Catalog().entries.items() if entry.unique_per_contact)
     async with checks.looking(look.examined.store, look.examined.workspaces) as connection:
-        async for chunk in checks.chunks(connection, checks.BEGINNINGS):
-            told = {row["tenure_id"]: at.contact_id for row in chunk if (at := _told(row, lines)) is not None and at.contact_id is not None}
-            roots = await checks.contact_roots(connection, set(told.values()))
+        async for chunk in checks.chunks(connection, checks.OPEN_TENURES):
+            for beginning in await _beginnings(connection, chunk, lines):
+                compare_beginning(beginning, lines, found)
+        async for chunk in checks.chunks(connection, checks.ABSORBED):
+            confirmed = await checks.merges_of(connection, [row["contact_id"] for row in chunk])
             for row in chunk:
-                compare_beginning(row, lines, roots, found)
-        async for row in checks.rows(connection, checks.UNCONFIRMED):
-            found.add(f"contact {row['contact_id']}", f"is merged into {row['merged_into']}, but no merge says so")
-        async for row in checks.rows(connection, checks.HOLDINGS):
-            compare_summary(row, unique, found)
+                if (row["contact_id"], row["merged_into"]) not in confirmed:
+                    found.add(f"contact {row['contact_id']}", f"is merged into {row['merged_into']}, but no merge says so")
+        async for chunk in checks.chunks(connection, checks.HOLDERS):
+            held = await checks.held_by(connection, [row["contact_id"] for row in chunk])
+            for row in chunk:
+                compare_summary(row, held.get(row["contact_id"], ()), unique, found)
     return found
 
 
-def _told(row: Row, lines: Lines) -> Told | None:
-    return lines.at(row["partition"], row["offset"]) if row["topic"] == INTERACTIONS else None
+class Beginning(NamedTuple):
+    """How an open tenure began, and where what it began with leads now."""
+
+    tenure_id: int
+    contact_id: UUID
+    root: UUID | None
+    via: int | None
+    via_root: UUID | None
+    evidence: Row | None
+    """Event id, topic, partition and offset of the first."""
+    told: Told | None
+    """The line of that position."""
+    told_root: UUID | None
 
 
-def compare_beginning(row: Row, lines: Lines, roots: Mapping[UUID, UUID], found: Found) -> None:
+async def _beginnings(connection: Connection, tenures: Sequence[Row], lines: Lines) -> list[Beginning]:
+    evidence = await checks.first_evidence(connection, [row["tenure_id"] for row in tenures])
+    told = {tenure: lines.at(row["partition"], row["offset"]) for tenure, row in evidence.items() if row["topic"] == INTERACTIONS}
+    through = await checks.tenure_roots(connection, {row["via"] for row in tenures if row["via"] is not None})
+    named = {each.contact_id for each in told.values() if each is not None and each.contact_id is not None}
+    roots = await checks.contact_roots(connection, named | {row["contact_id"] for row in tenures})
+    return [
+        Beginning(
+            row["tenure_id"],
+            row["contact_id"],
+            roots.get(row["contact_id"]),
+            row["via"],
+            through.get(row["via"]),
+            evidence.get(row["tenure_id"]),
+            line := told.get(row["tenure_id"]),
+            roots.get(line.contact_id) if line is not None and line.contact_id is not None else None,
+        )
+        for row in tenures
+    ]
+
+
+def compare_beginning(each: Beginning, lines: Lines, found: Found) -> None:
     """An open tenure: its first evidence, and the tenure through which that came, lead to its own contact's root."""
     found.checked += 1
-    where, root = f"tenure {row['tenure_id']}", row["root"]
-    if root is None:
-        found.add(where, f"belongs to contact {row['contact_id']}, which does not exist")
-    elif row["event_id"] is None:
+    where, evidence = f"tenure {each.tenure_id}", each.evidence
+    if each.root is None:
+        found.add(where, f"belongs to contact {each.contact_id}, which does not exist")
+    elif evidence is None:
         found.add(where, "has no first evidence")
-    elif row["via"] is not None and row["via_root"] != root:
-        found.add(where, f"belongs to {root}, but came through tenure {row['via']}, which belongs to {row['via_root']}")
-    elif row["topic"] == INTERACTIONS and lines.spans_over(row["partition"], row["offset"]):
-        trouble = _against_line(row, lines, roots)
+    elif each.via is not None and each.via_root != each.root:
+        found.add(where, f"belongs to {each.root}, but came through tenure {each.via}, which belongs to {each.via_root}")
+    elif evidence["topic"] == INTERACTIONS and lines.spans_over(evidence["partition"], evidence["offset"]):
+        trouble = _against_line(each, evidence, is_first_life=lines.spans[evidence["partition"]].generation == 1)
         if trouble is not None:
-            found.add(where, f"its first evidence is {position(row['partition'], row['offset'])}, {trouble}")
+            found.add(where, f"its first evidence is {position(evidence['partition'], evidence['offset'])}, {trouble}")
 
 
-def _against_line(row: Row, lines: Lines, roots: Mapping[UUID, UUID]) -> str | None:
-    """What the line of a tenure's first evidence says against it. A position names a record of one generation of the log only."""
-    told = lines.at(row["partition"], row["offset"])
-    is_first_life = lines.spans[row["partition"]].generation == 1
+def _against_line(each: Beginning, evidence: Row, *, is_first_life: bool) -> str | None:
+    """What the line of a tenure's first evidence says against it. A position names a record of one life of the topic only."""
+    told = each.told
     if told is None:
         return "which has no line" if is_first_life else None
-    if told.event != crc32(row["event_id"].encode()):
+    if told.event != crc32(evidence["event_id"].encode()):
         return "whose line tells of another event" if is_first_life else None
     if told.contact_id is None:
         return "whose line names no contact"
-    leads_to = roots.get(told.contact_id)
-    return None if leads_to == row["root"] else f"whose line leads to contact {leads_to}, while the tenure belongs to {row['root']}"
+    if each.told_root == each.root:
+        return None
+    return f"whose line leads to contact {each.told_root}, while the tenure belongs to {each.root}"
 
 
-def compare_summary(row: Row, unique: frozenset[str], found: Found) -> None:
+def compare_summary(row: Row, held: Sequence[Row], unique: frozenset[str], found: Found) -> None:
     """The summary of a contact against its open tenures. `unique`: types of which a contact holds one value."""
     found.checked += 1
-    stored, kinds = summary_of(row["summary"]), row["types"]
-    validated = [kind for kind, is_validated in zip(kinds, row["validated"], strict=True) if is_validated]
+    stored, kinds = summary_of(row["summary"]), [each["semantic_type"] for each in held]
+    validated = [each["semantic_type"] for each in held if each["is_validated"]]
+    by_assurance = Counter(each["assurance"] for each in held)
     recount = {
-        "by type": (_counts(stored.open_by_type), _count(kinds)),
-        "validated by type": (_counts(stored.validated_by_type), _count(validated)),
-        "by assurance": (list(stored.by_assurance), [list(row["assurances"]).count(level) for level in range(4)]),
-        "identifiers_total": (row["identifiers_total"], len(kinds)),
+        "by type": (_counts(stored.open_by_type), _counts(Counter(kinds))),
+        "validated by type": (_counts(stored.validated_by_type), _counts(Counter(validated))),
+        "by assurance": (list(stored.by_assurance), [by_assurance[level] for level in range(len(stored.by_assurance))]),
+        "identifiers_total": (row["identifiers_total"], len(held)),
         "types held once": (sorted(stored.unique), sorted(unique.intersection(kinds))),
     }
     for name, (kept, counted) in recount.items():
         if kept != counted:
             found.add(f"contact {row['contact_id']}", f"its summary says {name}: {kept}, a recount gives {counted}")
-    strange = [key.hex() for key in stored.unique.values() if key not in row["keys"]]
+    keys = {each["identifier_key"] for each in held}
+    strange = [key.hex() for key in stored.unique.values() if key not in keys]
     if strange:
         found.add(f"contact {row['contact_id']}", f"its summary names identifier keys that it does not hold: {', '.join(strange)}")
 
 
 def _counts(stored: Mapping[str, int]) -> dict[str, int]:
-    return {kind: count for kind, count in stored.items() if count}
-
-
-def _count(kinds: Sequence[str]) -> dict[str, int]:
-    return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
+    """Sorted by type, so that two looks say the same."""
+    return {kind: count for kind, count in sorted(stored.items()) if count}

@@ -130,7 +130,7 @@ def falling_epochs(lines: Lines, replayed: Replayed) -> Found:
     for partition in lines.spans:
         highest, since = 0, 0
         for epoch, first, last in lines.runs(partition):
-            if replayed.covers(partition, first) or replayed.covers(partition, last):
+            if replayed.covers(partition, first) and replayed.covers(partition, last):
                 continue
             if epoch < highest:
                 found.add(position(partition, first), f"lies under epoch {epoch}, but the earlier offset {since} under {highest}")

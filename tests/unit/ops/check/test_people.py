@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 from uuid import UUID
-from zlib import crc32
 
 from onefold.ops.check.differences import Found
-from onefold.ops.check.people import compare_beginning, compare_summary, follow_redirects
+from onefold.ops.check.people import Beginning, compare_absorbed, compare_beginning, compare_summary, follow_redirects
 from tests.unit.ops.check.test_lines import ANN, BEA, line, lines, said
 
 A, B, C, D = (UUID(int=number) for number in range(10, 14))
@@ -34,22 +33,16 @@ def test_redirects_that_go_round_are_found_from_everywhere() -> None:
     assert redirects({A: (A, A)}) == [f"contact {A}: its redirects go round in a circle"]
 
 
-def holding(summary: str, total: int, *held: tuple[str, int, bool]) -> dict[str, Any]:
-    keys = [f"{number:016}".encode() for number in range(len(held))]
-    return {
-        "contact_id": A,
-        "summary": summary,
-        "identifiers_total": total,
-        "types": [kind for kind, _, _ in held],
-        "assurances": [level for _, level, _ in held],
-        "validated": [is_validated for _, _, is_validated in held],
-        "keys": keys,
-    }
+def holding(summary: str, total: int, *held: tuple[str, int, bool]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A contact's row, and the rows of its open tenures: type, assurance, validated."""
+    names = ("semantic_type", "assurance", "is_validated")
+    rows = [{**dict(zip(names, each, strict=True)), "identifier_key": f"{number:016}".encode()} for number, each in enumerate(held)]
+    return {"contact_id": A, "summary": summary, "identifiers_total": total}, rows
 
 
-def summaries(row: dict[str, Any]) -> list[str]:
+def summaries(rows: tuple[dict[str, Any], list[dict[str, Any]]]) -> list[str]:
     found = Found()
-    compare_summary(row, UNIQUE, found)
+    compare_summary(*rows, UNIQUE, found)
     return said(found)
 
 
@@ -68,42 +61,55 @@ def test_a_summary_is_what_a_recount_gives() -> None:
     assert "does not hold: 30" in summaries(holding(right % b"0000000000000009".hex(), 2, *held))[0]
 
 
-def beginning(**changed: object) -> dict[str, Any]:
-    row = {
-        "tenure_id": 7, "contact_id": ANN, "root": ANN, "event_id": "e0", "topic": "interactions", "partition": 0, "offset": 0, "via": None,
-        "via_root": None,
-    }  # fmt: skip
-    return {**row, **changed}
+EVIDENCE = {"event_id": "e0", "topic": "interactions", "partition": 0, "offset": 0}
+"""Of the tenure that ANN's line at offset 0 opened."""
 
 
-def beginnings(row: dict[str, Any], *, generation: int = 1, roots: dict[UUID, UUID] | None = None) -> list[str]:
+def beginnings(
+    *, root: UUID | None = ANN, leads_to: UUID = ANN, via: UUID | None = None, generation: int = 1, bare: bool = False, **evidence: object
+) -> list[str]:
+    """What is said of a tenure of ANN. `root` of its contact, `leads_to` of the line's, `via` of the tenure that it came through."""
     known = lines([line(0, generation=generation), line(2, contact=None, tenure=None, generation=generation)], end=3, generation=generation)
+    first: dict[str, Any] = {**EVIDENCE, **evidence}
+    told = known.at(first["partition"], first["offset"])
     found = Found()
-    compare_beginning(row, known, roots or {ANN: ANN}, found)
+    through = 3 if via is not None else None
+    compare_beginning(Beginning(7, ANN, root, through, via, None if bare else first, told, leads_to), known, found)
     return [each.what for each in found.differences]
 
 
 def test_a_tenure_belongs_where_its_evidence_leads() -> None:
     """I5: redirects followed, so what was merged since is right."""
-    assert beginnings(beginning()) == []
-    assert beginnings(beginning(contact_id=BEA, root=BEA, via=3, via_root=BEA), roots={ANN: BEA}) == []
-    assert beginnings(beginning(offset=99)) == [], "it is not decided yet"
-    assert beginnings(beginning(topic="elsewhere", offset=1)) == []
+    assert beginnings() == []
+    assert beginnings(root=BEA, leads_to=BEA, via=BEA) == []
+    assert beginnings(offset=99) == [], "it is not decided yet"
+    assert beginnings(topic="elsewhere", offset=1) == []
 
 
 def test_a_tenure_without_evidence_or_with_that_of_others_is_found() -> None:
     """I5."""
     says = "its first evidence is interactions/0 offset"
-    assert beginnings(beginning(root=None)) == [f"belongs to contact {ANN}, which does not exist"]
-    assert beginnings(beginning(event_id=None)) == ["has no first evidence"]
-    assert beginnings(beginning(via=3, via_root=BEA)) == [f"belongs to {ANN}, but came through tenure 3, which belongs to {BEA}"]
-    assert beginnings(beginning(offset=1)) == [f"{says} 1, which has no line"]
-    assert beginnings(beginning(event_id="e9")) == [f"{says} 0, whose line tells of another event"]
-    assert beginnings(beginning(offset=2, event_id="e2")) == [f"{says} 2, whose line names no contact"]
-    assert beginnings(beginning(root=BEA)) == [f"{says} 0, whose line leads to contact {ANN}, while the tenure belongs to {BEA}"]
+    assert beginnings(root=None) == [f"belongs to contact {ANN}, which does not exist"]
+    assert beginnings(bare=True) == ["has no first evidence"]
+    assert beginnings(via=BEA) == [f"belongs to {ANN}, but came through tenure 3, which belongs to {BEA}"]
+    assert beginnings(offset=1) == [f"{says} 1, which has no line"]
+    assert beginnings(event_id="e9") == [f"{says} 0, whose line tells of another event"]
+    assert beginnings(offset=2, event_id="e2") == [f"{says} 2, whose line names no contact"]
+    assert beginnings(root=BEA) == [f"{says} 0, whose line leads to contact {ANN}, while the tenure belongs to {BEA}"]
 
 
 def test_evidence_from_an_earlier_life_of_the_topic_is_no_difference() -> None:
     """I5: evidence names a position, and not of which generation."""
-    assert crc32(b"e9") != crc32(b"e0")
-    assert beginnings(beginning(event_id="e9"), generation=2) == beginnings(beginning(offset=1), generation=2) == []
+    assert beginnings(event_id="e9", generation=2) == beginnings(offset=1, generation=2) == []
+
+
+def test_an_absorbed_contact_holds_nothing_and_has_a_root_that_is_none() -> None:
+    """I4."""
+    found = Found()
+    compare_absorbed({"contact_id": A, "root": B}, {B, C}, [], found)
+    assert said(found) == []
+    compare_absorbed({"contact_id": A, "root": D}, {B, C}, [{"tenure_id": 9}], found)
+    assert said(found) == [
+        f"contact {A}: has the root {D}, which is absorbed or does not exist",
+        f"tenure 9: is open, and belongs to contact {A}, which is absorbed",
+    ]
