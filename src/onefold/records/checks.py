@@ -15,7 +15,7 @@ from onefold.messages.topics import CONTACTS_CHANGED, INTERACTIONS
 from onefold.records.rows import CONTACT_COLUMNS, contact_of, tenure_of
 from onefold.records.segments import Segment, segment_of
 from onefold.records.snapshots import LISTINGS
-from onefold.records.store import name_workspaces
+from onefold.records.store import hold, name_workspaces
 from onefold.segments.compile import compile_query
 
 if TYPE_CHECKING:
