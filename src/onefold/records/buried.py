@@ -25,5 +25,5 @@ async def bury(connection: Connection, letter: DeadLetter, key: bytes | None, va
     The outbox keeps one text a header: topics of ours have no others.
     """
     shards = await connection.fetchval("select count from relay_shards")
-    kept = {name: text.decode(errors="replace") for name, text in to_headers(letter, headers)}
+    kept = {name: (text or b"").decode(errors="replace") for name, text in to_headers(letter, headers)}
     await connection.execute(INSERT_OUTBOX, [crc32(key or b"") % shards], [DEAD_LETTER], [key or b""], [value], [to_json(kept)])
