@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import msgspec
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Kind: TypeAlias = Literal["index-rebuild", "redrive", "replay"]
 
 SILENCE_SECONDS = 60.0
-"""A process that says nothing to Postgres for so long loses its job. Save progress more often than that."""
+"""A process that saves no progress for so long loses its job."""
 _LOCKS = 0x0F01F
 _NUMBERS: dict[str, int] = {"index-rebuild": 1, "redrive": 2, "replay": 3}
 
@@ -95,12 +95,17 @@ async def cancel(connection: Connection, job_id: UUID) -> Job:
 class HeldJob:
     """A job that this process works on."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, turn: Connection) -> None:
         self.job = job
         self.progress: dict[str, Any] = dict(job.progress)
+        self._turn = turn
 
     async def save(self, connection: Connection) -> None:
-        """Store `progress`, in the caller's transaction where its effects are. Raises JobEnded if the job was cancelled."""
+        """Store `progress`, in the caller's transaction where its effects are. Raises JobEnded if the job was cancelled.
+
+        Speaks on the session that holds the job as well, so that it does not fall silent; that fails where the job was lost.
+        """
+        await self._turn.execute("select")
         if await connection.fetchval(SAVE, self.job.job_id, to_json(self.progress)) is None:
             raise JobEnded(f"job {self.job.job_id} was cancelled; what it did so far stays")
 
@@ -109,19 +114,42 @@ class HeldJob:
         await connection.execute(FINISH, self.job.job_id, "failed" if error else "done", to_json(self.progress), error)
 
 
-@asynccontextmanager
-async def hold(store: Store, job_id: UUID, worker: str) -> AsyncIterator[HeldJob]:
-    """Work on a job while the block runs. Raises JobNotFound, JobEnded, and JobHeld where a job of its kind is under way elsewhere."""
-    async with session(store, silence_seconds=SILENCE_SECONDS) as connection:
-        job = await find(connection, job_id)
+class Turn:
+    """The right to work on jobs of one kind, as long as its session lives."""
+
+    def __init__(self, connection: Connection, kind: Kind) -> None:
+        self._connection = connection
+        self._kind = kind
+
+    async def take(self, job_id: UUID, worker: str) -> HeldJob:
+        """The job, to work on. Raises JobNotFound, and JobEnded where it is over or of another kind."""
+        job = await find(self._connection, job_id)
+        if job.kind != self._kind:
+            raise JobEnded(f"job {job_id} is a job of another kind, {job.kind}; `onefold jobs show {job_id}` says how to resume it")
         if job.state != "running":
             raise JobEnded(f"job {job_id} is {job.state}; it cannot be resumed")
-        if not await connection.fetchval("select pg_try_advisory_lock($1, $2)", _LOCKS, _NUMBERS[job.kind]):
-            other = await connection.fetchrow(LATEST, job.kind)
+        await self._connection.execute(TAKE, job_id, worker)
+        return HeldJob(job, self._connection)
+
+
+@asynccontextmanager
+async def turn(store: Store, kind: Kind, *, silence_seconds: float = SILENCE_SECONDS) -> AsyncIterator[Turn]:
+    """Be the only one that works on jobs of this kind while the block runs. Raises JobHeld where another is."""
+    async with session(store, silence_seconds=silence_seconds) as connection:
+        if not await connection.fetchval("select pg_try_advisory_lock($1, $2)", _LOCKS, _NUMBERS[kind]):
+            other = await connection.fetchrow(LATEST, kind)
             holder = f"job {other['job_id']} on {other['worker']}" if other is not None else "another process"
-            raise JobHeld(f"{holder} is at work; one {job.kind} runs at a time")
-        await connection.execute(TAKE, job_id, worker)
-        yield HeldJob(job)
+            raise JobHeld(f"{holder} is at work; one {kind} runs at a time")
+        yield Turn(connection, kind)
+
+
+@asynccontextmanager
+async def hold(store: Store, job_id: UUID, worker: str, *, silence_seconds: float = SILENCE_SECONDS) -> AsyncIterator[HeldJob]:
+    """Work on a job while the block runs. Raises JobNotFound, JobEnded, and JobHeld where a job of its kind is under way elsewhere."""
+    async with store.connection() as connection:
+        kind = cast("Kind", (await find(connection, job_id)).kind)
+    async with turn(store, kind, silence_seconds=silence_seconds) as mine:
+        yield await mine.take(job_id, worker)
 
 
 def _job(row: Row) -> Job:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 
-from onefold.errors import JobEnded, JobHeld, JobNotFound
+from onefold.errors import JobEnded, JobHeld, JobNotFound, StoreUnavailable
 from onefold.records import jobs
 from onefold.records.store import Store
 
@@ -77,3 +78,31 @@ async def test_a_cancelled_job_stops_where_it_saves(store: Store) -> None:
             await jobs.cancel(connection, job.job_id)
         with pytest.raises(JobNotFound):
             await jobs.find(connection, uuid4())
+
+
+@pytest.mark.asyncio
+async def test_a_job_is_held_for_as_long_as_it_saves_and_lost_by_silence(store: Store) -> None:
+    """F52, F7: the lock lies on a session of its own, which the server ends when it is silent, whatever other connections say."""
+    job, other = await begun(store), await begun(store)
+    with pytest.raises(StoreUnavailable):
+        async with jobs.hold(store, job.job_id, "first", silence_seconds=1.0) as held:
+            for _ in range(8):
+                await asyncio.sleep(0.25)
+                async with store.begin() as connection:
+                    await held.save(connection)
+            with pytest.raises(JobHeld):
+                async with jobs.turn(store, "index-rebuild"):
+                    pytest.fail("two at once")
+            await asyncio.sleep(3)
+            async with jobs.hold(store, other.job_id, "second"):
+                pass
+            async with store.begin() as connection:
+                await held.save(connection)
+
+
+@pytest.mark.asyncio
+async def test_a_job_is_taken_only_by_its_own_kind(store: Store) -> None:
+    job = await begun(store)
+    async with jobs.turn(store, "replay") as turn:
+        with pytest.raises(JobEnded, match="another kind, index-rebuild"):
+            await turn.take(job.job_id, "worker")
