@@ -62,6 +62,10 @@ class KafkaConnection:
         """The topic as the broker knows it."""
         return topic_name(self.topic_prefix, name)
 
+    def plain(self, name: str) -> str:
+        """What we call the topic that the broker knows by this name."""
+        return name.removeprefix(self.topic_prefix)
+
     def options(self) -> dict[str, Any]:
         """Keyword arguments that all of aiokafka's clients take."""
         return {

@@ -58,6 +58,18 @@ async def test_a_second_death_counts_the_attempts(topics: KafkaConnection) -> No
 
 
 @pytest.mark.asyncio
+async def test_the_origin_is_named_without_the_prefix_that_keeps_installations_apart(topics: KafkaConnection) -> None:
+    """Whoever reads a letter asks our rooms for the topic, and they put the prefix before it."""
+    broker_name = topics.topic("interactions")
+    async with DeadLetters(topics, code_version="0.1.0") as letters:
+        await letters.write([(record(1, b"k", b"v")._replace(topic=broker_name), InvalidMessage("x"))])
+    (found,) = await read_topic(topics, DEAD_LETTER)
+    letter, _ = split(found.headers)
+    assert letter is not None
+    assert (letter.origin_topic, broker_name) == ("interactions", topics.topic_prefix + "interactions")
+
+
+@pytest.mark.asyncio
 async def test_whatever_a_topic_took_fits(topics: KafkaConnection) -> None:
     """Poison 13 and 34: what came compressed is larger than any topic takes; what cannot be compressed is as large as one takes."""
     bomb, noise = b"x" * 40_000_000, os.urandom(1_048_000)
