@@ -56,6 +56,12 @@ class JobEnded(Refused):
     code = "job_ended"
 
 
+class LetterNotFound(Refused):
+    """The dead-letter topic holds no letter at the place that was asked for."""
+
+    code = "letter_not_found"
+
+
 class PermanentError(OnefoldError):
     """Retrying is useless: the input itself is at fault."""
 

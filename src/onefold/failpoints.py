@@ -25,6 +25,7 @@ POINTS: Final = frozenset(
         "relay.read",  # the first rows of a shard are read
         "relay.acknowledged",  # the Kafka transaction is committed, the rows are not deleted
         "segments.committed",  # memberships are committed, the messages are not acknowledged
+        "redrive.produced",  # dead letters lie on their topic again, nothing is recorded
         "collector.translated",  # events are ready, the broker has none of them
     }
 )

@@ -85,7 +85,14 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, tit
 def _cell(value: object) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
-    return "" if value is None else escape(str(value))
+    return "" if value is None else escape(printable(str(value)))
+
+
+def printable(text: str) -> str:
+    """The text with everything that a terminal would obey (escapes, control and direction characters) spelled out (S98, poison 36)."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode() for each in text)
 
 
 def say(text: str) -> None:

@@ -1,6 +1,7 @@
 """A dead letter: the original key, value and headers untouched, and why it died in headers of ours.
 
-Written by `onefold.topics.dead_letters`; read by operators and by redrive, for which `split` gives back the original headers.
+Written by `onefold.topics.dead_letters`; read by operators and by redrive. A redriven record carries all headers of its letter, so that
+whoever gives it up once more counts the attempts on and still says where it lay at first.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ ORIGIN_PARTITION: Final = "dead_letter_origin_partition"
 ORIGIN_OFFSET: Final = "dead_letter_origin_offset"
 ORIGIN_TIMESTAMP: Final = "dead_letter_origin_timestamp"
 CODE_VERSION: Final = "dead_letter_code_version"
+FIRST_ORIGIN: Final = "dead_letter_first_origin"
+REDRIVEN_FROM: Final = "dead_letter_redriven_from"
 
 HEADER_TITLES: Final = {
     REASON: "What is wrong, for a person.",
@@ -36,6 +39,8 @@ HEADER_TITLES: Final = {
     ORIGIN_OFFSET: "Its offset there.",
     ORIGIN_TIMESTAMP: "When it was appended there.",
     CODE_VERSION: "The version of Onefold that gave it up.",
+    FIRST_ORIGIN: "Where it lay when it died for the first time (topic/partition/offset), if it was redriven since.",
+    REDRIVEN_FROM: "On a redriven record alone: the dead letter that it was (partition/offset).",
 }
 
 _LONGEST_REASON: Final = 2_000
@@ -53,6 +58,13 @@ class DeadLetter(NamedTuple):
     origin_offset: int
     origin_timestamp: datetime
     code_version: str
+    first_origin: str | None = None
+    """`topic/partition/offset` of its first death; None where this is the first."""
+
+    @property
+    def origin(self) -> str:
+        """Where it lay: `topic/partition/offset`."""
+        return f"{self.origin_topic}/{self.origin_partition}/{self.origin_offset}"
 
 
 def to_headers(letter: DeadLetter, original: Iterable[tuple[str, bytes]] = ()) -> Headers:
@@ -68,20 +80,25 @@ def to_headers(letter: DeadLetter, original: Iterable[tuple[str, bytes]] = ()) -
         ORIGIN_OFFSET: str(letter.origin_offset),
         ORIGIN_TIMESTAMP: time_text(letter.origin_timestamp),
         CODE_VERSION: letter.code_version,
+        **({FIRST_ORIGIN: letter.first_origin} if letter.first_origin is not None else {}),
     }
     return (*kept, *((name, text.encode(errors="replace")) for name, text in ours.items()))
 
 
+def redriven_headers(headers: Iterable[tuple[str, bytes]], letter_id: str) -> Headers:
+    """What a letter's record carries when it goes back onto its topic: everything that the letter says, and which letter it was."""
+    return (*((name, value) for name, value in headers if name != REDRIVEN_FROM), (REDRIVEN_FROM, letter_id.encode()))
+
+
+def said(headers: Iterable[tuple[str, bytes]]) -> dict[str, str]:
+    """Our headers as text, however many there are: those of our own topics' letters say less."""
+    return {name: value.decode(errors="replace") for name, value in headers if name.startswith(PREFIX)}
+
+
 def split(headers: Iterable[tuple[str, bytes]]) -> tuple[DeadLetter | None, Headers]:
     """Our part and the original headers. None where ours are missing or damaged, as on a record that never died."""
-    original: list[tuple[str, bytes]] = []
-    ours: dict[str, str] = {}
-    for name, value in headers:
-        if name.startswith(PREFIX):
-            ours[name] = value.decode(errors="replace")
-        else:
-            original.append((name, value))
-    return _read(ours), tuple(original)
+    kept = tuple(headers)
+    return _read(said(kept)), tuple(each for each in kept if not each[0].startswith(PREFIX))
 
 
 def _read(ours: dict[str, str]) -> DeadLetter | None:
@@ -96,6 +113,7 @@ def _read(ours: dict[str, str]) -> DeadLetter | None:
             int(ours[ORIGIN_OFFSET]),
             parse_time(ours[ORIGIN_TIMESTAMP]),
             ours[CODE_VERSION],
+            ours.get(FIRST_ORIGIN),
         )
     except (KeyError, ValueError):
         return None

@@ -62,5 +62,5 @@ class Breaker:
         last = sum(islice(reversed(self._recent), self._in_a_row))
         return TooManyDeadLetters(
             f"{self._dead} of the last {len(self._recent)} records are dead letters, {last} of the last {self._in_a_row};"
-            f" the partition stops at {self._in_a_row} in a row or over {self._most}. `onefold dlq stats` tells them apart"
+            f" the partition stops at {self._in_a_row} in a row or over {self._most}. `onefold dead-letters list` tells them apart"
         )

@@ -67,5 +67,6 @@ class DeadLetters:
             origin_offset=record.offset,
             origin_timestamp=from_milliseconds(record.timestamp_ms),
             code_version=self._code_version,
+            first_origin=(earlier.first_origin or earlier.origin) if earlier is not None else None,
         )
         return to_headers(letter, original)

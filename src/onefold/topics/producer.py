@@ -112,7 +112,7 @@ class IdempotentProducer:
             async with asyncio.timeout(self._timeout):
                 producer, _ = await self._ready()
                 for each in records:
-                    futures.append(
+                    futures.append(  # noqa: PERF401 -- if one fails halfway, the others must be known
                         await producer.send(
                             self._connection.topic(topic),
                             value=each.value,

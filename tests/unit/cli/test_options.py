@@ -1,0 +1,36 @@
+"""What commands take and how they show it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onefold.cli.options import time_of
+from onefold.cli.output import printable
+
+
+@given(st.text())
+def test_nothing_that_a_terminal_would_obey_gets_through(text: str) -> None:
+    """Poison 36, S98: escapes, control and direction characters."""
+    shown = printable(text)
+    assert all(each.isprintable() or each == "\n" for each in shown)
+    assert shown == text or not text.isprintable()
+
+
+def test_escapes_are_spelled_out() -> None:
+    assert printable("a\x1b[2J\x9b\u202e\r\nü") == "a\\x1b[2J\\x9b\\u202e\\r\nü"
+
+
+def test_a_time_is_told_absolutely_or_as_how_long_ago() -> None:
+    assert time_of("2026-11-01T10:30:00+01:00") == datetime(2026, 11, 1, 9, 30, tzinfo=UTC)
+    ago = time_of("2h")
+    assert ago is not None
+    assert timedelta(hours=2) <= datetime.now(UTC) - ago < timedelta(hours=2, minutes=5)
+    assert time_of(None) is None
+    for wrong in ("yesterday", "2026-11-01T10:30:00", "2w", ""):
+        with pytest.raises(typer.BadParameter):
+            time_of(wrong)
