@@ -16,7 +16,7 @@ from onefold.messages.topics import CONTACTS_CHANGED, DEAD_LETTER, INTERACTIONS
 from onefold.ops.dead_letters import count_open
 from onefold.topics.producer import IdempotentProducer, Placed
 from onefold.topics.tail import follow_topic
-from tests.support.commands import begin, onefold
+from tests.support.commands import begin, let_go, onefold
 from tests.support.installations import Installation, installation
 from tests.support.worlds import World, event
 
@@ -155,7 +155,7 @@ async def test_a_redrive_that_is_killed_before_it_records_changes_nothing_twice_
         assert f"job {job}" in (await onefold(mine, "dead-letters", "drop", "--reason", "no", "--execute", code=4)).talk
         killed.kill()
         await killed.communicate()
-        await _free(mine)
+        await let_go(mine)
         resumed = (await onefold(mine, "dead-letters", "redrive", "--resume", job, "--json")).json()
         assert (resumed["letters"], resumed["job"]) == (12, job)
         assert len(await read(mine, INTERACTIONS)) == len(events) + 12 + 5
@@ -177,16 +177,6 @@ async def _redriven(mine: Installation, letters: int, records: int) -> str:
                 row = await connection.fetchrow("select job_id, progress ->> 'redriven' as redriven from jobs")
             if row is not None and row["redriven"] == str(letters) and len(await read(mine, INTERACTIONS)) == records:
                 return str(row["job_id"])
-            await asyncio.sleep(0.1)
-
-
-async def _free(mine: Installation) -> None:
-    """Wait until the server noticed that a process is gone and let its job go."""
-    async with asyncio.timeout(60), mine.store.connection() as connection:
-        while await connection.fetchval(
-            "select count(*) from pg_locks where locktype = 'advisory'"
-            " and database = (select oid from pg_database where datname = current_database())"
-        ):
             await asyncio.sleep(0.1)
 
 

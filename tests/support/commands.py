@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from tests.support.installations import Installation
 
 WITHIN_SECONDS = 90.0
+HELD = """
+select count(*) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())
+"""
 
 
 class Said(NamedTuple):
@@ -46,3 +49,10 @@ async def onefold(mine: Installation, *words: str, code: int = 0) -> Said:
     assert said.code == code, f"onefold {' '.join(words)}: exit {said.code}\n{data.decode(errors='replace')}{said.talk}"
     assert "Traceback" not in said.talk, said.talk
     return said
+
+
+async def let_go(mine: Installation) -> None:
+    """Wait until the server noticed that a process is gone, and let go of what it held."""
+    async with asyncio.timeout(WITHIN_SECONDS), mine.store.connection() as connection:
+        while await connection.fetchval(HELD):
+            await asyncio.sleep(0.1)

@@ -7,7 +7,23 @@ from typing import Annotated
 
 import typer
 
-from onefold.cli import contacts, dead_letters, demo, doctor, events, jobs, keys, output, roles, segments, settings, setup, topics, up
+from onefold.cli import (
+    contacts,
+    dead_letters,
+    demo,
+    doctor,
+    events,
+    jobs,
+    keys,
+    output,
+    replay,
+    roles,
+    segments,
+    settings,
+    setup,
+    topics,
+    up,
+)
 from onefold.errors import OnefoldError
 
 app = typer.Typer(
@@ -34,6 +50,7 @@ app.add_typer(keys.app, name="keys", rich_help_panel=LOOK)
 app.add_typer(topics.app, name="topics", rich_help_panel=LOOK)
 app.add_typer(settings.app, name="settings", rich_help_panel=LOOK)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=OPERATE)
+app.command("replay", rich_help_panel=OPERATE)(replay.replay)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=OPERATE)
 for name, command in roles.COMMANDS.items():
     app.command(name, rich_help_panel=ROLES)(command)
