@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from datetime import UTC, datetime
+from re import compile as pattern
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -36,6 +37,9 @@ _EXIT_CODES: tuple[tuple[type[OnefoldError], int], ...] = (
 PIPED_WIDTH = 240
 """Of tables that go into a file or a pipe, where nothing must be cut off."""
 
+_OBEYED = pattern("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+"""Control and direction characters. In JSON they occur within texts only."""
+
 talk = Console(stderr=True, highlight=False)
 _data = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 
@@ -61,13 +65,18 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 def print_json(value: Any) -> None:
     """One JSON document, on standard output."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+    sys.stdout.write(_harmless(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()) + "\n")
 
 
 def print_line(value: Any) -> None:
     """One JSON object on a line of its own, at once, so that pipes can follow."""
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.write(_harmless(msgspec.json.encode(value).decode()) + "\n")
     sys.stdout.flush()
+
+
+def _harmless(json: str) -> str:
+    r"""The same JSON, with what a terminal would obey as \u escapes: JSON itself escapes only what lies below a blank (poison 36)."""
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", json)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None, then: str | None = None) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import redirect_stdout
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 
 import pytest
 import typer
@@ -10,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onefold.cli.options import time_of
-from onefold.cli.output import printable
+from onefold.cli.output import print_line, printable
 
 
 @given(st.text())
@@ -19,6 +22,16 @@ def test_nothing_that_a_terminal_would_obey_gets_through(text: str) -> None:
     shown = printable(text)
     assert all(each.isprintable() or each == "\n" for each in shown)
     assert shown == text or not text.isprintable()
+
+
+@given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5))
+def test_json_says_the_same_and_nothing_to_a_terminal(value: object) -> None:
+    """Poison 36: a program reads the very text, a terminal obeys nothing in it."""
+    written = StringIO()
+    with redirect_stdout(written):
+        print_line(value)
+    assert json.loads(written.getvalue()) == value
+    assert not {"\x1b", "\x9b", "\x7f", "\u202e"} & set(written.getvalue())
 
 
 def test_escapes_are_spelled_out() -> None:
