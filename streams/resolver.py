@@ -32,7 +32,7 @@ from onefold.topics.breaker import Breaker
 from onefold.topics.consumer import PartitionedConsumer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from onefold.bootstrap import Resolving, Role
     from onefold.identity.identifiers import IdentifierKey
@@ -72,6 +72,8 @@ class Ownership:
     breaker: Breaker = field(default_factory=Breaker)
     has_emitted: bool = False
     """Whether something went out that the store may not know of: whatever repeats it takes a new epoch first."""
+    beside: Callable[[Connection, Claim, Resolved], Awaitable[None]] | None = None
+    """Stores something beside the progress, in the same transaction, before anything is emitted: a replay's account of itself."""
 
 
 @dataclass(slots=True)
@@ -198,6 +200,8 @@ class Resolver:
             next_offset = resolved.done[-1].record.offset + 1
             if len(resolved.done) < len(items):
                 await progress.advance(connection, claim, next_offset)
+            if ownership.beside is not None:
+                await ownership.beside(connection, claim, resolved)
             ownership.has_emitted = True
             await self._emit(claim, resolved)
             await reach("resolver.emitted")
@@ -264,7 +268,7 @@ class Resolver:
             key = text.encode() if text is not None else None
             target = partition_of(key, partitions) if key is not None else record.offset % partitions
             lines.setdefault(target, []).append((key, line))
-        if dead:
+        if dead and parts.dead_letters is not None:
             await parts.dead_letters.write(dead)
         if lines:
             await parts.producer.send_batches(INTERACTIONS_RESOLVED, lines)

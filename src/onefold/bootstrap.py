@@ -116,7 +116,8 @@ class Resolving:
     store: Store
     index: ResolutionIndex
     producer: IdempotentProducer
-    dead_letters: DeadLetters
+    dead_letters: DeadLetters | None
+    """None for a replay: whatever it meets had its line or its letter before."""
     rules: RulesCache
     resolution: Resolution
 

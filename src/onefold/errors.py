@@ -62,6 +62,24 @@ class JobEnded(Refused):
     code = "job_ended"
 
 
+class JobLost(Refused):
+    """The session that held the job ended: somebody else may work on it by now."""
+
+    code = "job_lost"
+
+
+class LetterNotFound(Refused):
+    """The dead-letter topic holds no letter at the place that was asked for."""
+
+    code = "letter_not_found"
+
+
+class InvalidRange(Refused):
+    """A range of the log that does not exist."""
+
+    code = "invalid_range"
+
+
 class PermanentError(OnefoldError):
     """Retrying is useless: the input itself is at fault."""
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from onefold.identity.interaction import Interaction
     from tests.support.servers import Database, Services
 
-PROGRESS = "select partition, next_offset from progress where topic = $1"
+PROGRESS = "select partition, next_offset from progress where consumer = 'resolver' and topic = $1"
 GROUPS = """
 select array_agg(semantic_type || ':' || normalised order by semantic_type, normalised) as members from identifiers
 where held_until is null group by contact_id

@@ -7,7 +7,25 @@ from typing import Annotated
 
 import typer
 
-from onefold.cli import check, contacts, demo, doctor, events, index, jobs, keys, output, roles, segments, settings, setup, topics, up
+from onefold.cli import (
+    check,
+    contacts,
+    dead_letters,
+    demo,
+    doctor,
+    events,
+    index,
+    jobs,
+    keys,
+    output,
+    replay,
+    roles,
+    segments,
+    settings,
+    setup,
+    topics,
+    up,
+)
 from onefold.errors import OnefoldError
 
 app = typer.Typer(
@@ -35,6 +53,8 @@ app.add_typer(topics.app, name="topics", rich_help_panel=LOOK)
 app.add_typer(settings.app, name="settings", rich_help_panel=LOOK)
 app.command("check", rich_help_panel=OPERATE)(check.check)
 app.add_typer(index.app, name="index", rich_help_panel=OPERATE)
+app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=OPERATE)
+app.command("replay", rich_help_panel=OPERATE)(replay.replay)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=OPERATE)
 for name, command in roles.COMMANDS.items():
     app.command(name, rich_help_panel=ROLES)(command)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import msgspec
 
-from onefold.errors import JobEnded, JobHeld, JobNotFound
+from onefold.errors import JobEnded, JobHeld, JobLost, JobNotFound
 from onefold.records.rows import to_json
 from onefold.records.sessions import session
+from onefold.records.store import UNREACHABLE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -109,9 +110,16 @@ class HeldJob:
     async def save(self, connection: Connection) -> None:
         """Store `progress`, in the caller's transaction where its effects are. Raises JobEnded if the job was cancelled.
 
-        Speaks on the session that holds the job as well, so that it does not fall silent; that fails where the job was lost.
+        Speaks on the session that holds the job as well, so that it does not fall silent. Raises JobLost where that ended: Postgres was
+        away, or this process was stopped for too long.
         """
-        await self._turn.execute("select")
+        try:
+            await self._turn.execute("select")
+        except UNREACHABLE as error:
+            raise JobLost(
+                f"the session that held job {self.job.job_id} has ended, and another process may hold it by now; what it did so far stays."
+                f" `onefold jobs show {self.job.job_id}` says how to resume it"
+            ) from error
         if await connection.fetchval(SAVE, self.job.job_id, to_json(self.progress)) is None:
             raise JobEnded(f"job {self.job.job_id} was cancelled; what it did so far stays")
 

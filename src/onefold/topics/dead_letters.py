@@ -27,6 +27,7 @@ class DeadLetters:
 
     def __init__(self, connection: KafkaConnection, *, code_version: str, timeout_seconds: float = 10.0) -> None:
         self._code_version = code_version
+        self._connection = connection
         # Compressed: what was read may have been, and may be larger than any topic takes otherwise.
         self._producer = IdempotentProducer(
             connection, timeout_seconds=timeout_seconds, max_message_bytes=10 * MAX_DEAD_LETTER_BYTES, compression="gzip"
@@ -61,10 +62,11 @@ class DeadLetters:
             error_class=type(error).__name__,
             error_code=error.code,
             attempts=1 + (earlier.attempts if earlier is not None else 0),
-            origin_topic=record.topic,
+            origin_topic=self._connection.plain(record.topic),
             origin_partition=record.partition,
             origin_offset=record.offset,
             origin_timestamp=from_milliseconds(record.timestamp_ms),
             code_version=self._code_version,
+            first_origin=(earlier.first_origin or earlier.origin) if earlier is not None else None,
         )
         return to_headers(letter, original)

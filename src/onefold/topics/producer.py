@@ -34,6 +34,15 @@ class Written(NamedTuple):
     offset: int
 
 
+class Placed(NamedTuple):
+    """A record and the partition that it goes to, whatever its key."""
+
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
 class IdempotentProducer:
     """Sends records, one or many, and waits for their acknowledgement."""
 
@@ -94,6 +103,29 @@ class IdempotentProducer:
         except FAILURES as error:
             raise self._failed(producer, error, f"producing to {topic}") from error
         return Written(found.partition, found.offset)
+
+    async def send_placed(self, topic: str, records: Sequence[Placed]) -> list[Written]:
+        """Send records to the partitions that they name, in their order within each; gives where they lie. Raises as `send` does."""
+        producer = None
+        futures: list[asyncio.Future[Any]] = []
+        try:
+            async with asyncio.timeout(self._timeout):
+                producer, _ = await self._ready()
+                for each in records:
+                    futures.append(  # noqa: PERF401 -- if one fails halfway, the others must be known
+                        await producer.send(
+                            self._connection.topic(topic),
+                            value=each.value,
+                            key=each.key,
+                            partition=each.partition,
+                            headers=list(each.headers),
+                        )
+                    )
+                await acknowledged(futures)
+        except FAILURES as error:
+            looked_at(futures)
+            raise self._failed(producer, error, f"producing to {topic}") from error
+        return [Written(each.partition, each.offset) for each in (future.result() for future in futures)]
 
     async def send_many(self, topic: str, records: Sequence[Pair]) -> None:
         """Send records one after the other as `send` does, and wait for all acknowledgements at once. Raises as `send` does."""

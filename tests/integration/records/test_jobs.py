@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
-from onefold.errors import JobEnded, JobHeld, JobNotFound, StoreUnavailable
+from onefold.errors import JobEnded, JobHeld, JobLost, JobNotFound
 from onefold.records import jobs
 from onefold.records.store import Store
 
@@ -84,7 +84,7 @@ async def test_a_cancelled_job_stops_where_it_saves(store: Store) -> None:
 async def test_a_job_is_held_for_as_long_as_it_saves_and_lost_by_silence(store: Store) -> None:
     """F52, F7: the lock lies on a session of its own, which the server ends when it is silent, whatever other connections say."""
     job, other = await begun(store), await begun(store)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(JobLost):
         async with jobs.hold(store, job.job_id, "first", silence_seconds=1.0) as held:
             for _ in range(8):
                 await asyncio.sleep(0.25)

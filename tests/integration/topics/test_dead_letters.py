@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from onefold.errors import InvalidMessage, LogUnavailable, UnsupportedVersion
-from onefold.messages.dead_letters import split, to_headers
+from onefold.messages.dead_letters import redriven_headers, split, to_headers
 from onefold.messages.topics import DEAD_LETTER, MAX_DEAD_LETTER_BYTES
 from onefold.topics.client import KafkaConnection
 from onefold.topics.consumer import Record
@@ -19,7 +19,7 @@ from tests.integration.topics.reading import read_topic
 APPENDED_MS = 1_793_525_400_120
 
 
-def record(offset: int, key: bytes | None, value: bytes | None, headers: tuple[tuple[str, bytes], ...] = ()) -> Record:
+def record(offset: int, key: bytes | None, value: bytes | None, headers: tuple[tuple[str, bytes | None], ...] = ()) -> Record:
     return Record("interactions", 3, offset, APPENDED_MS, key, value, headers)
 
 
@@ -39,22 +39,43 @@ async def test_key_value_and_headers_survive_and_the_reason_is_told(topics: Kafk
     assert original == odd
     assert letter is not None
     assert letter == (
-        "not UTF-8", "InvalidMessage", "invalid_utf8", 1, "interactions", 3, 41, datetime(2026, 11, 1, 9, 30, 0, 120_000, UTC), "0.1.0",
+        "not UTF-8", "InvalidMessage", "invalid_utf8", 1, "interactions", 3, 41, datetime(2026, 11, 1, 9, 30, 0, 120_000, UTC), "0.1.0", None,
     )  # fmt: skip
     assert found[b""].partition == found[None].partition
 
 
 @pytest.mark.asyncio
-async def test_a_second_death_counts_the_attempts(topics: KafkaConnection) -> None:
+async def test_a_later_death_counts_the_attempts_and_keeps_where_the_first_one_was(topics: KafkaConnection) -> None:
+    """A redriven record carries its letter's headers."""
     async with DeadLetters(topics, code_version="0.1.0") as letters:
         await letters.write([(record(1, b"k", b"v", (("a", b"1"),)), UnsupportedVersion(2, 1))])
         (first,) = await read_topic(topics, DEAD_LETTER)
-        await letters.write([(record(9, b"k", b"v", first.headers), UnsupportedVersion(2, 1))])
-    _, second = await read_topic(topics, DEAD_LETTER)
-    letter, original = split(second.headers)
+        await letters.write([(record(9, b"k", b"v", redriven_headers(first.headers, "0/0")), UnsupportedVersion(2, 1))])
+        _, second = await read_topic(topics, DEAD_LETTER)
+        await letters.write([(record(12, b"k", b"v", redriven_headers(second.headers, "0/1")), UnsupportedVersion(2, 1))])
+    _, second, third = await read_topic(topics, DEAD_LETTER)
+    for each, attempts, offset in ((second, 2, 9), (third, 3, 12)):
+        letter, original = split(each.headers)
+        assert letter is not None
+        assert (letter.attempts, letter.origin_offset, letter.first_origin, original) == (
+            attempts,
+            offset,
+            "interactions/3/1",
+            (("a", b"1"),),
+        )
+        assert each.headers == to_headers(letter, original)
+
+
+@pytest.mark.asyncio
+async def test_the_origin_is_named_without_the_prefix_that_keeps_installations_apart(topics: KafkaConnection) -> None:
+    """Whoever reads a letter asks our rooms for the topic, and they put the prefix before it."""
+    broker_name = topics.topic("interactions")
+    async with DeadLetters(topics, code_version="0.1.0") as letters:
+        await letters.write([(record(1, b"k", b"v")._replace(topic=broker_name), InvalidMessage("x"))])
+    (found,) = await read_topic(topics, DEAD_LETTER)
+    letter, _ = split(found.headers)
     assert letter is not None
-    assert (letter.attempts, letter.origin_offset, original) == (2, 9, (("a", b"1"),))
-    assert len(second.headers) == len(to_headers(letter, original))
+    assert (letter.origin_topic, broker_name) == ("interactions", topics.topic_prefix + "interactions")
 
 
 @pytest.mark.asyncio
