@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 GROUP = "onefold-segments"
 MOST_CHANGES, WITHIN_SECONDS = 500, 0.05
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 10.0
+LONGEST_STOP_SECONDS = 20.0
+"""Below the 30 s that a role is given to drain; Faust was once seen to wait for ever."""
 ALWAYS = frozenset({"merged_into", "archived_at"})
 """Changes that matter to every segment."""
 
@@ -216,4 +218,13 @@ async def run(role: Role, health: Health, stopping: asyncio.Event) -> None:
             try:
                 await health.tick_until(stopping)
             finally:
-                await app.stop()
+                await _stopped(app, role.log)
+
+
+async def _stopped(app: Any, log: Log) -> None:
+    """Stop the app, and go on if it does not: what was not acknowledged comes again."""
+    try:
+        async with asyncio.timeout(LONGEST_STOP_SECONDS):
+            await app.stop()
+    except TimeoutError:
+        log.warning("segments_stop_unfinished", seconds=LONGEST_STOP_SECONDS)

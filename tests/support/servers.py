@@ -105,8 +105,17 @@ def cloned_database(services: Services, template: str | None) -> Iterator[Databa
 
 
 def drop_database(services: Services, name: str) -> None:
-    """Drop it, whoever is connected."""
-    run_async(_execute(services.postgres_admin_url, f'drop database if exists "{name}" with (force)'))
+    """Drop it, whoever is connected. Connections of workers, whom its owner may not end, have some seconds to be gone."""
+    run_async(_drop(services.postgres_admin_url, name))
+
+
+async def _drop(url: str, name: str) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                return await _execute(url, f'drop database if exists "{name}" with (force)')
+            except (asyncpg.InsufficientPrivilegeError, asyncpg.ObjectInUseError):
+                await asyncio.sleep(0.2)
 
 
 @contextmanager

@@ -14,11 +14,8 @@ import msgspec
 import structlog
 from typer.testing import CliRunner
 
-from onefold import bootstrap
 from onefold.cli.main import app
-from onefold.observe import Health
 from onefold.workspace import segments as use_cases
-from streams import relay, segments
 from tests.support.installations import Installation, installation
 from tests.support.stories import random_story
 from tests.support.worlds import event
@@ -54,18 +51,9 @@ async def told_story(services: Services, database: Database, prefix: str, redis_
 
 @asynccontextmanager
 async def following(mine: Installation) -> AsyncIterator[None]:
-    """A relay and a segments worker in this process."""
-    stopping = asyncio.Event()
-    roles = {name: bootstrap.begin(name, mine.role.settings) for name in ("relay", "segments-worker")}
-    running = [
-        asyncio.create_task(run(role, Health(role.name, role.metrics.registry), stopping))
-        for role, run in zip(roles.values(), (relay.run, segments.run), strict=True)
-    ]
-    try:
+    """A relay and a segments worker, as processes of their own."""
+    async with mine.running("relay"), mine.running("segments-worker"):
         yield
-    finally:
-        stopping.set()
-        await asyncio.gather(*running)
 
 
 async def quiet(mine: Installation, *, within_seconds: float = 90.0) -> None:
