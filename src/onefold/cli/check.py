@@ -73,7 +73,7 @@ async def _check(invariants: Sequence[str], workspaces: Sequence[str], max_outbo
 
     role = bootstrap.begin("check", Settings.load())
     kafka = role.settings.kafka
-    async with bootstrap.store(role) as store:
+    async with bootstrap.store(role) as store, bootstrap.index_upkeep(role) as index:
         async with store.begin() as connection:
             known = await list_workspaces(connection)
         unknown = [each for each in workspaces if each not in known]
@@ -84,6 +84,8 @@ async def _check(invariants: Sequence[str], workspaces: Sequence[str], max_outbo
             role.kafka,
             frozenset(workspaces or known),
             resolver_group=kafka.topic_prefix + kafka.group,
+            index=index,
+            index_secret=role.settings.index_secret,
             max_outbox_age_seconds=max_outbox_age,
         )
         told = say if sys.stderr.isatty() else lambda _text: None

@@ -13,6 +13,7 @@ from onefold.topics import positions
 from onefold.topics.tail import follow_topic
 
 if TYPE_CHECKING:
+    from onefold.index.upkeep import IndexUpkeep
     from onefold.records.store import Store
     from onefold.topics.client import KafkaConnection
 
@@ -26,6 +27,8 @@ class Examined:
     workspaces: frozenset[str]
     resolver_group: str
     """The resolvers' consumer group, as the broker knows it."""
+    index: IndexUpkeep
+    index_secret: bytes
     max_outbox_age_seconds: float = 60.0
 
     def sees(self, workspace: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from onefold.ops.check import letters, membership, outbox, partitions, people, positions, versions
+from onefold.ops.check import index, letters, membership, outbox, partitions, people, positions, versions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -29,6 +29,7 @@ CHECKS = (
     Check("I3", "One owner", people.one_owner),
     Check("I4", "Redirects sound", people.redirects_sound),
     Check("I5", "Same people", people.same_people),
+    Check("I6", "Index equals truth", index.index_equals_truth),
     Check("I7", "Changes gapless", versions.changes_gapless),
     Check("I8", "Outbox drains", outbox.outbox_drains),
     Check("I9", "Segments right", membership.segments_right),
