@@ -105,7 +105,7 @@ async def test_redriven_letters_lie_on_their_partition_again_in_order_and_resolv
             async with mine.resolvers(1):
                 await mine.settled()
         first = await read(mine, INTERACTIONS)
-        words = ("dead-letters", "redrive", "--class", "permanent", "--json")
+        words = ("dead-letters", "redrive", "--class", "rejected_by_store", "--json")
         dry = (await onefold(mine, *words)).json()
         assert (dry["letters"], dry["executed"]) == (12, False)
         assert len(await read(mine, INTERACTIONS)) == len(first)

@@ -117,7 +117,9 @@ async def test_a_replay_beside_a_resolver_changes_nothing_and_tells_everything_a
                     await asyncio.sleep(0.01)
         await onefold(mine, "replay", "--partitions", "0,1", "--execute")
         thrice = await epochs(mine)
-        assert all(len(set(found)) == len(found) and max(found) == found[-1] for found in thrice.values())
+        assert thrice.keys() > again.keys()
+        assert all(len(set(found)) == len(found) for found in thrice.values())
+        assert all(len(thrice[position]) == 3 and max(thrice[position]) > max(again[position]) for position in again)
 
 
 @pytest.mark.asyncio

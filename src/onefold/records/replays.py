@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from onefold.records.incarnations import begin_incarnation
 from onefold.records.progress import Claim, PartitionKey
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ select $1, $2, r.partition, live.generation, 0, r.next_offset
 from unnest($3::integer[], $4::bigint[]) as r (partition, next_offset)
 join progress live on live.consumer = 'resolver' and live.topic = $2 and live.partition = r.partition
 """
-BEGIN_INCARNATION = "update incarnation set incarnation_id = gen_random_uuid(), began_at = now()"
 # Every replay's row takes the number: whoever still works under an older one, for this job or another, is fenced.
 CLAIM = """
 update progress set updated_at = now(), worker = case when consumer = $3 then $4 else worker end,
@@ -48,7 +48,7 @@ async def decided(store: Store, topic: str) -> dict[int, int]:
 async def begin(connection: Connection, job_id: UUID, topic: str, starts: Mapping[int, int]) -> None:
     """In the transaction that makes the job: progress rows that start at these offsets, and a new incarnation of the index."""
     await connection.execute(BEGIN, consumer_of(job_id), topic, list(starts), list(starts.values()))
-    await connection.execute(BEGIN_INCARNATION)
+    await begin_incarnation(connection)
 
 
 async def claim(store: Store, job_id: UUID, topic: str, partition: int, worker: str) -> Claim:

@@ -144,7 +144,7 @@ async def check_conserved(mine: Installation, log: Sequence[Record], sent: Seque
     for letter in await read(mine, DEAD_LETTER):
         death, headers = split(letter.headers)
         assert death is not None
-        assert death.origin_topic == mine.role.kafka.topic(INTERACTIONS)
+        assert death.origin_topic == INTERACTIONS
         origin = (death.origin_partition, death.origin_offset, death.origin_timestamp)
         assert origin not in letters, "two letters of one record"
         letters[origin] = (letter.key, letter.value, headers)
