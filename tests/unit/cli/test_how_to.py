@@ -41,3 +41,9 @@ def parse(command: Any, words: list[str], parent: Any) -> None:
         _, inner, rest = command.resolve_command(context, [*context._protected_args, *context.args])
         assert inner is not None
         parse(inner, rest, context)
+
+
+def test_a_command_that_does_not_exist_is_noticed() -> None:
+    for words in (["replay", "--everything"], ["dead-letters", "bury"]):
+        with pytest.raises(Exception, match=r"(?i)no such"):
+            parse(typer.main.get_command(app), words, None)
