@@ -71,16 +71,23 @@ async def _through(mine: Installation, command: list[str], topic: str, rate: flo
 async def _measure(mine: Installation, rate: float, topic: str, event_of: Callable[[bytes], str]) -> list[float]:
     consumer = AIOKafkaConsumer(bootstrap_servers=mine.role.kafka.servers, isolation_level="read_committed", enable_auto_commit=False)
     await consumer.start()
+    warm: dict[str, float] = {}
     sent: dict[str, float] = {}
     seen: dict[str, float] = {}
     reading = asyncio.create_task(_read(consumer, mine.role.kafka.topic(topic), seen, event_of))
     try:
         async with IdempotentProducer(mine.role.kafka) as producer:
-            await _send(producer, rate, WARM_UP_SECONDS, {})
-            await _send(producer, rate, SECONDS, sent)
-        async with asyncio.timeout(60):
-            while not sent.keys() <= seen.keys():
-                await asyncio.sleep(0.05)
+            # What is measured begins when the processes have started and nothing of the warm-up is left. An echo that starts late
+            # misses what was sent before.
+            async with asyncio.timeout(60):
+                while not seen:
+                    await _send(producer, 10, 0.1, {})
+                    await asyncio.sleep(0.2)
+            for times, seconds in ((warm, WARM_UP_SECONDS), (sent, SECONDS)):
+                await _send(producer, rate, seconds, times)
+                async with asyncio.timeout(60):
+                    while not times.keys() <= seen.keys():
+                        await asyncio.sleep(0.05)
     finally:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
