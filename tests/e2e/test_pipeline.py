@@ -15,6 +15,7 @@ from onefold.messages.contacts import ContactChange
 from onefold.messages.topics import CONTACTS_CHANGED, SEGMENTS_MEMBERSHIP
 from onefold.topics.tail import follow_topic
 from onefold.workspace import segments
+from tests.support.healing import emptied
 from tests.support.installations import Installation, installation
 from tests.support.worlds import event
 
@@ -57,7 +58,7 @@ async def test_changes_reach_subscribers_and_segments_though_their_worker_is_kil
             await mine.produce(story[480:])
             await mine.settled()
             await _membership_is_right(mine)
-            await _outbox_is_empty(mine)
+            await emptied(mine.store, 30)
         finally:
             for process in steady:
                 process.terminate()
@@ -85,15 +86,6 @@ async def _membership_is_right(mine: Installation) -> None:
             if found == expected:
                 return
             await asyncio.sleep(0.2)
-
-
-async def _outbox_is_empty(mine: Installation) -> None:
-    async with asyncio.timeout(30):
-        while True:
-            async with mine.store.connection() as connection:
-                if await connection.fetchval("select count(*) from outbox") == 0:
-                    return
-            await asyncio.sleep(0.1)
 
 
 async def _versions_are_gapless(mine: Installation) -> None:

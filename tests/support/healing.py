@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from onefold.identity.interaction import Interaction
+    from onefold.records.store import Store
     from tests.support.installations import Installation
 
 CHUNK = 20
@@ -44,7 +45,7 @@ async def assert_healed(mine: Installation, log: Sequence[Interaction], *, withi
     await mine.settled(within_seconds=within_seconds)
     assert await mine.groups() == order_free_groups(log)
     async with relaying(mine):
-        await emptied(mine, within_seconds)
+        await emptied(mine.store, within_seconds)
     code, said = await mine.command("check", "--json")
     assert code == 0, [each for each in json.loads(said) if not each["clean"]]
 
@@ -61,11 +62,11 @@ async def relaying(mine: Installation) -> AsyncIterator[None]:
         await running
 
 
-async def emptied(mine: Installation, within_seconds: float = 60.0) -> None:
+async def emptied(store: Store, within_seconds: float = 60.0) -> None:
     """Wait until the outbox is empty."""
     async with asyncio.timeout(within_seconds):
         while True:
-            async with mine.store.connection() as connection:
+            async with store.connection() as connection:
                 if not await connection.fetchval("select exists (select from outbox)"):
                     return
             await asyncio.sleep(0.05)

@@ -59,7 +59,7 @@ async def test_a_worker_of_segments_killed_before_it_acknowledges_counts_nothing
             assert await asyncio.wait_for(victim.wait(), 60) == -signal.SIGKILL
         async with mine.running("segments-worker"):
             await mine.settled()
-            await emptied(mine)
+            await emptied(mine.store)
             await assert_healed(mine, log)
 
 

@@ -99,13 +99,3 @@ async def relaying(
     finally:
         stopping.set()
         await task
-
-
-async def emptied(store: Store, timeout_seconds: float = 60.0) -> None:
-    """Wait until the outbox is empty."""
-    async with asyncio.timeout(timeout_seconds):
-        while True:
-            async with store.connection() as connection:
-                if not await connection.fetchval("select exists (select from outbox)"):
-                    return
-            await asyncio.sleep(0.05)

@@ -17,8 +17,9 @@ from onefold.messages.topics import CONTACTS_CHANGED
 from onefold.records.outbox import presence
 from onefold.topics.admin import ensure_topics
 from onefold.topics.client import KafkaConnection
-from tests.integration.relay.outboxes import assert_repeats_but_no_gap, contact, emptied, insert, relaying, versions
+from tests.integration.relay.outboxes import assert_repeats_but_no_gap, contact, insert, relaying, versions
 from tests.integration.topics.reading import read_topic
+from tests.support.healing import emptied
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -15,8 +15,9 @@ from onefold.errors import Fenced, StoreUnavailable
 from onefold.messages.topics import CONTACTS_CHANGED, SEGMENTS_MEMBERSHIP, partition_of
 from onefold.records.outbox import _SHARD_LOCKS, BACKLOG, READ, OwnedShard, own, presence
 from onefold.topics.transactions import TransactionalProducer
-from tests.integration.relay.outboxes import INSERT, assert_repeats_but_no_gap, contact, emptied, insert, relaying, versions
+from tests.integration.relay.outboxes import INSERT, assert_repeats_but_no_gap, contact, insert, relaying, versions
 from tests.integration.topics.reading import read_topic
+from tests.support.healing import emptied
 
 if TYPE_CHECKING:
     from onefold.records.outbox import Row
@@ -61,7 +62,7 @@ async def test_a_row_that_commits_late_is_not_skipped(store: Store, topics: Kafk
             async with asyncio.timeout(20):
                 while not await read_topic(topics, CONTACTS_CHANGED):
                     await asyncio.sleep(0.05)
-        await emptied(store, timeout_seconds=30)
+        await emptied(store, within_seconds=30)
     assert set(versions(await read_topic(topics, CONTACTS_CHANGED))) == {str(early), str(late)}
 
 
