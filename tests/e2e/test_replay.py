@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import replace
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,8 +12,8 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from onefold import bootstrap, failpoints
-from onefold.errors import InvalidRange, StoreUnavailable
+from onefold import bootstrap
+from onefold.errors import InvalidRange
 from onefold.messages.topics import DEAD_LETTER, INTERACTIONS, INTERACTIONS_RESOLVED
 from onefold.ops.replay import Range, Wanted, plan
 from onefold.topics.ends import end_offsets
@@ -22,13 +21,12 @@ from onefold.topics.ranges import Span
 from onefold.topics.tail import follow_topic
 from streams.replay import start
 from tests.support.commands import begin, let_go, onefold
+from tests.support.gates import failing
 from tests.support.installations import Installation, installation
 from tests.support.stories import random_story
 from tests.support.worlds import event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from onefold.bootstrap import Role
     from tests.support.servers import Database, Services
 
@@ -156,25 +154,11 @@ async def test_a_replay_that_is_killed_is_resumed_and_two_never_run_at_once(
         assert "done" in (await onefold(mine, "replay", "--resume", job, code=4)).talk
 
 
-@pytest.fixture
-def disarmed() -> Iterator[None]:
-    """No point stays armed for the next test."""
-    yield
-    failpoints.disarm()
-
-
 @pytest.mark.asyncio
-@pytest.mark.usefixtures("disarmed")
 async def test_a_batch_that_is_told_twice_counts_once_and_its_second_telling_is_the_newer(
     services: Services, database: Database, topic_prefix: str, redis_url: str
 ) -> None:
     """F5, F23: a server that goes away between emission and commit costs the replay a new epoch, and its account nothing."""
-    reached = count(1)
-
-    async def fail_sometimes() -> None:
-        if next(reached) in {1, 3, 4}:  # the first batch once, the second one twice
-            raise StoreUnavailable("a failpoint says so")
-
     async with installation(services, database, topic_prefix, redis_url, partitions=1) as mine:
         await mine.produce([event(f"anonymous_token:t{n}", minutes=n) for n in range(12)])
         async with mine.resolvers(1, batch_size=4):
@@ -182,10 +166,10 @@ async def test_a_batch_that_is_told_twice_counts_once_and_its_second_telling_is_
         settings = mine.role.settings
         small = settings.model_copy(update={"resolver": settings.resolver.model_copy(update={"batch_size": 4})})
         role = bootstrap.begin("replay", small)
-        failpoints.arm("resolver.emitted", fail_sometimes)
         todo = await plan(mine.store, role.kafka, Wanted())
-        async with bootstrap.resolving(role) as parts:
-            held = await start(role, parts, todo, actor="tests", reason=None, begun=lambda _: None)
+        with failing("resolver.emitted", 1, 3, 4):  # the first batch once, the second one twice
+            async with bootstrap.resolving(role) as parts:
+                held = await start(role, parts, todo, actor="tests", reason=None, begun=lambda _: None)
         assert (held.progress["records"], held.progress["changed"]) == (12, 0)
         told = await epochs(mine)
         assert Counter(len(found) for found in told.values()) == {3: 4, 4: 4, 2: 4}

@@ -1,15 +1,17 @@
-"""Hold a task of this process at a failpoint while a test does something else: interleavings made on purpose, without sleeping."""
+"""What tests do to tasks of their own process at a failpoint: hold one while something else happens, or let the store go away there."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from itertools import count
 from typing import TYPE_CHECKING
 
 from onefold import failpoints
+from onefold.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 WITHIN_SECONDS = 60
 
@@ -47,4 +49,20 @@ async def gate(point: str, *, task: str = "") -> AsyncIterator[Gate]:
         yield made
     finally:
         made.open()
+        failpoints.disarm()
+
+
+@contextmanager
+def failing(point: str, *times: int) -> Iterator[None]:
+    """Let the store go away at `point`, the first, third … time that it is reached: `failing(point, 1, 3)`."""
+    reached = count(1)
+
+    async def fail() -> None:
+        if next(reached) in times:
+            raise StoreUnavailable("a failpoint says so")
+
+    failpoints.arm(point, fail)
+    try:
+        yield
+    finally:
         failpoints.disarm()

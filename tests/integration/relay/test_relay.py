@@ -17,10 +17,10 @@ from onefold.records.outbox import _SHARD_LOCKS, BACKLOG, READ, OwnedShard, own,
 from onefold.topics.transactions import TransactionalProducer
 from tests.integration.relay.outboxes import INSERT, assert_repeats_but_no_gap, contact, insert, relaying, versions
 from tests.integration.topics.reading import read_topic
+from tests.support.gates import failing
 from tests.support.healing import emptied
 
 if TYPE_CHECKING:
-    from onefold.records.outbox import Row
     from onefold.records.store import Store
     from onefold.topics.client import KafkaConnection
     from tests.support.servers import Database
@@ -67,31 +67,19 @@ async def test_a_row_that_commits_late_is_not_skipped(store: Store, topics: Kafk
 
 
 @pytest.mark.asyncio
-async def test_a_death_between_commit_and_delete_repeats_and_leaves_no_gap(
-    store: Store, topics: KafkaConnection, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_death_between_commit_and_delete_repeats_and_leaves_no_gap(store: Store, topics: KafkaConnection) -> None:
     """F4."""
-    deaths = 3
-    delete = OwnedShard.delete
-
-    async def dying(self: OwnedShard, rows: list[Row]) -> None:
-        nonlocal deaths
-        if deaths and len(rows) > 1:
-            deaths -= 1
-            raise StoreUnavailable("died before the delete")
-        await delete(self, rows)
-
-    monkeypatch.setattr(OwnedShard, "delete", dying)
     who = contact(1)
-    async with relaying(store, topics, batch_size=10) as running:
-        async with store.connection() as connection:
-            for begin in range(1, 100, 5):
-                await insert(connection, [(who, version) for version in range(begin, begin + 5)])
-                await asyncio.sleep(0.01)
-        await emptied(store)
-        assert running.metrics.failures.labels("store_unavailable")._value.get() == 3
+    with failing("relay.acknowledged", 1, 2, 3):
+        async with relaying(store, topics, batch_size=10) as running:
+            async with store.connection() as connection:
+                for begin in range(1, 100, 5):
+                    await insert(connection, [(who, version) for version in range(begin, begin + 5)])
+                    await asyncio.sleep(0.01)
+            await emptied(store)
+            assert running.metrics.failures.labels("store_unavailable")._value.get() == 3
     seen = versions(await read_topic(topics, CONTACTS_CHANGED))[str(who)]
-    assert len(seen) > 99
+    assert len(seen) > 100, "nothing was told twice"
     assert_repeats_but_no_gap(seen, last=99 + 1)
 
 
@@ -259,7 +247,6 @@ async def test_a_change_is_on_the_topic_soon(store: Store, topics: KafkaConnecti
             await emptied(store)
             began = time.monotonic()
             await insert(connection, [(contact(1), 2)])
-            while await connection.fetchval("select exists (select from outbox)"):
-                await asyncio.sleep(0.005)
+            await emptied(store)
             assert time.monotonic() - began < 2.0
         assert "start" not in running.health.reasons
