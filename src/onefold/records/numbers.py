@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from onefold.identity.contact import TenureId
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
     from onefold.records.store import Connection
 
@@ -15,24 +15,20 @@ BLOCK = 1_000
 
 
 class TenureNumbers:
-    """An iterator of unused tenure ids. `reserve` before deciding: iterating does no I/O."""
+    """Unused tenure ids of one worker, shared by all transactions that it has in flight."""
 
     def __init__(self) -> None:
-        self._free: list[int] = []
+        self._free: list[TenureId] = []
 
-    async def reserve(self, connection: Connection, count: int) -> None:
-        """Have at least `count` numbers at hand. Numbers of a transaction that rolls back are lost, which is harmless."""
-        missing = count - len(self._free)
-        if missing > 0:
+    async def take(self, connection: Connection, count: int) -> list[TenureId]:
+        """So many numbers for one transaction, which nobody else gets. If it rolls back they are lost, which is harmless."""
+        while (missing := count - len(self._free)) > 0:  # asked again, since others take numbers while this one waits for Postgres
             blocks = -(-missing // BLOCK)
             rows = await connection.fetch("select nextval('tenure_ids') as first from generate_series(1, $1::integer)", blocks)
-            fresh = [number for row in rows for number in range(row["first"], row["first"] + BLOCK)]
-            self._free = [*reversed(fresh), *self._free]
+            self._free.extend(TenureId(number) for row in rows for number in range(row["first"], row["first"] + BLOCK))
+        taken, self._free = self._free[:count], self._free[count:]
+        return taken
 
-    def __iter__(self) -> Iterator[TenureId]:
-        """Itself."""
-        return self
-
-    def __next__(self) -> TenureId:
-        """The next number; IndexError means that too few were reserved."""
-        return TenureId(self._free.pop())
+    def give_back(self, unused: Iterable[TenureId]) -> None:
+        """Return numbers that a transaction took and did not need; they are the next to be taken."""
+        self._free = [*unused, *self._free]

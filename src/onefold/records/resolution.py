@@ -17,6 +17,7 @@ from onefold.records import snapshots
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from onefold.identity.contact import TenureId
     from onefold.identity.interaction import Interaction
     from onefold.identity.plan import Plan
     from onefold.identity.rules import Rules
@@ -42,23 +43,27 @@ class Resolution:
         self, connection: Connection, interactions: Sequence[Interaction], rules: Mapping[str, Rules], incarnation: str
     ) -> Plan:
         """The plan for these interactions, written. It may cover fewer of them than given, by the budget of tenures to move."""
-        await self._numbers.reserve(connection, 2 * sum(len(each.identifiers) for each in interactions))
+        numbers = await self._numbers.take(connection, sum(len(each.identifiers) for each in interactions))
         rows = await snapshots.read(connection, interactions)
-        plan = self._decide(rows, interactions, rules)
+        plan = self._decide(rows, interactions, rules, numbers)
         await reach("resolver.read")
         if not plan.writes:
+            self._numbers.give_back(numbers)
             return plan
         locked = await snapshots.lock(connection, plan.touched)
         if locked:
             await reach("resolver.locked")
             again = await snapshots.read(connection, interactions)
             if again != rows:  # else the decision stands, since it depends on nothing else
-                plan = self._decide(again, interactions, rules)
+                plan = self._decide(again, interactions, rules, numbers)
             if not plan.touched <= locked:
                 raise Moved("the contacts to change are not the ones that were locked")
+        self._numbers.give_back(numbers[len(plan.tenures_new) :])
         await applying.apply(connection, plan, shards=self._shards, incarnation=incarnation)
         await reach("resolver.applied")
         return plan
 
-    def _decide(self, rows: snapshots.Rows, interactions: Sequence[Interaction], rules: Mapping[str, Rules]) -> Plan:
-        return decide(snapshots.snapshot_of(rows), interactions, rules, self._numbers, budget=self._budget)
+    def _decide(
+        self, rows: snapshots.Rows, interactions: Sequence[Interaction], rules: Mapping[str, Rules], numbers: Sequence[TenureId]
+    ) -> Plan:
+        return decide(snapshots.snapshot_of(rows), interactions, rules, iter(numbers), budget=self._budget)
