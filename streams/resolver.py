@@ -10,18 +10,19 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from onefold import bootstrap
 from onefold.errors import Fenced, PermanentError, RejectedByStore, StoreUnavailable, TemporaryError
 from onefold.failpoints import reach
+from onefold.identity.assurance import Assurance
 from onefold.identity.interaction import Position
 from onefold.identity.plan import OutcomeKind, Plan
+from onefold.index.naming import Namings
 from onefold.index.recognise import recognise
-from onefold.messages.codec import decode_interaction
-from onefold.messages.reading import Arrival, check_key, read
-from onefold.messages.resolved import encode_resolved
+from onefold.messages.codec import skim
+from onefold.messages.reading import Arrival, carries_values, check_key, event_seconds, read
+from onefold.messages.resolved import LineWriter
 from onefold.messages.times import from_milliseconds
 from onefold.messages.topics import INTERACTIONS, INTERACTIONS_RESOLVED, partition_of
 from onefold.observe import ResolverMetrics
@@ -35,13 +36,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from onefold.bootstrap import Resolving, Role
-    from onefold.identity.identifiers import IdentifierKey
     from onefold.identity.interaction import Interaction
     from onefold.identity.plan import Outcome
     from onefold.identity.rules import Rules
-    from onefold.index.entries import Entry
-    from onefold.index.recognise import Recognised
-    from onefold.messages.interactions import InteractionMessage
+    from onefold.index.naming import Naming
+    from onefold.index.recognise import Voucher
+    from onefold.messages.interactions import SkimmedInteraction
     from onefold.observe import Health
     from onefold.records.progress import Claim, Present
     from onefold.records.store import Connection
@@ -52,15 +52,26 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
 UNKNOWN_WORKSPACE = "unknown_workspace"
 
 
-@dataclass(slots=True)
 class Item:
-    """One record on its way: decoded or refused, then read under the rules of its workspace."""
+    """One record on its way: refused, or a message with what recognising asks of it."""
 
-    record: Record
-    message: InteractionMessage | None = None
-    error: PermanentError | None = None
-    interaction: Interaction | None = None
-    """None where the record is refused, or its workspace does not exist."""
+    __slots__ = ("assurance", "error", "is_known", "may_change", "message", "naming", "record", "seconds", "voucher")
+
+    def __init__(self, record: Record, error: PermanentError | None = None) -> None:
+        self.record = record
+        self.error = error
+        self.is_known = False
+        """Whether it is no refusal, and of a workspace that exists."""
+        self.voucher: Voucher | None = None
+        """What the index vouched for in the present transaction."""
+
+    message: SkimmedInteraction
+    naming: Naming
+    seconds: float
+    """Event time, since 1970."""
+    assurance: int
+    may_change: bool
+    """Whether it carries values or a proof."""
 
 
 @dataclass(slots=True)
@@ -81,10 +92,8 @@ class Resolved:
     """What became of the items of one transaction, in their order."""
 
     done: list[Item]
-    recognised: Mapping[int, Recognised]
-    """By offset, what the index vouched for."""
     outcomes: Mapping[int, Outcome]
-    """By offset, what was decided."""
+    """By offset, what was decided on those for whom the index did not vouch."""
     plan: Plan
 
 
@@ -96,6 +105,7 @@ class Resolver:
         self._metrics = metrics
         self._worker = role.worker
         self._batch_size = role.settings.resolver.batch_size
+        self._namings = Namings()
 
     async def follow(self, feed: PartitionFeed) -> None:
         """Own a partition until it is revoked: claim it, go where progress says, and take batch after batch."""
@@ -152,11 +162,18 @@ class Resolver:
 
     def _decode(self, record: Record) -> Item:
         try:
-            message = decode_interaction(record.value)
-            check_key(message, record.key)
+            message = skim(record.value)
+            naming = self._namings.of(message)
+            check_key(naming.record_key, record.key)
         except PermanentError as error:
-            return Item(record, error=error)
-        return Item(record, message)
+            return Item(record, error)
+        item = Item(record)
+        item.message = message
+        item.naming = naming
+        item.seconds = event_seconds(message, record.timestamp_ms)
+        item.assurance = Assurance.of(message.assurance)
+        item.may_change = item.assurance >= Assurance.PROVED or carries_values(message)
+        return item
 
     async def _settle(self, ownership: Ownership, items: list[Item]) -> None:
         """Resolve these items in one transaction, or in more: halved after races, bisected down to one that the store rejects."""
@@ -174,7 +191,7 @@ class Resolver:
             except REJECTED as error:
                 if len(items) > 1:
                     return await self._settle_halves(ownership, items)
-                items = [Item(items[0].record, error=RejectedByStore(f"the store rejects it: {error}"))]
+                items = [Item(items[0].record, RejectedByStore(f"the store rejects it: {error}"))]
         return None
 
     async def _settle_halves(self, ownership: Ownership, items: list[Item]) -> None:
@@ -187,7 +204,7 @@ class Resolver:
         parts, claim = self._parts, ownership.claim
         read_under = parts.rules.version
         rules = await self._read(items)
-        hints = await parts.index.look_up([item.interaction for item in items if item.interaction is not None])
+        hints = await parts.index.look_up(item.naming for item in items if item.is_known)
         await reach("resolver.looked_up")
         async with parts.store.begin() as connection:
             present = await progress.fence(connection, claim, items[-1].record.offset + 1, parts.index.since_xmin)
@@ -195,8 +212,8 @@ class Resolver:
             parts.rules.learn_version(present.rules_version)
             if read_under != present.rules_version:
                 raise Moved("the batch was read under rules that may have changed since")
-            entries = parts.index.valid(hints, present.incarnation, present.since_xmin, present.xmin, present.separations)
-            resolved = await self._resolve(connection, items, rules, entries, present)
+            vouchers = parts.index.valid(hints, present.incarnation, present.since_xmin, present.xmin, present.separations)
+            resolved = await self._resolve(connection, items, rules, vouchers, present)
             next_offset = resolved.done[-1].record.offset + 1
             if len(resolved.done) < len(items):
                 await progress.advance(connection, claim, next_offset)
@@ -211,19 +228,21 @@ class Resolver:
         await parts.index.write_back(resolved.plan.current, present.incarnation, present.xmin)
         await reach("resolver.written_back")
         dead = [item.error.code for item in resolved.done if item.error is not None]
-        self._metrics.settled(len(resolved.done), len(resolved.recognised), dead, resolved.plan)
+        hot = sum(item.voucher is not None for item in resolved.done)
+        self._metrics.settled(len(resolved.done), hot, dead, resolved.plan)
         return items[len(resolved.done) :]
 
     async def _read(self, items: list[Item]) -> Mapping[str, Rules | None]:
-        """Read the messages under the present rules of their workspaces."""
-        rules = await self._parts.rules.of({item.message.workspace for item in items if item.message is not None})
+        """See how each message names its visitor under the present rules of its workspace."""
+        rules = await self._parts.rules.of({item.message.workspace for item in items if item.error is None})
+        under = self._namings.under
         for item in items:
-            if item.message is None:
+            if item.error is not None:
                 continue
             mine = rules[item.message.workspace]
-            record = item.record
-            arrival = Arrival(Position(INTERACTIONS, record.partition, record.offset), from_milliseconds(record.timestamp_ms), record.key)
-            item.interaction = read(item.message, arrival, mine) if mine is not None else None
+            item.is_known, item.voucher = mine is not None, None
+            if mine is not None and item.naming.rules is not mine:
+                item.naming = under(mine, item.message, item.naming)
         return rules
 
     async def _resolve(
@@ -231,41 +250,42 @@ class Resolver:
         connection: Connection,
         items: list[Item],
         rules: Mapping[str, Rules | None],
-        entries: Mapping[tuple[str, IdentifierKey], Entry],
+        vouchers: Mapping[Naming, Voucher],
         present: Present,
     ) -> Resolved:
         """Recognise what the index vouches for, decide on the rest."""
-        interactions = [item.interaction for item in items if item.interaction is not None]
-        found = recognise(interactions, entries, rules)
-        recognised = {each.position.offset: who for each, who in zip(interactions, found, strict=True) if who is not None}
-        rest = [each for each in interactions if each.position.offset not in recognised]
+        known = [item for item in items if item.is_known]
+        for item, voucher in zip(known, recognise(known, vouchers), strict=True):
+            item.voucher = voucher
+        rest = [_interaction(item, rules) for item in known if item.voucher is None]
         if not rest:
-            return Resolved(items, recognised, {}, Plan())
+            return Resolved(items, {}, Plan())
         await name_workspaces(connection, {each.workspace for each in rest})
-        known = {workspace: mine for workspace, mine in rules.items() if mine is not None}
-        plan = await self._parts.resolution.resolve(connection, rest, known, present.incarnation)
+        existing = {workspace: mine for workspace, mine in rules.items() if mine is not None}
+        plan = await self._parts.resolution.resolve(connection, rest, existing, present.incarnation)
         outcomes = {outcome.interaction.position.offset: outcome for outcome in plan.outcomes}
         waiting = next((each.position.offset for each in rest if each.position.offset not in outcomes), None)
         done = items if waiting is None else [item for item in items if item.record.offset < waiting]
-        return Resolved(done, recognised, outcomes, plan)
+        return Resolved(done, outcomes, plan)
 
     async def _emit(self, claim: Claim, resolved: Resolved) -> None:
         """Tell the fate of every record and wait until it is written: a line each, or a dead letter."""
         parts = self._parts
         partitions = await parts.producer.partitions(INTERACTIONS_RESOLVED)
+        write = LineWriter(claim.generation, claim.key.partition, claim.epoch)
         lines: dict[int, list[tuple[bytes | None, bytes]]] = {}
         dead: list[tuple[Record, PermanentError]] = []
         for item in resolved.done:
-            record = item.record
-            if item.error is not None:
+            record, voucher = item.record, item.voucher
+            if voucher is not None:
+                key: bytes | None = voucher.contact
+                line = write.seen(record.offset, voucher.contact, voucher.tenure_id, record.value or b"")
+            elif item.error is not None:
                 dead.append((record, item.error))
                 continue
-            contact, tenure, outcome, reason = _fate(item, resolved)
-            text = _uuid_text(contact) if contact is not None else None
-            line = encode_resolved(
-                claim.generation, record.partition, record.offset, claim.epoch, text, tenure, outcome, reason, record.value or b""
-            )
-            key = text.encode() if text is not None else None
+            else:
+                key, tenure_id, outcome, reason = _fate(resolved.outcomes.get(record.offset))
+                line = write.line(record.offset, key, tenure_id, outcome, reason, record.value or b"")
             target = partition_of(key, partitions) if key is not None else record.offset % partitions
             lines.setdefault(target, []).append((key, line))
         if dead and parts.dead_letters is not None:
@@ -282,23 +302,21 @@ class Resolver:
         ownership.has_emitted = False
 
 
-def _fate(item: Item, resolved: Resolved) -> tuple[bytes | None, int | None, str, str | None]:
-    """Contact, tenure, outcome and reason of one record that was no dead letter."""
-    offset = item.record.offset
-    recognised = resolved.recognised.get(offset)
-    if recognised is not None:
-        return recognised.contact_id, recognised.tenure_id, OutcomeKind.SEEN, None
-    outcome = resolved.outcomes.get(offset)
+def _interaction(item: Item, rules: Mapping[str, Rules | None]) -> Interaction:
+    """The whole interaction, for those that are decided on."""
+    record, naming = item.record, item.naming
+    mine = rules[naming.workspace]
+    assert mine is not None, "its workspace exists"  # noqa: S101 -- for the type checker
+    arrival = Arrival(Position(INTERACTIONS, record.partition, record.offset), from_milliseconds(record.timestamp_ms), record.key)
+    return read(item.message, naming.identifiers, arrival, mine, naming.dropped)
+
+
+def _fate(outcome: Outcome | None) -> tuple[bytes | None, int | None, str, str | None]:
+    """Contact, tenure, outcome and reason of a record that was decided on; without an outcome its workspace does not exist."""
     if outcome is None:
         return None, None, OutcomeKind.UNRESOLVED, UNKNOWN_WORKSPACE
-    contact = outcome.contact_id.bytes if outcome.contact_id is not None else None
+    contact = str(outcome.contact_id).encode() if outcome.contact_id is not None else None
     return contact, outcome.tenure.tenure_id if outcome.tenure is not None else None, outcome.kind, outcome.reason
-
-
-@lru_cache(maxsize=50_000)
-def _uuid_text(raw: bytes) -> str:
-    text = raw.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 async def run(role: Role, health: Health, stopping: asyncio.Event) -> None:

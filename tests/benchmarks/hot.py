@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from onefold.bootstrap import calm_garbage_collector
-from onefold.messages.codec import decode_interaction
-from onefold.messages.resolved import encode_resolved
+from onefold.messages.codec import decode
+from onefold.messages.interactions import InteractionMessage
+from onefold.messages.resolved import LineWriter
 from onefold.messages.topics import INTERACTIONS_RESOLVED, partition_of
 from onefold.topics.producer import IdempotentProducer
 from tests.benchmarks.rig.measuring import bench_installation, figure, report
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from tests.support.installations import Installation
 
 PARTITIONS, VISITORS, EVENTS, BATCH, REPETITIONS = 3, 3_000, 60_000, 500, 3
-CONTACT = "00000000-0000-5000-8000-000000000000"
+CONTACT = b"00000000-0000-5000-8000-000000000000"
 
 
 async def main() -> int:
@@ -62,14 +63,15 @@ async def _pass_through(mine: Installation) -> float:
 
         async def work(feed: PartitionFeed, done: Done) -> None:
             await feed.start_at(began.get(feed.partition, 0), fresh=False)
+            write = LineWriter(1, feed.partition, 1)
             while not feed.stopping.is_set():
                 records = await feed.take(BATCH)
                 lines: dict[int, list[tuple[bytes | None, bytes | None]]] = {}
                 for record in records:
                     value = record.value or b""
-                    message = decode_interaction(value)
-                    line = encode_resolved(1, record.partition, record.offset, 1, CONTACT, 1, "seen", None, value)
-                    lines.setdefault(partition_of(message.event_id.encode(), partitions), []).append((CONTACT.encode(), line))
+                    message = decode(value, InteractionMessage)
+                    line = write.seen(record.offset, CONTACT, 1, value)
+                    lines.setdefault(partition_of(message.event_id.encode(), partitions), []).append((CONTACT, line))
                 if lines:
                     await producer.send_batches(INTERACTIONS_RESOLVED, lines)
                     feed.done(records[-1].offset + 1, records[-1].timestamp_ms)

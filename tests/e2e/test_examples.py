@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from onefold.messages.codec import decode, decode_interaction
+from onefold.messages.codec import decode, key_of
 from onefold.messages.contacts import ContactChange
 from onefold.messages.dead_letters import split
 from onefold.messages.examples import example
-from onefold.messages.interactions import interaction_key
 from onefold.messages.resolved import ResolvedInteraction
 from onefold.messages.segments import SegmentMembership
 from onefold.messages.topics import (
@@ -53,7 +52,7 @@ async def test_the_example_of_an_interaction_becomes_a_contact_a_change_a_line_a
     async with installation(services, database, topic_prefix, redis_url, partitions=1) as mine:
         async with mine.store.transaction(["acme"]) as connection:
             await segments.create(connection, "acme", "all", "All", {"field": "type", "operator": "is_not_null"})
-        await mine.produce_raw([(interaction_key(decode_interaction(raw)), raw)])
+        await mine.produce_raw([(key_of(raw), raw)])
         async with mine.resolvers(1):
             await mine.settled()
         (line,) = [record.value async for record in follow_topic(mine.role.kafka, INTERACTIONS_RESOLVED, from_start=True, to_end=True)]

@@ -28,8 +28,7 @@ def send(
 
 
 async def _send(file: Path) -> None:
-    from onefold.messages.codec import decode_interaction  # noqa: PLC0415 -- a command loads only what it needs
-    from onefold.messages.interactions import interaction_key  # noqa: PLC0415
+    from onefold.messages.codec import key_of  # noqa: PLC0415 -- a command loads only what it needs
     from onefold.messages.topics import INTERACTIONS  # noqa: PLC0415
     from onefold.settings import Settings  # noqa: PLC0415
     from onefold.topics.client import KafkaConnection  # noqa: PLC0415
@@ -42,7 +41,7 @@ async def _send(file: Path) -> None:
         batch: list[tuple[bytes | None, bytes | None]] = []
         for number, line in _lines(file):
             try:
-                batch.append((interaction_key(decode_interaction(line)), line))
+                batch.append((key_of(line), line))
             except InvalidMessage as error:
                 raise InvalidMessage(f"line {number}: {error}. The {sent} before it were sent.", code=error.code) from error
             if len(batch) >= BATCH:

@@ -34,6 +34,8 @@ class Life:
         self._encode = codec.encode
         self.allows = self._separations.allows
         """Whether an entry of this bucket and xmin can be trusted, as far as separations are known."""
+        self.separated = 0
+        """How often separations were learnt that were not known before."""
 
     def value(self, key: bytes, tenure: Tenure, xmin: int) -> bytes | None:
         """What belongs under a Redis key. `xmin` is of the snapshot that the tenure was read in. None where it does not fit."""
@@ -41,7 +43,7 @@ class Life:
 
     def learn(self, separations: Iterable[tuple[int, int]], since_xmin: int, xmin: int) -> None:
         """Take in every separation from `since_xmin` on, as of a snapshot whose oldest running transaction is `xmin`."""
-        self._separations.learn(separations)
+        self.separated += self._separations.learn(separations)
         # A fence that was under way when this life began has asked from where another one was: it leaves a gap below.
         if since_xmin <= self.since_xmin:
             self.since_xmin = max(self.since_xmin, xmin)

@@ -7,89 +7,96 @@ that is not recognised shares an identifier with it, transitively (architecture,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Protocol
+from uuid import UUID
 
-from onefold.identity.assurance import Assurance
 from onefold.identity.decide import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from onefold.identity.identifiers import IdentifierKey
-    from onefold.identity.interaction import Interaction
+    from onefold.identity.identifiers import Identifier, IdentifierKey
     from onefold.identity.rules import Rules
     from onefold.index.entries import Entry
+    from onefold.index.naming import Naming
 
 
-class Recognised(NamedTuple):
-    """Whom an interaction belongs to, by the index alone."""
+class Voucher:
+    """Whom a naming's entries name together, and for which interactions they vouch. `entries` belong to `buckets`, in order."""
 
-    contact_id: bytes
-    tenure_id: int
+    __slots__ = ("assurance", "contact", "from_s", "held_against", "marks", "tenure_id", "until_s")
+
+    def __init__(self, entries: Sequence[Entry], buckets: Sequence[int], tenure_id: int, recency_seconds: float) -> None:
+        self.contact = str(UUID(bytes=entries[0].contact_id)).encode()
+        """The contact's id as messages write it."""
+        self.tenure_id = tenure_id
+        """The tenure that history hangs on."""
+        self.assurance = min(each.assurance for each in entries)
+        """A stronger interaction may strengthen a tenure."""
+        self.from_s = max(each.start_s for each in entries)
+        self.until_s = min(each.seen_s for each in entries) + recency_seconds
+        """From then on use is to be recorded."""
+        self.marks = [(bucket, each.xmin) for bucket, each in zip(buckets, entries, strict=True)]
+        """What separations are held against."""
+        self.held_against = -1
+        """How many separations were known when they allowed it last; -1: never."""
 
 
-def recognise(
-    interactions: Sequence[Interaction], entries: Mapping[tuple[str, IdentifierKey], Entry], rules: Mapping[str, Rules | None]
-) -> list[Recognised | None]:
-    """For each interaction whom the index recognises, or None. `entries` holds the valid ones only."""
-    terms = {workspace: _terms(mine) for workspace, mine in rules.items()}
-    found = [_one(interaction, entries, terms[interaction.workspace]) for interaction in interactions]
+class Event(Protocol):
+    """What recognising asks of an interaction."""
+
+    naming: Naming
+    seconds: float
+    """Event time, since 1970."""
+    assurance: int
+    may_change: bool
+    """Whether it carries values or a proof."""
+
+
+def vouch(identifiers: Sequence[Identifier], entries: Sequence[Entry], buckets: Sequence[int], rules: Rules) -> Voucher | None:
+    """Whom the entries of these identifiers name, if that is one contact and its use is on record (R7)."""
+    if not entries or any(each.contact_id != entries[0].contact_id for each in entries):
+        return None
+    tenure_id = entries[0].tenure_id
+    is_used, has_personal = True, False
+    for identifier, entry in zip(identifiers, entries, strict=True):
+        if identifier.semantic_type == TOKEN:
+            tenure_id = entry.tenure_id
+        if rules.catalog.entry(identifier.semantic_type).device_bound:
+            is_used = is_used and entry.used
+        else:
+            has_personal = True
+    if has_personal and not is_used:
+        return None
+    return Voucher(entries, buckets, tenure_id, rules.recency.total_seconds())
+
+
+def recognise(events: Sequence[Event], vouchers: Mapping[Naming, Voucher]) -> list[Voucher | None]:
+    """For each interaction whom the index recognises, or None. `vouchers` holds the valid ones only."""
+    found: list[Voucher | None] = []
+    for event in events:
+        voucher = vouchers.get(event.naming)
+        if voucher is not None and (
+            event.may_change or event.assurance > voucher.assurance or not voucher.from_s <= event.seconds < voucher.until_s
+        ):
+            voucher = None
+        found.append(voucher)
     if None in found:
-        _drop_neighbours(interactions, found)
+        _drop_neighbours(events, found)
     return found
 
 
-class _Terms(NamedTuple):
-    """What recognising asks of a workspace's rules."""
-
-    recency_seconds: float
-    device_bound: frozenset[str]
-
-
-def _terms(rules: Rules | None) -> _Terms | None:
-    if rules is None:
-        return None
-    return _Terms(rules.recency.total_seconds(), frozenset(kind for kind, entry in rules.catalog.entries.items() if entry.device_bound))
-
-
-def _one(interaction: Interaction, entries: Mapping[tuple[str, IdentifierKey], Entry], terms: _Terms | None) -> Recognised | None:
-    identifiers = interaction.identifiers
-    if terms is None or not identifiers or interaction.carries_values or interaction.assurance >= Assurance.PROVED:
-        return None
-    workspace, assurance, at = interaction.workspace, interaction.assurance, interaction.at.timestamp()
-    recency, device_bound = terms
-    contact_id: bytes | None = None
-    tenure_id, all_used, has_personal = 0, True, False
-    for identifier in identifiers:
-        entry = entries.get((workspace, identifier.key))
-        if entry is None or entry.assurance < assurance or at < entry.start_s or at >= entry.seen_s + recency:
-            return None
-        if contact_id is None:
-            contact_id, tenure_id = entry.contact_id, entry.tenure_id
-        elif entry.contact_id != contact_id:
-            return None
-        if identifier.semantic_type == TOKEN:
-            tenure_id = entry.tenure_id
-        if identifier.semantic_type in device_bound:
-            all_used = all_used and entry.used
-        else:
-            has_personal = True
-    if contact_id is None or (has_personal and not all_used):
-        return None
-    return Recognised(contact_id, tenure_id)
-
-
-def _drop_neighbours(interactions: Sequence[Interaction], found: list[Recognised | None]) -> None:
+def _drop_neighbours(events: Sequence[Event], found: list[Voucher | None]) -> None:
     """Whoever shares an identifier with an interaction that may change it is decided with it."""
     by_key: dict[tuple[str, IdentifierKey], list[int]] = {}
-    for number, interaction in enumerate(interactions):
-        for identifier in interaction.identifiers:
-            by_key.setdefault((interaction.workspace, identifier.key), []).append(number)
+    for number, event in enumerate(events):
+        for identifier in event.naming.identifiers:
+            by_key.setdefault((event.naming.workspace, identifier.key), []).append(number)
     waiting = [number for number, recognised in enumerate(found) if recognised is None]
     while waiting:
-        interaction = interactions[waiting.pop()]
-        for identifier in interaction.identifiers:
-            for neighbour in by_key.pop((interaction.workspace, identifier.key), ()):
+        naming = events[waiting.pop()].naming
+        for identifier in naming.identifiers:
+            for neighbour in by_key.pop((naming.workspace, identifier.key), ()):
                 if found[neighbour] is not None:
                     found[neighbour] = None
                     waiting.append(neighbour)

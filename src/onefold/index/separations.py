@@ -17,11 +17,13 @@ class Separations:
     def __init__(self) -> None:
         self._last = array("Q", bytes(8 * BUCKETS))
 
-    def learn(self, rows: Iterable[tuple[int, int]]) -> None:
-        """Take in separations, (transaction id, bucket), in any order and any number of times."""
-        last = self._last
+    def learn(self, rows: Iterable[tuple[int, int]]) -> bool:
+        """Take in separations, (transaction id, bucket), in any order and any number of times; gives whether any was news."""
+        last, is_news = self._last, False
         for xid, bucket in rows:
-            last[bucket] = max(last[bucket], xid)
+            if xid > last[bucket]:
+                last[bucket], is_news = xid, True
+        return is_news
 
     def allows(self, bucket: int, xmin: int) -> bool:
         """Whether an entry whose writer read at `xmin` can be trusted: no separation of its bucket is as young as that.

@@ -14,7 +14,7 @@ import msgspec
 
 from onefold.errors import InvalidMessage
 from onefold.messages import faults
-from onefold.messages.interactions import WORKSPACE_PATTERN, InteractionMessage
+from onefold.messages.interactions import WORKSPACE_PATTERN, SkimmedInteraction, WireIdentifier, record_key
 from onefold.messages.topics import MAX_MESSAGE_BYTES
 
 SUPPORTED_VERSION: Final = 1
@@ -27,7 +27,8 @@ AnyMessage = TypeVar("AnyMessage", bound=msgspec.Struct)
 
 _WORKSPACE: Final = pattern(WORKSPACE_PATTERN.rstrip("$"))
 _CONTROL: Final = pattern(r"[\x00-\x1f\x7f]")
-_interaction: Final = msgspec.json.Decoder(InteractionMessage)
+_skimmed: Final = msgspec.json.Decoder(SkimmedInteraction)
+_identifiers: Final = msgspec.json.Decoder(list[WireIdentifier])
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -36,25 +37,45 @@ def encode(message: msgspec.Struct) -> bytes:
     return _encoder.encode(message)
 
 
-def decode_interaction(value: bytes | None, *, max_bytes: int = MAX_MESSAGE_BYTES) -> InteractionMessage:
-    """The interaction in a record's value. Raises InvalidMessage or UnsupportedVersion.
+def skim(value: bytes | None, *, max_bytes: int = MAX_MESSAGE_BYTES) -> SkimmedInteraction:
+    """The interaction in a record's value, with identifiers left as they came. Raises InvalidMessage or UnsupportedVersion.
 
-    Unknown fields are skipped after a check of their syntax and encoding; they stay in the original bytes.
+    Visitors come in visits, and name themselves by the same bytes each time: who has read those once, with `decode_identifiers`, need not
+    read them again. Unknown fields are skipped after a check of their syntax and encoding; they stay in the original bytes.
     """
     readable = faults.check_bytes(value, max_bytes)
     try:
-        message = _interaction.decode(readable)
+        message = _skimmed.decode(readable)
     except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError) as error:
         raise faults.explain(readable, error, SUPPORTED_VERSION) from error
     if message.schema != SUPPORTED_VERSION:
         raise faults.wrong_version(message.schema, SUPPORTED_VERSION)
     _check(message)
-    faults.check_single_keys(readable, len(message.identifiers), has_proof=message.proof is not None)
+    faults.check_single_keys(readable)
     return message
 
 
+def decode_identifiers(raw: msgspec.Raw | bytes) -> list[WireIdentifier]:
+    """The identifiers in the bytes that a skimmed interaction has of them. Raises InvalidMessage."""
+    text = bytes(raw)
+    try:
+        identifiers = _identifiers.decode(text)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError) as error:
+        raise faults.explain(text, error, SUPPORTED_VERSION) from error
+    if len(identifiers) > MAX_IDENTIFIERS:
+        raise InvalidMessage(f"{len(identifiers)} identifiers; {MAX_IDENTIFIERS} at most", code="too_many_identifiers")
+    faults.check_single_names(text, len(identifiers))
+    return identifiers
+
+
+def key_of(value: bytes | None) -> bytes:
+    """The key that a record of `interactions` with this value must have. Raises InvalidMessage or UnsupportedVersion."""
+    message = skim(value)
+    return record_key(message.workspace, decode_identifiers(message.identifiers))
+
+
 def decode(value: bytes | None, kind: type[AnyMessage], *, max_bytes: int = MAX_MESSAGE_BYTES) -> AnyMessage:
-    """A message of any other kind, for readers of our own topics. Raises InvalidMessage or UnsupportedVersion."""
+    """A message of any kind, as who trusts its writer reads it. Raises InvalidMessage or UnsupportedVersion."""
     readable = faults.check_bytes(value, max_bytes)
     try:
         message: AnyMessage = _decoder(kind).decode(readable)
@@ -71,7 +92,7 @@ def _decoder(kind: type[AnyMessage]) -> msgspec.json.Decoder[AnyMessage]:
     return msgspec.json.Decoder(kind)
 
 
-def _check(message: InteractionMessage) -> None:
+def _check(message: SkimmedInteraction) -> None:
     """What the types cannot say. The workspace names what a transaction may see, so its form is checked here, at the door."""
     if not _is_workspace(message.workspace):
         raise _missing_or("workspace", message.workspace)
@@ -81,8 +102,6 @@ def _check(message: InteractionMessage) -> None:
         raise _missing_or("type", message.type)
     if not _is_known_word(message.channel):
         raise _missing_or("channel", message.channel)
-    if len(message.identifiers) > MAX_IDENTIFIERS:
-        raise InvalidMessage(f"{len(message.identifiers)} identifiers; {MAX_IDENTIFIERS} at most", code="too_many_identifiers")
     if message.traits is not None and len(message.traits) > MAX_TRAITS:
         raise InvalidMessage(f"{len(message.traits)} traits; {MAX_TRAITS} at most", code="too_many_traits")
 

@@ -6,9 +6,12 @@ Lenient where the resolver sanitises (identifiers as given, times of any kind), 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Raw, Struct, field
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 WORKSPACE_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 
@@ -58,13 +61,38 @@ class InteractionMessage(Struct):
     schema: Annotated[int, Meta(description="Major version of this schema; absent means 1.")] = 1
 
 
+class SkimmedInteraction(Struct):
+    """The same, read as far as a known visitor needs: identifiers are still the bytes that they came as (`codec.skim`)."""
+
+    event_id: str
+    workspace: str
+    type: str
+    channel: str = "server"
+    name: str | None = None
+    assurance: AssuranceWord = "asserted"
+    proof: WireProof | None = None
+    occurred_at: Any = None
+    received_at: Any = None
+    identifiers: Raw = Raw(b"[]")
+    traits: dict[str, Any] | None = None
+    properties: dict[str, Any] | None = None
+    context: dict[str, Any] | None = None
+    group: str | None = None
+    schema: int = 1
+
+
 def interaction_key(message: InteractionMessage) -> bytes:
+    """The key of the message's record."""
+    return record_key(message.workspace, message.identifiers)
+
+
+def record_key(workspace: str, identifiers: Sequence[WireIdentifier]) -> bytes:
     """The record's key: `workspace:` and the first anonymous token as given, else the first identifier of any type.
 
     Only texts that are not blank and whole numbers count; with none of them the key ends at the colon.
     """
     first = None
-    for each in message.identifiers:
+    for each in identifiers:
         text = _as_given(each.identifier)
         if text is None:
             continue
@@ -73,7 +101,7 @@ def interaction_key(message: InteractionMessage) -> bytes:
             break
         if first is None:
             first = text
-    return f"{message.workspace}:{first or ''}".encode()
+    return f"{workspace}:{first or ''}".encode()
 
 
 def _as_given(value: object) -> str | None:

@@ -14,14 +14,15 @@ from onefold.errors import InvalidMessage
 from onefold.identity.assurance import Assurance
 from onefold.identity.identifiers import resolve_identifiers
 from onefold.identity.interaction import Interaction, Position, Proof
-from onefold.messages.interactions import interaction_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from onefold.identity.identifiers import Identifier
+    from onefold.identity.identifiers import Dropped, Identifier
     from onefold.identity.rules import Rules
-    from onefold.messages.interactions import InteractionMessage
+    from onefold.messages.interactions import InteractionMessage, SkimmedInteraction, WireIdentifier
+
+    Message = InteractionMessage | SkimmedInteraction
 
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _NAMES = {"given_name": "given_name", "firstName": "given_name", "last_name": "last_name", "lastName": "last_name"}
@@ -37,9 +38,8 @@ class Arrival(NamedTuple):
     key: bytes | None
 
 
-def check_key(message: InteractionMessage, key: bytes | None) -> None:
+def check_key(expected: bytes, key: bytes | None) -> None:
     """A record under a foreign key breaks the order per visitor silently, so it is refused (poison 25)."""
-    expected = interaction_key(message)
     if key != expected:
         raise InvalidMessage(
             f"the record's key is not the {expected!r} that its workspace and first identifier give; order per visitor would break",
@@ -47,9 +47,15 @@ def check_key(message: InteractionMessage, key: bytes | None) -> None:
         )
 
 
-def read(message: InteractionMessage, arrival: Arrival, rules: Rules) -> Interaction:
-    """The interaction in a decoded message, under the rules of its workspace."""
-    identifiers, dropped = resolve_identifiers([(each.semantic_type, each.identifier, each.slug) for each in message.identifiers], rules)
+def identify(wire: Iterable[WireIdentifier], rules: Rules) -> tuple[tuple[Identifier, ...], tuple[Dropped, ...]]:
+    """The identifiers of a message that resolve under the rules of its workspace, and what was dropped."""
+    return resolve_identifiers([(each.semantic_type, each.identifier, each.slug) for each in wire], rules)
+
+
+def read(
+    message: Message, identifiers: tuple[Identifier, ...], arrival: Arrival, rules: Rules, dropped: tuple[Dropped, ...] = ()
+) -> Interaction:
+    """The interaction in a decoded message. `identifiers` and `dropped` are what `identify` gave for it under the same rules."""
     assurance = Assurance.of(message.assurance)
     fields: dict[str, str] = {}
     attributes: dict[str, object] = {}
@@ -72,10 +78,22 @@ def read(message: InteractionMessage, arrival: Arrival, rules: Rules) -> Interac
     )
 
 
-def event_time(message: InteractionMessage, appended_at: datetime) -> datetime:
+def event_time(message: Message, appended_at: datetime) -> datetime:
     """When it happened: as told, else when it was received, else appended; never after the append (R12, R27)."""
     told = _time(message.occurred_at) or _time(message.received_at)
     return told if told is not None and told < appended_at else appended_at
+
+
+def event_seconds(message: Message, appended_ms: int) -> float:
+    """The same, in seconds since 1970."""
+    told = _time(message.occurred_at) or _time(message.received_at)
+    appended = appended_ms / 1000
+    return appended if told is None else min(told.timestamp(), appended)
+
+
+def carries_values(message: Message) -> bool:
+    """Whether it may change a field or an attribute of its contact."""
+    return message.traits is not None and any(_values(message.traits))
 
 
 def _time(value: object) -> datetime | None:
@@ -91,7 +109,7 @@ def _time(value: object) -> datetime | None:
         return None
 
 
-def _proof(message: InteractionMessage, identifiers: tuple[Identifier, ...], rules: Rules) -> Proof | None:
+def _proof(message: Message, identifiers: tuple[Identifier, ...], rules: Rules) -> Proof | None:
     """What a proved interaction proves (R8): the named identifier, else its only email or phone."""
     if message.proof is None:
         candidates = [each for each in identifiers if each.semantic_type in _IDENTIFIER_TRAITS]

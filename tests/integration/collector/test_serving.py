@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from onefold.messages.codec import decode_interaction
-from onefold.messages.reading import check_key
+from onefold.messages.codec import decode, key_of
+from onefold.messages.interactions import InteractionMessage
 from onefold.messages.topics import INTERACTIONS
 from onefold.topics.tail import follow_topic
 from tests.support.collectors import running_collector
@@ -29,9 +29,8 @@ async def test_what_is_answered_200_lies_on_the_topic_under_its_key(database: Da
             answer = await client.post(f"{collector.host}/v1/batch", json={"batch": events}, auth=(key, ""))
             assert (answer.status_code, answer.json()) == (200, {"success": True})
         records = [record async for record in follow_topic(collector.role.kafka, INTERACTIONS, from_start=True, to_end=True)]
-    messages = [decode_interaction(record.value) for record in records]
-    for record, message in zip(records, messages, strict=True):
-        check_key(message, record.key)
+    messages = [decode(record.value, InteractionMessage) for record in records]
+    assert [record.key for record in records] == [key_of(record.value) for record in records]
     assert {message.event_id for message in messages} == {f"{user}-{n}" for user in (7, "u2") for n in range(50)}
     assert {(message.identifiers[1].identifier, message.assurance) for message in messages} == {(7, "claimed"), ("u2", "asserted")}
 

@@ -10,6 +10,7 @@ import random
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -17,7 +18,7 @@ import pytest
 from onefold.identity.assurance import Assurance
 from onefold.records.resolution import Moved
 from onefold.records.store import RACES
-from tests.integration.index.workers import HOURLY, entries, worker
+from tests.integration.index.workers import HOURLY, worker
 from tests.support.worlds import event
 
 if TYPE_CHECKING:
@@ -87,18 +88,19 @@ class Watcher:
     async def next(self) -> None:
         """Look up, or judge what was looked up."""
         if self.held is None:
-            self.held = await self.worker.index.look_up(list(self.everything))
+            self.held = await self.worker.look_up(*self.everything)
             return
         valid = await self.worker.valid(self.held)
         connection = self.worker.connection
         await connection.execute("select set_config('onefold.workspaces', 'acme', true)")
-        holders = {row["identifier_key"]: row["contact_id"].bytes for row in await connection.fetch(HOLDERS)}
-        roots = {row["contact_id"].bytes: row["root"].bytes for row in await connection.fetch(ROOTS)}
+        holders = {row["identifier_key"]: row["contact_id"] for row in await connection.fetch(HOLDERS)}
+        roots = {row["contact_id"]: row["root"] for row in await connection.fetch(ROOTS)}
         await self.worker.commit()
-        for name, entry in entries(self.held).items():
-            leads_right = roots.get(entry.contact_id) == holders[name[1]]
-            assert leads_right or name not in valid, f"an entry of {name[1].hex()} with xmin {entry.xmin} is trusted, and wrong"
-            self.trusted += name in valid
+        for naming, voucher in self.held.found:
+            (identifier,) = naming.identifiers
+            leads_right = roots.get(UUID(voucher.contact.decode())) == holders[identifier.key]
+            assert leads_right or naming not in valid, f"an entry of {identifier.key.hex()}, {voucher.marks}, is trusted, and wrong"
+            self.trusted += naming in valid
             self.doubted += not leads_right
         self.held = None
 

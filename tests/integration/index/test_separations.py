@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from onefold.identity.assurance import Assurance
-from tests.integration.index.workers import HOURLY, Worker, entries, worker
+from tests.integration.index.workers import HOURLY, Worker, worker
 from tests.support.worlds import event
 
 if TYPE_CHECKING:
@@ -68,12 +68,13 @@ async def test_in_every_interleaving_an_entry_is_trusted_only_if_its_writer_saw_
         for number, order in enumerate(orders):
             device = f"d{number}"
             xid = await _interleave(order, writer, separator, device)
-            hints = await reader.index.look_up([seen(device)])
-            ((name, entry),) = entries(hints).items()
-            is_trusted = name in await reader.valid(hints)
+            hints = await reader.look_up(seen(device))
+            ((naming, voucher),) = hints.found
+            is_trusted = naming in await reader.valid(hints)
             await reader.commit()
-            is_stale = entry.contact_id != (await holder(store, seen(device))).bytes
-            assert is_trusted == (entry.xmin > xid), order
+            is_stale = voucher.contact != str(await holder(store, seen(device))).encode()
+            ((_, xmin),) = voucher.marks
+            assert is_trusted == (xmin > xid), order
             assert not (is_trusted and is_stale), order
             assert is_stale == _read_before_the_commit(order), order
             trusted, stale = trusted + is_trusted, stale + is_stale
@@ -117,12 +118,12 @@ async def test_the_entry_of_the_very_transaction_that_separates_is_a_miss_until_
 
 async def _is_trusted(store: Store, reader: Worker) -> bool:
     """Whether the index vouches for the device's entry, which names its present holder."""
-    hints = await reader.index.look_up([seen("d", 3)])
-    ((name, entry),) = entries(hints).items()
-    assert entry.contact_id == (await holder(store, seen("d"))).bytes
+    hints = await reader.look_up(seen("d", 3))
+    ((naming, voucher),) = hints.found
+    assert voucher.contact == str(await holder(store, seen("d"))).encode()
     found = await reader.valid(hints)
     await reader.commit()
-    return name in found
+    return naming in found
 
 
 @pytest.mark.asyncio
@@ -135,25 +136,24 @@ async def test_a_separation_that_commits_late_with_a_lower_xid_is_not_missed(sto
     ):
         await early.play(first("slow"), first("fast"))
         await early.play(seen("slow"), seen("fast"))
-        hints = await reader.index.look_up([seen("slow"), seen("fast")])
         lower = await late.begin()
         await late.resolve(hand_over("slow"))
         higher = await early.begin()
         await early.resolve(hand_over("fast"))
         await early.commit()
         assert lower < higher
-        assert await _named(reader, entries(hints).keys()) == {"slow"}, "the other one has not committed"
+        assert await _named(reader) == {"slow"}, "the other one has not committed"
         await late.commit()
-        assert await _named(reader, entries(hints).keys()) == set()
+        assert await _named(reader) == set()
 
 
-async def _named(reader: Worker, names: object) -> set[str]:
-    """Which of the two devices the index vouches for now."""
-    hints = await reader.index.look_up([seen("slow"), seen("fast")])
-    assert entries(hints).keys() == names
+async def _named(reader: Worker) -> set[str]:
+    """Which of the two devices the index vouches for now; it has entries of both."""
+    hints = await reader.look_up(seen("slow"), seen("fast"))
+    assert len(hints.found) == 2
     found = await reader.valid(hints)
     await reader.commit()
-    return {device for device in ("slow", "fast") if ("acme", seen(device).identifiers[0].key) in found}
+    return {device for device in ("slow", "fast") if reader.naming(seen(device)) in found}
 
 
 @pytest.mark.asyncio
@@ -165,14 +165,14 @@ async def test_after_a_restore_no_separation_is_missed_though_several_fences_wer
         worker(store, redis_url, 2) as neighbour,
     ):
         neighbour.index = reader.index  # another partition of the same worker
-        none = await reader.index.look_up([])
+        none = await reader.look_up()
         reader.index._life.since_xmin = 1 << 40  # as far as the life came that was lost
         async with store.connection() as connection:
             await connection.execute("update incarnation set incarnation_id = gen_random_uuid()")
         await separator.valid(none)
         await separator.commit()
         await separator.play(first("d"))
-        dump = await separator.index.look_up([seen("d")])
+        dump = await separator.look_up(seen("d"))
         await separator.play(hand_over("d"))
         await reader.fence()
         await neighbour.fence()
@@ -180,7 +180,7 @@ async def test_after_a_restore_no_separation_is_missed_though_several_fences_wer
             present = each.present
             each.index.valid(none, present.incarnation, present.since_xmin, present.xmin, present.separations)
             await each.commit()
-        hints = await reader.index.look_up([seen("d")])
+        hints = await reader.look_up(seen("d"))
         stale = hints._replace(found=dump.found)
         assert len(stale.found) == 1
         assert not await reader.valid(stale)

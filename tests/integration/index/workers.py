@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING
 
 from onefold.identity.rules import Rules
 from onefold.index.lookup import Index
+from onefold.index.naming import Namings
 from onefold.index.resolution_index import ResolutionIndex
 from onefold.records.numbers import TenureNumbers
 from onefold.records.progress import PartitionKey, claim, fence
 from onefold.records.resolution import Resolution
 from onefold.records.store import name_workspaces
+from tests.support.namings import naming_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from onefold.identity.identifiers import IdentifierKey
     from onefold.identity.interaction import Interaction
     from onefold.identity.plan import Plan
-    from onefold.index.entries import Entry
+    from onefold.index.naming import Naming
+    from onefold.index.recognise import Voucher
     from onefold.index.resolution_index import Hints
     from onefold.records.progress import Claim, Present
     from onefold.records.store import Connection, Store
@@ -42,6 +44,7 @@ class Worker:
         self._owned = owned
         self._resolution = Resolution(shards=4, numbers=TenureNumbers(), budget=10_000)
         self._transaction = AsyncExitStack()
+        self._namings = Namings()
         self.index = index
         self.connection: Connection
         self.present: Present
@@ -76,7 +79,15 @@ class Worker:
         """Tell the index what the committed transaction knows."""
         await self.index.write_back(self.plan.current, self.present.incarnation, self.present.xmin)
 
-    async def valid(self, hints: Hints) -> Mapping[tuple[str, IdentifierKey], Entry]:
+    async def look_up(self, *interactions: Interaction) -> Hints:
+        """What the index says of these."""
+        return await self.index.look_up([self.naming(each) for each in interactions])
+
+    def naming(self, interaction: Interaction) -> Naming:
+        """As this worker remembers it."""
+        return naming_of(interaction, HOURLY, self._namings)
+
+    async def valid(self, hints: Hints) -> Mapping[Naming, Voucher]:
         """Fence, and hold hints against the separations read; the transaction stays open."""
         await self.fence()
         present = self.present
@@ -90,11 +101,6 @@ class Worker:
         await self.write_back()
 
 
-def entries(hints: Hints) -> dict[tuple[str, IdentifierKey], Entry]:
-    """What the index said, by identifier."""
-    return {hint.name: hint.entry for hint in hints.found}
-
-
 @asynccontextmanager
 async def worker(store: Store, redis_url: str, partition: int) -> AsyncIterator[Worker]:
     """A worker that knows the incarnation, as every one does after its first batch."""
@@ -102,7 +108,7 @@ async def worker(store: Store, redis_url: str, partition: int) -> AsyncIterator[
     try:
         owned = await claim(store, PartitionKey("resolver", "interactions", partition), f"worker-{partition}")
         made = Worker(store, ResolutionIndex(redis, SECRET), owned)
-        await made.valid(await made.index.look_up([]))
+        await made.valid(await made.look_up())
         await made.commit()
         try:
             yield made

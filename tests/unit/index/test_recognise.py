@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,31 +15,64 @@ from onefold.identity.plan import OutcomeKind
 from onefold.identity.rules import Rules
 from onefold.index.entries import Entry
 from onefold.index.life import entry_of
-from onefold.index.recognise import recognise
+from onefold.index.naming import Namings
+from onefold.index.recognise import recognise, vouch
 from onefold.index.separations import Separations
+from tests.support.namings import naming_of
 from tests.support.stories import random_story
 from tests.support.worlds import START, World, at, event
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from onefold.identity.identifiers import IdentifierKey
     from onefold.identity.interaction import Interaction
+    from onefold.index.naming import Naming
+
+    Entries = Mapping[tuple[str, IdentifierKey], Entry]
 
 HOURLY = Rules(recency=timedelta(hours=1))
-RULES = {"acme": HOURLY}
-CONTACT = b"c" * 16
+CONTACT = UUID(bytes=b"c" * 16)
+
+
+@dataclass
+class Seen:
+    """What recognising asks of an interaction."""
+
+    naming: Naming
+    seconds: float
+    assurance: int
+    may_change: bool
 
 
 def entries(*interactions: Interaction, **change: object) -> dict[tuple[str, IdentifierKey], Entry]:
-    entry = Entry(CONTACT, 1, int(Assurance.ASSERTED), int(START.timestamp()), int(START.timestamp()), True, 1)._replace(**change)  # type: ignore[arg-type]
+    start = int(START.timestamp())
+    entry = Entry(CONTACT.bytes, 1, int(Assurance.ASSERTED), start, start, True, 1)._replace(**change)  # type: ignore[arg-type]
     return {(each.workspace, identifier.key): entry for each in interactions for identifier in each.identifiers}
 
 
+def recognised(interactions: Iterable[Interaction], known: Entries) -> list[tuple[UUID, int] | None]:
+    """For each interaction, contact and tenure that entries name for it, if they vouch for it."""
+    namings = Namings()
+    events = [
+        Seen(naming_of(each, HOURLY, namings), each.at.timestamp(), each.assurance, each.proof is not None or each.carries_values)
+        for each in interactions
+    ]
+    vouchers = {}
+    for naming in {each.naming for each in events}:
+        found = [known.get((naming.workspace, each.key)) for each in naming.identifiers]
+        whole = [entry for entry in found if entry is not None]
+        if len(whole) == len(found) and (voucher := vouch(naming.identifiers, whole, [0] * len(whole), HOURLY)) is not None:
+            vouchers[naming] = voucher
+    return [(UUID(each.contact.decode()), each.tenure_id) if each is not None else None for each in recognise(events, vouchers)]
+
+
 def is_recognised(mine: Interaction, **change: object) -> bool:
-    return recognise([mine], entries(mine, **change), RULES) != [None]
+    return recognised([mine], entries(mine, **change)) != [None]
 
 
 def test_a_known_visitor_is_recognised() -> None:
-    (found,) = recognise([mine := event("anonymous_token:t", "email:a@example.com", minutes=1)], entries(mine), RULES)
+    (found,) = recognised([mine := event("anonymous_token:t", "email:a@example.com", minutes=1)], entries(mine))
     assert found == (CONTACT, 1)
 
 
@@ -50,7 +85,7 @@ def test_whatever_may_change_something_is_not_recognised() -> None:
     assert not is_recognised(event("anonymous_token:t", minutes=1, assurance=Assurance.PROVED)), "a proof"
     assert not is_recognised(mine, assurance=int(Assurance.CLAIMED) - 1), "weaker than the interaction"
     assert not is_recognised(event("anonymous_token:null", minutes=1)), "no identifier"
-    assert recognise([mine], {}, RULES) == [None], "no entry"
+    assert recognised([mine], {}) == [None], "no entry"
 
 
 def test_use_together_with_a_person_must_be_on_record() -> None:
@@ -65,7 +100,7 @@ def test_entries_that_name_two_contacts_vouch_for_nobody() -> None:
     found = dict(entries(mine))
     first = next(iter(found))
     found[first] = found[first]._replace(contact_id=b"d" * 16)
-    assert recognise([mine], found, RULES) == [None]
+    assert recognised([mine], found) == [None]
 
 
 def test_a_hot_interaction_behind_a_cold_one_is_decided_with_it_transitively() -> None:
@@ -75,7 +110,7 @@ def test_a_hot_interaction_behind_a_cold_one_is_decided_with_it_transitively() -
     far = event("device_id:d", "anonymous_token:b", minutes=3)
     alone = event("anonymous_token:z", minutes=4)
     known = entries(near, far, alone)
-    assert recognise([cold, near, far, alone], known, RULES) == [None, None, None, (CONTACT, 1)]
+    assert recognised([cold, near, far, alone], known) == [None, None, None, (CONTACT, 1)]
 
 
 def test_a_separation_makes_every_entry_doubtful_whose_writer_may_not_have_seen_it() -> None:
@@ -97,7 +132,7 @@ def test_what_is_recognised_is_what_decide_says_and_writes_nothing(seed: int, si
     known: dict[tuple[str, IdentifierKey], Entry] = {}
     for start in range(0, len(story), size):
         batch = story[start : start + size]
-        hot = recognise(batch, known, RULES)
+        hot = recognised(batch, known)
         outcomes = iter(quick.play(*(each for each, who in zip(batch, hot, strict=True) if who is None), size=size))
         for position, (each, who) in enumerate(zip(batch, hot, strict=True), start=start):
             if who is None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from onefold.messages.resolved import encode_resolved
+from onefold.messages.resolved import LineWriter
 from onefold.ops.check.differences import MOST_KEPT, Found
 from onefold.ops.check.lines import Lines, Span
 from onefold.ops.check.look import Replayed
@@ -26,8 +26,8 @@ def line(offset: int, epoch: int = 1, contact: UUID | None = ANN, tenure: int | 
     event = {"event_id": f"e{offset}", "workspace": more.get("workspace", "acme"), "type": "track"}
     generation, outcome = more.get("generation", 1), more.get("outcome", "seen")
     assert isinstance(generation, int)
-    text = str(contact) if contact is not None else None
-    value = encode_resolved(generation, partition, offset, epoch, text, tenure, str(outcome), None, msgspec.json.encode(event))
+    text = str(contact).encode() if contact is not None else None
+    value = LineWriter(generation, partition, epoch).line(offset, text, tenure, str(outcome), None, msgspec.json.encode(event))
     return Record("interactions.resolved", 0, 0, 0, None, value, ())
 
 
