@@ -208,9 +208,11 @@ class Workbench:
         plan.tenures_changed.extend(self._edited.values())
         plan.outcomes = outcomes
         for tenure in self._current.values():
-            current = tenure.fork()
-            current.contact_id = self.contact(tenure.workspace, tenure.contact_id).contact_id
-            plan.current.append(current)
+            holder = self.contact(tenure.workspace, tenure.contact_id).contact_id
+            if tenure.contact_id != holder:
+                tenure = tenure.fork()  # noqa: PLW2901 -- the one that lies in the store names whom it was given to
+                tenure.contact_id = holder
+            plan.current.append(tenure)
         return plan
 
     def _keep(self, tenure: Tenure) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated
 
 from msgspec import Meta
@@ -11,8 +12,9 @@ Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"}, examples=[
 """A time on the wire."""
 
 
+@lru_cache(maxsize=4_096)
 def time_text(at: datetime) -> str:
-    """The time as messages write it. `at` must be aware."""
+    """The time as messages write it. `at` must be aware. Kept for a while, since one change says the same few times over and over."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
