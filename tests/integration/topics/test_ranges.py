@@ -8,14 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from onefold.errors import LogUnavailable
 from onefold.messages.topics import INTERACTIONS
 from onefold.topics.producer import IdempotentProducer, Placed
 from onefold.topics.ranges import NEAR, Span, reading
 from onefold.topics.transactions import TransactionalProducer
+from tests.support.retention import delete_before
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -33,15 +32,6 @@ async def found(connection: KafkaConnection, ranges: Mapping[int, Sequence[tuple
     async with asyncio.timeout(60), reading(connection, INTERACTIONS) as reader:
         async for record in reader.records_in(ranges):
             yield record
-
-
-async def delete_before(connection: KafkaConnection, partition: int, offset: int) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=connection.servers)
-    await admin.start()
-    try:
-        await admin.delete_records({TopicPartition(connection.topic(INTERACTIONS), partition): RecordsToDelete(offset)})
-    finally:
-        await admin.close()
 
 
 @pytest.mark.asyncio
@@ -93,7 +83,7 @@ async def test_what_the_log_does_not_hold_is_neither_waited_for_nor_missed(topic
     """Retention took the beginning of a range, or all of it; others end beyond the log, or lie there."""
     async with IdempotentProducer(topics) as producer:
         await producer.send_placed(INTERACTIONS, [Placed(0, b"k", b"%d" % n) for n in range(9)])
-    await delete_before(topics, 0, 5)
+    await delete_before(topics, INTERACTIONS, {0: 5})
     assert [record.offset async for record in found(topics, {0: [(0, 2), (3, 6), (7, 700), (900, 901)]})] == [5, 7, 8]
 
 
@@ -104,7 +94,7 @@ async def test_what_retention_takes_before_it_is_read_is_passed_over_and_a_log_t
     """A redrive that goes on after a week must end, and one on a topic that was made anew must not begin at its start."""
     async with IdempotentProducer(topics) as producer:
         await producer.send_placed(INTERACTIONS, [Placed(0, b"k", b"%d" % n) for n in range(9)])
-    await delete_before(topics, 0, 5)
+    await delete_before(topics, INTERACTIONS, {0: 5})
     assert await values(topics, 0, Span(1, 7)) == [b"5", b"6"]
     assert await values(topics, 0, Span(1, 4)) == []
     with pytest.raises(LogUnavailable, match="made anew"):
