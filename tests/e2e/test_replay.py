@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from onefold import bootstrap
 from onefold.errors import InvalidRange
@@ -23,6 +21,7 @@ from streams.replay import start
 from tests.support.commands import begin, let_go, onefold
 from tests.support.gates import failing
 from tests.support.installations import Installation, installation
+from tests.support.retention import delete_before
 from tests.support.stories import random_story
 from tests.support.worlds import event
 
@@ -193,10 +192,7 @@ async def test_a_plan_takes_what_was_decided_and_is_still_there_and_says_what_is
         whole = await plan(mine.store, kafka, Wanted())
         assert whole.ranges == [Range(partition, 0, 20)]
         assert [note for note in whole.notes if "1 records are not decided yet" in note]
-        admin = AIOKafkaAdminClient(bootstrap_servers=services.kafka_servers)
-        await admin.start()
-        await admin.delete_records({TopicPartition(kafka.topic(INTERACTIONS), partition): RecordsToDelete(before_offset=5)})
-        await admin.close()
+        await delete_before(kafka, INTERACTIONS, {partition: 5})
         by_offsets = await plan(mine.store, kafka, Wanted({partition: Span(2, 8)}))
         assert by_offsets.ranges == [Range(partition, 5, 8)]
         assert by_offsets.notes == [f"partition {partition}: offsets 2 to 4 are beyond retention, the log begins at 5"]

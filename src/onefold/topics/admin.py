@@ -2,6 +2,8 @@
 
 What correctness rests on is enforced: append times, compaction, sizes that let a message through. Partitions and sizes are raised, never
 lowered. How long records are kept is the operator's to change: a topic that says something else keeps it.
+
+What else only Kafka's administrators' protocol tells is here too: how far a group is, for `onefold check`.
 """
 
 from __future__ import annotations
@@ -61,7 +63,7 @@ async def ensure_topics(
 
     Raises LogUnavailable, and ConfigurationError where the cluster refuses (fewer brokers than `replication`, say).
     """
-    async with _admin(connection, timeout_seconds) as admin:
+    async with _admin(connection, timeout_seconds, "administering topics") as admin:
         return [await admin.ensure(spec, partitions, replication) for spec in SPECS]
 
 
@@ -69,12 +71,18 @@ async def list_topics(
     connection: KafkaConnection, *, partitions: int = DEFAULT_PARTITIONS, timeout_seconds: float = 30.0
 ) -> list[TopicReport]:
     """Every topic as it is, with what `ensure_topics` would change. Raises LogUnavailable or ConfigurationError."""
-    async with _admin(connection, timeout_seconds) as admin:
+    async with _admin(connection, timeout_seconds, "administering topics") as admin:
         return [await admin.describe(spec, partitions) for spec in SPECS]
 
 
+async def committed(connection: KafkaConnection, group: str, topic: str, *, timeout_seconds: float = 30.0) -> dict[int, int]:
+    """By partition, the offset that a group has committed; left out where it has none. Raises LogUnavailable or ConfigurationError."""
+    async with _admin(connection, timeout_seconds, f"looking at the offsets of {group}") as admin:
+        return await admin.committed(group, topic)
+
+
 @asynccontextmanager
-async def _admin(connection: KafkaConnection, timeout_seconds: float) -> AsyncIterator[_Admin]:
+async def _admin(connection: KafkaConnection, timeout_seconds: float, doing: str) -> AsyncIterator[_Admin]:
     client = AIOKafkaAdminClient(**connection.options())
     try:
         async with asyncio.timeout(timeout_seconds):
@@ -83,7 +91,7 @@ async def _admin(connection: KafkaConnection, timeout_seconds: float) -> AsyncIt
     except (kafka.InvalidReplicationFactorError, kafka.InvalidConfigurationError, kafka.PolicyViolationError) as error:
         raise ConfigurationError(f"Kafka refuses the topics: {error}") from error
     except FAILURES as error:
-        raise translate(error, "administering topics") from error
+        raise translate(error, doing) from error
     finally:
         await client.close()
 
@@ -132,6 +140,11 @@ class _Admin:
         if count < partitions:
             differs["partitions"] = (str(count), str(partitions))
         return TopicReport(spec.name, name, "unchanged", count, len(found["partitions"][0]["replicas"]), config, {}, differs)
+
+    async def committed(self, group: str, topic: str) -> dict[int, int]:
+        """What a group has committed."""
+        name, found = self._connection.topic(topic), await self._client.list_consumer_group_offsets(group)
+        return {target.partition: each.offset for target, each in found.items() if target.topic == name and each.offset >= 0}
 
     async def _create(self, spec: TopicSpec, partitions: int, replication: int) -> bool:
         """Whether it is ours: False where somebody else made it meanwhile."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onefold.topics.positions import bounds
+from onefold.topics.ranges import reading
 
 if TYPE_CHECKING:
     from onefold.topics.client import KafkaConnection
 
 
 async def end_offsets(connection: KafkaConnection, topic: str) -> dict[int, int]:
-    """The next offset of each partition; none for a topic that does not exist. Raises LogUnavailable."""
-    return {partition: each.end for partition, each in (await bounds(connection, topic)).items()}
+    """The next offset of each partition. Raises LogUnavailable, also where there is no topic of that name."""
+    async with reading(connection, topic) as reader:
+        return {partition: span.end for partition, span in (await reader.held()).items()}

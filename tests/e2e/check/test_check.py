@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from onefold.messages.topics import INTERACTIONS, INTERACTIONS_RESOLVED, SEGMENTS_MEMBERSHIP
+from onefold.topics.ends import end_offsets
 from tests.e2e.check.stories import ALL_CHECKED, check, check_process, following, told_story
+from tests.support.retention import delete_before
 from tests.support.stories import random_story
+from tests.support.worlds import event
 
 if TYPE_CHECKING:
     from tests.support.installations import Installation
@@ -36,6 +40,32 @@ async def test_a_story_that_went_through_everything_is_clean(
     assert "next: onefold doctor" in err
     assert (await check_process(mine.environment, "--only=I99"))[0] == 2
     assert (await check_process(mine.environment, "--workspace=nobody"))[0] == 4
+
+
+@pytest.mark.asyncio
+async def test_what_retention_took_is_not_missed_and_what_came_later_is(
+    services: Services, database: Database, topic_prefix: str, redis_url: str
+) -> None:
+    """I1 to I16: half of the lines and of the transitions is gone. Records from then on must have their lines (I1)."""
+    later = [event(f"anonymous_token:late{number}", minutes=number) for number in range(6)]
+    async with told_story(services, database, topic_prefix, redis_url) as mine:
+        kafka = mine.role.kafka
+        for topic in (INTERACTIONS_RESOLVED, SEGMENTS_MEMBERSHIP):
+            await delete_before(kafka, topic, {partition: end // 2 for partition, end in (await end_offsets(kafka, topic)).items()})
+        async with mine.resolvers(1):
+            await mine.produce(later)
+            await mine.settled()
+        report = await check(mine.environment)
+        assert report.differing == set(), report.findings
+        assert report.findings[0]["checked"] == len(later), "I1: the others may have lost their lines"
+
+        await mine.produce(later[:1])
+        async with mine.store.connection() as connection:
+            for partition, end in (await end_offsets(kafka, INTERACTIONS)).items():
+                await connection.execute("update progress set next_offset = $2 where partition = $1", partition, end)
+        report = await check(mine.environment)
+    assert report.differing == {"I1"}, report.findings
+    assert "has neither a line nor a dead letter" in report.what("I1")
 
 
 async def _busy(mine: Installation, stopping: asyncio.Event) -> int:

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
     from tests.support.servers import Services
 
-# The first open tenure of a contact that holds several, and another contact.
 SOME = "(select tenure_id from identifiers where held_until is null order by tenure_id limit 1)"
-STRANGER = f"(select contact_id from contacts where merged_into is null and contact_id <> (select contact_id from identifiers where tenure_id = {SOME}) order by 1 limit 1)"
+# A tenure that a line names, since its event has no other identifier, and a contact that does not hold it.
+LINED = "(select tenure_id from identifiers where held_until is null and normalised = 'late0')"
+STRANGER = f"(select contact_id from contacts where merged_into is null and contact_id <> (select contact_id from identifiers where tenure_id = {LINED}) order by 1 limit 1)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Damage:
 
 DAMAGES = {
     "a tenure that is somebody else's": Damage(
-        (f"update identifiers set contact_id = {STRANGER} where tenure_id = {SOME}",), ("I2", "I5", "I6", "I7"), "and tenure"
+        (f"update identifiers set contact_id = {STRANGER} where tenure_id = {LINED}",), ("I2", "I5", "I6", "I7"), "and tenure"
     ),
     "evidence that is lost": Damage((f"delete from evidence where ordinal = 1 and tenure_id = {SOME}",), ("I5",), "has no first evidence"),
     "evidence that names another record": Damage(

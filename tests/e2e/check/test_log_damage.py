@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from onefold.messages.codec import encode
 from onefold.messages.segments import SegmentMembership, SegmentReference
 from onefold.messages.topics import CONTACTS_CHANGED, DEAD_LETTER, INTERACTIONS, INTERACTIONS_RESOLVED, SEGMENTS_MEMBERSHIP, partition_of
-from onefold.topics.positions import bounds
+from onefold.topics.ends import end_offsets
 from onefold.topics.producer import IdempotentProducer
 from onefold.topics.tail import follow_topic
 from tests.e2e.check.stories import Report, check, following, told_story
@@ -135,13 +135,13 @@ async def test_damage_of_a_log_is_reported_by_what_it_breaks_and_by_nothing_else
         await mine.produce_raw([record_of(event("anonymous_token:nobody", minutes=0))])
         await damaged.adds("I12", saying="progress stands at offset")
 
-        ends = await bounds(mine.role.kafka, INTERACTIONS)
-        await commit(mine, {partition: each.end for partition, each in ends.items()})
+        ends = await end_offsets(mine.role.kafka, INTERACTIONS)
+        await commit(mine, ends)
         await damaged.adds("I15", saying="Kafka's committed offset is")
 
         async with mine.store.connection() as connection:
-            for partition, each in ends.items():
-                await connection.execute("update progress set next_offset = $2 where partition = $1", partition, each.end)
+            for partition, end in ends.items():
+                await connection.execute("update progress set next_offset = $2 where partition = $1", partition, end)
         await damaged.adds("I1", saying="has neither a line nor a dead letter")
 
         bad = next(record for record in await records(mine, INTERACTIONS) if record.value == letter.value and record.key == letter.key)

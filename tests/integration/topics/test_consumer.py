@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import structlog
-from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka import AIOKafkaProducer
 
 from onefold.errors import Fenced
 from onefold.messages.topics import INTERACTIONS
@@ -19,6 +18,7 @@ from onefold.topics.consumer import PartitionedConsumer, PartitionFeed, Record
 from onefold.topics.producer import IdempotentProducer
 from onefold.topics.transactions import TransactionalProducer
 from tests.integration.topics.raw import produce_with_header
+from tests.support.retention import delete_before
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -132,20 +132,11 @@ async def test_members_share_partitions_and_hand_them_over_between_batches(topic
     assert by_partition(progress.taken) == {partition: list(range(600)) for partition in range(3)}
 
 
-async def delete_before(topics: KafkaConnection, partition: int, offset: int) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=topics.servers)
-    await admin.start()
-    try:
-        await admin.delete_records({TopicPartition(topics.topic(INTERACTIONS), partition): RecordsToDelete(offset)})
-    finally:
-        await admin.close()
-
-
 @pytest.mark.asyncio
 async def test_a_partition_whose_place_is_gone_stops_and_the_others_go_on(topics: KafkaConnection) -> None:
     """F39 and F40: retention passed it, or the log went backwards. It never jumps."""
     await fill(topics, 100)
-    await delete_before(topics, 0, 50)
+    await delete_before(topics, INTERACTIONS, {0: 50})
     progress = Progress()
     progress.next_offset, progress.epochs = {0: 20, 1: 101, 2: 99}, defaultdict(lambda: 5)
     async with member(topics, progress.work("a")) as consumer:
@@ -164,7 +155,7 @@ async def test_a_partition_whose_place_is_gone_stops_and_the_others_go_on(topics
 @pytest.mark.asyncio
 async def test_a_partition_without_progress_begins_where_the_log_begins(topics: KafkaConnection) -> None:
     await fill(topics, 100)
-    await delete_before(topics, 0, 50)
+    await delete_before(topics, INTERACTIONS, {0: 50})
     progress = Progress()
     async with member(topics, progress.work("a")):
         await progress.has(250)

@@ -9,7 +9,7 @@ from onefold.messages.topics import DEAD_LETTER, INTERACTIONS, SPECS
 from onefold.ops.check.differences import Found
 from onefold.ops.check.look import milliseconds
 from onefold.records import checks
-from onefold.topics.positions import records_in
+from onefold.topics.ranges import reading
 from onefold.topics.tail import follow_topic
 
 if TYPE_CHECKING:
@@ -57,10 +57,11 @@ async def _compare(look: Look, letters: Sequence[Record], progress: Mapping[int,
         ranges: dict[int, list[tuple[int, int]]] = {}
         for _, partition, offset in sorted(key for key in by_origin if key[0] == topic):
             ranges.setdefault(partition, []).append((offset, offset + 1))
-        async for source in records_in(look.examined.kafka, topic, ranges):
-            for letter, origin in by_origin[topic, source.partition, source.offset]:
-                is_first_life = topic != INTERACTIONS or source.partition not in progress or progress[source.partition].generation == 1
-                compare_letter(letter, origin, source, found, is_first_life=is_first_life)
+        async with reading(look.examined.kafka, topic) as reader:
+            async for source in reader.records_in(ranges):
+                for letter, origin in by_origin[topic, source.partition, source.offset]:
+                    is_first_life = topic != INTERACTIONS or source.partition not in progress or progress[source.partition].generation == 1
+                    compare_letter(letter, origin, source, found, is_first_life=is_first_life)
 
 
 def check_headers(letter: Record, found: Found) -> None:

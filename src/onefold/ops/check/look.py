@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from onefold.messages.dead_letters import Origin, origin_of
 from onefold.messages.topics import DEAD_LETTER, INTERACTIONS, INTERACTIONS_RESOLVED
 from onefold.ops.check.lines import Lines, Span
 from onefold.records import checks
-from onefold.topics import positions
+from onefold.topics.ranges import reading
 from onefold.topics.tail import follow_topic
 
 if TYPE_CHECKING:
@@ -85,28 +86,30 @@ class Look:
         """From where on lines must be there to where progress is: progress is read first, so everything before it was emitted."""
         kafka = self.examined.kafka
         progress = await checks.progress(self.examined.store)
-        begins = await positions.bounds(kafka, INTERACTIONS)
         since = await self._lines_since()
-        kept = await positions.offsets_since(kafka, INTERACTIONS, since) if since is not None else {}
+        async with reading(kafka, INTERACTIONS) as reader:
+            held = await reader.held()
+            kept = await reader.offsets_at(since, held) if since is not None else dict.fromkeys(held, 0)
         spans = {}
         for partition, each in progress.items():
-            if partition not in begins:
+            if partition not in held:
                 continue
+            first = kept[partition]
             # Without a record of that time, all lines of this partition may be gone.
-            first = max(begins[partition].first, kept.get(partition, each.next_offset) if since is not None else 0)
+            first = max(held[partition].first, first) if first is not None else each.next_offset
             spans[partition] = Span(each.generation, min(first, each.next_offset), each.next_offset)
         return spans
 
-    async def _lines_since(self) -> int | None:
+    async def _lines_since(self) -> datetime | None:
         """Where retention cut `interactions.resolved`, the time from which on its partitions are whole; None: they always were.
 
         A line is younger than its record, so records from then on have theirs. (A topic keeps a segment until its youngest record is
         old enough, so an old record may be there still when its line is not.)
         """
-        bounds = await positions.bounds(self.examined.kafka, INTERACTIONS_RESOLVED)
-        cut = {partition: [(each.first, each.first + 1)] for partition, each in bounds.items() if each.first > 0}
-        times = [record.timestamp_ms async for record in positions.records_in(self.examined.kafka, INTERACTIONS_RESOLVED, cut)]
-        return max(times, default=None)
+        async with reading(self.examined.kafka, INTERACTIONS_RESOLVED) as reader:
+            cut = {partition: [(span.first, span.first + 1)] for partition, span in (await reader.held()).items() if span.first > 0}
+            times = [record.timestamp_ms async for record in reader.records_in(cut)]
+        return datetime.fromtimestamp(max(times) / 1000, UTC) if times else None
 
 
 def milliseconds(origin: Origin) -> int:

@@ -16,7 +16,7 @@ from onefold.messages.segments import SegmentMembership
 from onefold.messages.topics import SEGMENTS_MEMBERSHIP
 from onefold.ops.check.differences import Found
 from onefold.records import checks
-from onefold.topics.positions import bounds
+from onefold.topics.ranges import reading
 from onefold.topics.tail import follow_topic
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ async def segments_right(look: Look) -> Found:
     if look.is_second:
         found = await _waited_for(look, found)
     transitions = Transitions(found)
-    cut = {partition for partition, each in (await bounds(look.examined.kafka, SEGMENTS_MEMBERSHIP)).items() if each.first > 0}
+    async with reading(look.examined.kafka, SEGMENTS_MEMBERSHIP) as reader:
+        cut = {partition for partition, span in (await reader.held()).items() if span.first > 0}
     async for record in follow_topic(look.examined.kafka, SEGMENTS_MEMBERSHIP, from_start=True, to_end=True):
         where = f"{SEGMENTS_MEMBERSHIP}/{record.partition} offset {record.offset}"
         try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from onefold.messages.topics import INTERACTIONS, INTERACTIONS_RESOLVED
 from onefold.ops.check.differences import Found
 from onefold.records import checks
-from onefold.topics.positions import records_in
+from onefold.topics.ranges import reading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,8 +36,9 @@ async def nothing_lost(look: Look) -> Found:
     found.checked = lines.positions
     for where in lines.unreadable:
         found.add(where, f"a record of {INTERACTIONS_RESOLVED} that cannot be read")
-    async for record in records_in(look.examined.kafka, INTERACTIONS, doubtful(lines, letters)):
-        judge(record, lines, letters, replayed, found)
+    async with reading(look.examined.kafka, INTERACTIONS) as reader:
+        async for record in reader.records_in(doubtful(lines, letters)):
+            judge(record, lines, letters, replayed, found)
     return found
 
 

@@ -15,7 +15,7 @@ from onefold.ops.check.membership import Transitions
 from onefold.ops.check.partitions import ahead, behind
 from onefold.records.checks import Progress
 from onefold.topics.consumer import Record
-from onefold.topics.positions import Bounds
+from onefold.topics.ranges import Span
 from tests.unit.ops.check.test_lines import said
 
 AT = datetime(2026, 11, 1, 9, 30, 0, 123_000, tzinfo=UTC)
@@ -46,20 +46,20 @@ def test_entered_and_left_alternate() -> None:
 
 def test_a_partition_is_at_its_end_or_behind() -> None:
     """I12."""
-    ends = {0: Bounds(0, 10), 1: Bounds(5, 9), 2: Bounds(3, 3)}
-    assert behind(ends, {0: Progress(1, 10), 1: Progress(1, 9)}) == []
-    assert behind(ends, {0: Progress(1, 7)}) == [(0, 7, 10), (1, 5, 9)]
+    held = {0: Span(0, 10), 1: Span(5, 9), 2: Span(3, 3)}
+    assert behind(held, {0: Progress(1, 10), 1: Progress(1, 9)}) == []
+    assert behind(held, {0: Progress(1, 7)}) == [(0, 7, 10), (1, 5, 9)]
 
 
 def test_kafka_never_knows_more_than_progress_and_progress_no_more_than_the_log() -> None:
     """I15, F40."""
-    progress, ends = {0: Progress(1, 7), 1: Progress(1, 3)}, {0: Bounds(0, 7), 1: Bounds(0, 9)}
+    progress, ends = {0: Progress(1, 7), 1: Progress(1, 3)}, {0: 7, 1: 9}
     assert said(ahead({0: 7, 1: 2}, progress, ends)) == said(ahead({}, {}, {})) == []
     assert said(ahead({0: 8, 2: 1}, progress, ends)) == [
         "interactions/0: Kafka's committed offset is 8, progress is at 7",
         "interactions/2: Kafka's committed offset is 1, progress is at 0",
     ]
-    assert said(ahead({}, progress, {0: Bounds(0, 6), 1: Bounds(0, 9)})) == ["interactions/0: progress is at 7, the log ends at 6"]
+    assert said(ahead({}, progress, {0: 6, 1: 9})) == ["interactions/0: progress is at 7, the log ends at 6"]
 
 
 SOURCE = Record("interactions", 1, 41, AT_MS, b"acme:x", b"{", (("trace", b"\xff"), ("trace", b"2")))
