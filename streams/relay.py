@@ -202,6 +202,7 @@ class Relay:
             for topic, of_topic in _by_topic(rows).items():
                 partitions = await producer.partitions(topic)
                 await transaction.send_batches(topic, _by_partition(of_topic, partitions))
+            await reach("relay.sent")
         await reach("relay.acknowledged")
         await outbox.delete(rows)
         self._parts.metrics.batch_seconds.observe(time.monotonic() - began)

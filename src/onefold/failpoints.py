@@ -23,6 +23,7 @@ POINTS: Final = frozenset(
         "resolver.committed",  # the transaction is committed, the index does not know
         "resolver.written_back",  # the index knows, Kafka's offset is not committed
         "relay.read",  # the first rows of a shard are read
+        "relay.sent",  # they lie in Kafka in an open transaction
         "relay.acknowledged",  # the Kafka transaction is committed, the rows are not deleted
         "segments.committed",  # memberships are committed, the messages are not acknowledged
         "rebuild.read",  # a chunk of identifiers is read, the index does not know of it

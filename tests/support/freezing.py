@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -17,6 +18,13 @@ def freeze(pid: int) -> None:
     while any(state not in "tT" for state in _states(pid)):
         assert time.monotonic() < deadline, f"process {pid} does not stop"
         time.sleep(0.01)
+
+
+async def stopped(pid: int, *, within_seconds: float = 60.0) -> None:
+    """Wait until a process has stopped itself, at a failpoint."""
+    async with asyncio.timeout(within_seconds):
+        while any(state not in "tT" for state in _states(pid)):
+            await asyncio.sleep(0.05)
 
 
 def _states(pid: int) -> list[str]:

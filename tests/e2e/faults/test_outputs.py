@@ -8,6 +8,7 @@ import signal
 import urllib.error
 import urllib.request
 from base64 import b64encode
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,10 +16,13 @@ import pytest
 from onefold.access.keys import create_key
 from onefold.local.ports import pick
 from onefold.local.servers import LocalServers
-from onefold.messages.topics import INTERACTIONS
+from onefold.messages.topics import CONTACTS_CHANGED, INTERACTIONS
 from onefold.topics.tail import follow_topic
 from onefold.workspace import segments
-from tests.support.healing import assert_healed, emptied, under_load
+from tests.integration.relay.outboxes import assert_repeats_but_no_gap, versions
+from tests.integration.topics.reading import read_topic
+from tests.support.freezing import stopped
+from tests.support.healing import assert_clean, assert_healed, emptied, under_load
 from tests.support.installations import Installation, installation
 from tests.support.servers import Services
 
@@ -43,6 +47,32 @@ async def test_a_relay_killed_between_acknowledgement_and_delete_repeats_and_lea
             async with mine.running("relay", f"relay.acknowledged=kill@{reached}", ONEFOLD_RELAY__BATCH_SIZE="20") as victim:
                 assert await asyncio.wait_for(victim.wait(), 60) == -signal.SIGKILL
         await assert_healed(mine, log)
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio
+@pytest.mark.timeout(240)
+async def test_a_relay_stopped_past_its_silence_is_succeeded_and_what_it_had_in_flight_is_told_once(
+    mine: Installation, log: list[Interaction]
+) -> None:
+    """F7, I7, I16: it owns every shard, and stops itself with rows in an open Kafka transaction, which it tries to commit later."""
+    async with mine.running("resolver"), mine.running("relay", "relay.sent=stop@3", ONEFOLD_RELAY__BATCH_SIZE="20") as zombie:
+        async with under_load(mine, log, seconds=24):
+            await stopped(zombie.pid)
+            async with mine.running("relay"):
+                await emptied(mine.store)  # so the rows of every shard were taken over
+                zombie.send_signal(signal.SIGCONT)
+                await asyncio.sleep(2)
+        await assert_healed(mine, log)
+    told = await read_topic(mine.role.kafka, CONTACTS_CHANGED, timeout_seconds=60)
+    for seen in versions(told).values():
+        assert_repeats_but_no_gap(seen, last=max(version or 0 for version in seen))
+    written = await read_topic(mine.role.kafka, CONTACTS_CHANGED, committed=False, timeout_seconds=60)
+    places = {(each.partition, each.offset) for each in told}
+    in_flight = [each for each in written if (each.partition, each.offset) not in places]
+    assert in_flight, "the zombie's transaction went through"
+    values = Counter(each.value for each in told)
+    assert {values[each.value] for each in in_flight} == {1}
 
 
 @pytest.mark.faults
@@ -79,6 +109,8 @@ async def test_a_collector_killed_before_the_acknowledgement_has_answered_nobody
         assert await _sent(port, key, 3) == 200
     found = follow_topic(mine.role.kafka, INTERACTIONS, from_start=True, to_end=True)
     assert sorted([json.loads(record.value or b"")["event_id"] async for record in found]) == ["m0", "m1", "m2", "m3"]
+    async with mine.running("resolver"):
+        await assert_clean(mine)
 
 
 async def _sent(port: int, key: str, number: int) -> int | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.freezing import stopped
 from tests.support.healing import assert_healed, under_load
 
 if TYPE_CHECKING:
@@ -63,23 +64,13 @@ async def test_a_resolver_stopped_past_its_session_is_succeeded_and_changes_noth
     """F7, I2, I16: it stops itself in the middle of a transaction, holding its partition's progress row; what it emitted loses."""
     await mine.produce(log[:240])
     async with mine.running("resolver", f"resolver.{point}=stop@3", ONEFOLD_POSTGRES__TRANSACTION_MS="8000", **SMALL) as zombie:
-        await _stopped(zombie)
+        await stopped(zombie.pid)
         async with mine.running("resolver", **SMALL):
             await mine.settled(within_seconds=60)
             zombie.send_signal(signal.SIGCONT)
             async with under_load(mine, log[240:], seconds=3):
                 await asyncio.sleep(0)
             await assert_healed(mine, log)
-
-
-async def _stopped(process: asyncio.subprocess.Process) -> None:
-    """Wait until it has stopped itself."""
-    from pathlib import Path  # noqa: PLC0415
-
-    stat = Path(f"/proc/{process.pid}/stat")
-    async with asyncio.timeout(60):
-        while (await asyncio.to_thread(stat.read_text)).rsplit(")", 1)[1].split()[0] not in "tT":
-            await asyncio.sleep(0.05)
 
 
 @pytest.mark.faults

@@ -1,20 +1,16 @@
-"""The relay while servers go away, and when its own process is stopped and goes on as a zombie."""
+"""The relay while its broker goes away."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import secrets
 import signal
-import sys
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from onefold.local.servers import LocalServers
 from onefold.messages.topics import CONTACTS_CHANGED
-from onefold.records.outbox import presence
 from onefold.topics.admin import ensure_topics
 from onefold.topics.client import KafkaConnection
 from tests.integration.relay.outboxes import assert_repeats_but_no_gap, contact, insert, relaying, versions
@@ -26,7 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from onefold.records.store import Store
-    from tests.support.servers import Database, Services
 
 PEOPLE = [contact(number) for number in range(12)]
 
@@ -82,57 +77,3 @@ async def test_a_broker_that_goes_away_and_comes_back_costs_time_and_no_change(s
             await emptied(store)
             assert not running.health.reasons
         await assert_all_told(topics)
-
-
-@asynccontextmanager
-async def process(database: Database, services: Services, topics: KafkaConnection) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A relay as operators start it."""
-    environment = {
-        **os.environ,
-        "ONEFOLD_POSTGRES__URL": database.app_url,
-        "ONEFOLD_REDIS__URL": services.redis_url,
-        "ONEFOLD_KAFKA__SERVERS": topics.servers,
-        "ONEFOLD_KAFKA__TOPIC_PREFIX": topics.topic_prefix,
-        "ONEFOLD_INDEX__SECRET": secrets.token_hex(32),
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-    }
-    running = await asyncio.create_subprocess_exec(sys.executable, "-m", "onefold", "relay", env=environment)
-    try:
-        yield running
-    finally:
-        running.send_signal(signal.SIGCONT)
-        running.terminate()
-        assert await asyncio.wait_for(running.wait(), 20) == 0
-
-
-@pytest.mark.slow
-@pytest.mark.asyncio
-async def test_a_stopped_relay_is_succeeded_and_changes_nothing_when_it_goes_on(
-    store: Store, database: Database, services: Services, topics: KafkaConnection
-) -> None:
-    """F7, I16: it owns every shard, and is stopped in the middle of transactions, for longer than its sessions live."""
-    async with AsyncExitStack() as processes:
-        zombie = await processes.enter_async_context(process(database, services, topics))
-        async with changing(store) as last:
-            while last[-1] < 200 or not await read_topic(topics, CONTACTS_CHANGED):
-                await asyncio.sleep(0.1)
-            await processes.enter_async_context(process(database, services, topics))
-            async with presence(store, silence_seconds=60) as here, asyncio.timeout(30):
-                while await here.relays() < 3:
-                    await asyncio.sleep(0.01)
-            zombie.send_signal(signal.SIGSTOP)
-            stopped = last[-1]
-            async with asyncio.timeout(60):
-                while not await _caught_up(store, beyond=stopped):
-                    await asyncio.sleep(0.2)
-            zombie.send_signal(signal.SIGCONT)
-            await asyncio.sleep(2)
-        await emptied(store)
-    await assert_all_told(topics)
-
-
-async def _caught_up(store: Store, beyond: int) -> bool:
-    """Whether no row waits in any shard that is older than that version: somebody took over what had stopped."""
-    async with store.connection() as connection:
-        oldest = await connection.fetchval("select min((convert_from(payload, 'UTF8')::jsonb ->> 'version')::int) from outbox")
-    return oldest is None or oldest > beyond
