@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from onefold import bootstrap
-from onefold.errors import Fenced, OnefoldError, TemporaryError
+from onefold.errors import Fenced, OnefoldError, StoreUnavailable, TemporaryError
 from onefold.failpoints import reach
 from onefold.messages.topics import partition_of
 from onefold.observe import RelayMetrics
 from onefold.records.outbox import own, presence
+from onefold.records.separations import collapse
 from onefold.records.shards import shard_count
 from onefold.topics.transactions import TransactionalProducer
 
@@ -37,6 +38,8 @@ IDLE_SECONDS = 0.025
 SHARE_SECONDS = 0.5
 """Between looks at who is there and what is free."""
 MEASURE_SECONDS = 5.0
+COLLAPSE_SECONDS = 60.0
+"""Between looks for separations that a later one of their bucket makes superfluous."""
 SILENCE_SECONDS = 15.0
 """A relay that says nothing to Postgres for so long loses its shards. Longer than any transaction may take."""
 TRANSACTION_SECONDS = 10.0
@@ -85,6 +88,7 @@ class Relay:
         self._share = parts.shards
         self._pauses: dict[int, float] = {}
         self._not_before: dict[int, float] = {}
+        self._collapse_at = time.monotonic()
 
     @property
     def owned(self) -> frozenset[int]:
@@ -120,8 +124,18 @@ class Relay:
                 backlog = await here.backlog()
                 self._parts.metrics.outbox_rows.set(backlog.rows)
                 self._parts.metrics.outbox_age.set(backlog.age_seconds)
+            if time.monotonic() >= self._collapse_at:
+                await self._collapse_separations()
             self._parts.health.tick()
             await _wait(stopping, SHARE_SECONDS)
+
+    async def _collapse_separations(self) -> None:
+        """A bounded part of them; what is left waits for the next time. No relaying depends on it, so it fails by itself."""
+        self._collapse_at = time.monotonic() + COLLAPSE_SECONDS
+        try:
+            await collapse(self._parts.store)
+        except StoreUnavailable as error:
+            self._parts.log.warning("separations_not_collapsed", reason=str(error))
 
     def _start_missing(self) -> None:
         """Try every shard that is not worked on; whoever owns it already turns us away at once."""

@@ -143,6 +143,16 @@ async def test_two_relays_share_the_shards_and_the_survivor_takes_all(store: Sto
 
 
 @pytest.mark.asyncio
+async def test_a_relay_collapses_separations_by_the_way(store: Store, topics: KafkaConnection) -> None:
+    async with store.connection() as connection:
+        for _ in range(3):
+            await connection.execute("insert into separations (xid, bucket) values (pg_current_xact_id(), 1)")
+    async with relaying(store, topics), store.connection() as connection, asyncio.timeout(60):
+        while await connection.fetchval("select count(*) from separations") != 1:
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.asyncio
 async def test_a_shard_has_one_owner_until_it_falls_silent(store: Store) -> None:
     """A stopped process keeps its connection: the server must end it, or nobody could take over."""
     async with own(store, 0, silence_seconds=0.5) as mine:
