@@ -121,7 +121,7 @@ def check_single_keys(value: bytes) -> None:
         value.count(b'"workspace"') != 1
         or value.count(b'"identifiers"') > 1
         or value.count(b'"assurance"') > 1
-        or (b'"proof"' in value and not (value.count(b'"proof"') == 1 and b'"proof":null' in value))
+        or value.count(b'"proof"') != value.count(b'"proof":null')
         or (b"\\" in value and _ESCAPED_ASCII in value)
     ):
         json.loads(value, object_pairs_hook=_single)

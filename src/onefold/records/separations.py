@@ -26,8 +26,8 @@ from onefold.errors import StoreUnavailable
 if TYPE_CHECKING:
     from onefold.records.store import Store
 
-CHUNK = 20_000
-"""Rows at once: a transaction of a fraction of a second."""
+CHUNK = 100_000
+"""Rows at once. Once a minute that is far more than separate; looking through 1,000,000 rows, one for each bucket, took 0.5 s."""
 LONGEST_MS = 5_000
 LOCK = 0x0F01F
 """Held by whoever collapses."""

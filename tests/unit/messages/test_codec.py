@@ -140,6 +140,8 @@ def test_a_version_from_the_future_is_told_apart_even_if_it_looks_different() ->
         body().replace(b'"semantic_type"', b'"semantic_type":"email","semantic_type"', 1),
         body(assurance="claimed").replace(b'"claimed"', b'"claimed","assurance":"proved"'),
         body()[:-1] + b',"identifiers":[{"semantic_type":"email","identifier":"a@b.example"}]}',
+        body()[:-1] + b',"proof":null,"proof":{"semantic_type":"email","identifier":"a@b.example","method":"otp"}}',
+        body()[:-1] + b',"proof":{"semantic_type":"email","identifier":"a@b.example","identifier":"c@d.example","method":"otp"}}',
     ],
 )
 def test_a_key_named_twice_is_refused_where_it_decides_who_is_who(value: bytes) -> None:
