@@ -80,15 +80,19 @@ def read(
 
 def event_time(message: Message, appended_at: datetime) -> datetime:
     """When it happened: as told, else when it was received, else appended; never after the append (R12, R27)."""
-    told = _time(message.occurred_at) or _time(message.received_at)
+    told = _told(message)
     return told if told is not None and told < appended_at else appended_at
 
 
 def event_seconds(message: Message, appended_ms: int) -> float:
     """The same, in seconds since 1970."""
-    told = _time(message.occurred_at) or _time(message.received_at)
+    told = _told(message)
     appended = appended_ms / 1000
     return appended if told is None else min(told.timestamp(), appended)
+
+
+def _told(message: Message) -> datetime | None:
+    return _time(message.occurred_at) or _time(message.received_at)
 
 
 def carries_values(message: Message) -> bool:

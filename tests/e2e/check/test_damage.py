@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from onefold.ops.check import membership
 from onefold.records.store import Store
 from tests.e2e.check.stories import check, told_story
 from tests.support.servers import Database, cloned_database, own_redis, own_topics, run_async
@@ -166,11 +165,8 @@ async def damage(database: Database, statements: tuple[str, ...]) -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("name", DAMAGES)
-async def test_damage_is_reported_by_what_it_breaks_and_by_nothing_else(
-    services: Services, told: Told, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_damage_is_reported_by_what_it_breaks_and_by_nothing_else(services: Services, told: Told, name: str) -> None:
     """I2 to I9, I12, I15."""
-    monkeypatch.setattr(membership, "PATIENCE_SECONDS", 1.0)
     made = DAMAGES[name]
     with cloned(services, told) as (database, environment):
         await damage(database, made.statements)

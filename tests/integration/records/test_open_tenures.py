@@ -8,8 +8,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from onefold.ops.index import walk as walking
-from onefold.ops.index.walk import Pace, walk
+from onefold.ops.index.walk import CHUNK, WORKSPACES_AT_ONCE, Pace, walk
 from onefold.records.numbers import TenureNumbers
 from onefold.records.open_tenures import AFTER, BY_ID, by_id, estimate_open
 from onefold.records.resolution import Resolution
@@ -40,17 +39,19 @@ async def resolve(store: Store, resolution: Resolution, workspace: str, count: i
 
 
 @pytest.mark.asyncio
-async def test_a_walk_sees_every_tenure_once_and_goes_on_from_any_place(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_walk_sees_every_tenure_once_and_goes_on_from_any_place(store: Store) -> None:
     """F51: in groups of workspaces and in chunks; a workspace made between two walks shifts nothing."""
-    monkeypatch.setattr(walking, "WORKSPACES_AT_ONCE", 2)
-    monkeypatch.setattr(walking, "CHUNK", 3)
+    many = [f"w{number:03}" for number in range(WORKSPACES_AT_ONCE + 10)]
+    held = {many[-2]: 2 * CHUNK + 4, many[-5]: 5, many[3]: 6, many[1]: 2 * CHUNK + 7}
+    await add_workspace(store, *many)
     resolution = Resolution(shards=4, numbers=TenureNumbers(), budget=10_000)
-    for number, workspace in enumerate(("e", "a", "c", "b")):
-        await resolve(store, resolution, workspace, 4 + number)
+    for workspace, count in held.items():
+        await resolve(store, resolution, workspace, count)
     seen = [(place, [tenure.normalised for tenure in chunk.tenures]) async for place, chunk in walk(store, Pace())]
     everything = [value for _, values in seen for value in values]
-    assert sorted(everything) == sorted(f"{workspace}{n}" for number, workspace in enumerate("eacb") for n in range(4 + number))
-    assert all(len(values) <= 3 for _, values in seen)
+    assert sorted(everything) == sorted(f"{workspace}{n}" for workspace, count in held.items() for n in range(count))
+    assert all(len(values) <= CHUNK for _, values in seen)
+    assert len({place.through_workspace for place, _ in seen}) == 2
     await add_workspace(store, "aa", "bb")
     for number, (place, _) in enumerate(seen):
         rest = [tenure.normalised async for _, chunk in walk(store, Pace(), place) for tenure in chunk.tenures]
