@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from onefold.topics.batches import Triple
     from onefold.topics.client import KafkaConnection
 
-IDLE_SECONDS = 0.025
-"""Between looks into an empty shard; a full one is looked into at once again."""
+FIRST_IDLE_SECONDS, LONGEST_IDLE_SECONDS = 0.005, 0.05
+"""Between looks into an empty shard, twice as long each time; one that had rows is looked into at once again."""
 SHARE_SECONDS = 0.5
 """Between looks at who is there and what is free."""
 MEASURE_SECONDS = 5.0
@@ -195,12 +195,16 @@ class Relay:
             async with TransactionalProducer(parts.kafka, transactional_id, timeout_seconds=TRANSACTION_SECONDS) as producer:
                 parts.metrics.shards.set(len(self._owned))
                 parts.log.info("shard_owned", shard=shard)
+                idle = FIRST_IDLE_SECONDS
                 while not ending.is_set():
                     moved = await self._move(outbox, producer)
                     self._pauses.pop(shard, None)
                     parts.health.ready("log")
-                    if not moved:
-                        await _wait(ending, IDLE_SECONDS)
+                    if moved:
+                        idle = FIRST_IDLE_SECONDS
+                    else:
+                        await _wait(ending, idle)
+                        idle = min(2 * idle, LONGEST_IDLE_SECONDS)
 
     async def _move(self, outbox: OwnedShard, producer: TransactionalProducer) -> int:
         """Move the first rows of the shard in one transaction; gives their number.

@@ -54,9 +54,9 @@ class Role:
         return KafkaConnection(kafka.servers, kafka.topic_prefix, client_id=f"onefold-{self.name}")
 
 
-GARBAGE_THRESHOLDS = (200_000, 20, 50)
+GARBAGE_THRESHOLDS = (25_000, 20, 50)
 """Python's own (700, 10, 10) look through all that a worker keeps many times a second, and find nothing: records hold no cycles. With
-these the hot path is half as fast again (docs/performance.md)."""
+these the hot path is half as fast again, and a look takes 11 ms; at 200,000 it would take 120 ms (docs/performance.md)."""
 
 
 def calm_garbage_collector() -> None:

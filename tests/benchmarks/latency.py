@@ -16,6 +16,7 @@ import msgspec
 import uvloop
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from onefold.bootstrap import calm_garbage_collector
 from onefold.messages.topics import CONTACTS_CHANGED, INTERACTIONS, SEGMENTS_MEMBERSHIP
 from onefold.topics.producer import IdempotentProducer
 from tests.benchmarks.rig.inserting import IN_FLIGHT, new_people
@@ -32,7 +33,8 @@ SECONDS, WARM_UP_SECONDS, TICK_SECONDS, REPETITIONS, GHOSTS = 10, 3, 0.01, 3, 6_
 
 
 async def main() -> int:
-    """Find the rate, then measure in pairs."""
+    """Find the rate, then measure in pairs. A long pause of this process would count as latency."""
+    calm_garbage_collector()
     async with bench_installation(partitions=IN_FLIGHT) as mine:
         await produce(mine, new_people(GHOSTS))
         rate = await resolve(mine, GHOSTS) / 4

@@ -6,17 +6,16 @@ deciding never needs all of its identifiers; `listed` holds the at most 200 that
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, NewType, TypeVar
+from copy import copy
+from datetime import datetime
+from typing import NamedTuple, NewType
 from uuid import UUID
 
+from msgspec import Struct, field
+
 from onefold.identity.assurance import Assurance
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from onefold.identity.identifiers import IdentifierKey
-    from onefold.identity.interaction import Moment
+from onefold.identity.identifiers import IdentifierKey
+from onefold.identity.interaction import Moment
 
 ContactId = NewType("ContactId", UUID)
 TenureId = NewType("TenureId", int)
@@ -50,18 +49,7 @@ class Joins(NamedTuple):
 NO_JOINS = Joins()
 
 
-T = TypeVar("T", "Tenure", "Contact")
-
-
-def _twin(original: T) -> T:
-    """A shallow copy, in a tenth of the time that `copy` takes. The classes have no slots for its sake."""
-    twin = object.__new__(type(original))
-    twin.__dict__.update(original.__dict__)
-    return twin
-
-
-@dataclass
-class Tenure:
+class Tenure(Struct):
     """An identifier while it belongs to one contact.
 
     `contact_id` is whom it was given to; where that contact was absorbed since, the holder is its root.
@@ -99,7 +87,7 @@ class Tenure:
 
     def fork(self) -> Tenure:
         """A copy that can be changed without touching this one."""
-        return _twin(self)
+        return copy(self)
 
 
 class Provenance(NamedTuple):
@@ -110,8 +98,7 @@ class Provenance(NamedTuple):
     event_id: str
 
 
-@dataclass(slots=True)
-class Summary:
+class Summary(Struct):
     """What the guards need of a contact's open tenures. Kept exact at every attach, end and merge."""
 
     open_by_type: dict[str, int] = field(default_factory=dict)
@@ -157,8 +144,7 @@ class Summary:
             self.unique.setdefault(kind, key)
 
 
-@dataclass
-class Contact:
+class Contact(Struct):
     """The unified record of one person, without what only pages read."""
 
     contact_id: ContactId
@@ -192,7 +178,7 @@ class Contact:
 
     def fork(self) -> Contact:
         """A copy that can be changed without touching this one (tenures stay shared)."""
-        twin = _twin(self)
+        twin = copy(self)
         twin.attributes = {profile: dict(values) for profile, values in self.attributes.items()}
         twin.tags = list(self.tags)
         twin.provenance = dict(self.provenance)

@@ -5,15 +5,17 @@ Pure reading: nothing is changed here. `decide` carries out what `gather` found.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec import Struct, field
+
 from onefold.identity.assurance import Assurance
+from onefold.identity.contact import Contact
 from onefold.identity.plan import Reason
 
 if TYPE_CHECKING:
     from onefold.identity.catalog import CatalogEntry
-    from onefold.identity.contact import Contact, Tenure
+    from onefold.identity.contact import Tenure
     from onefold.identity.identifiers import Identifier, IdentifierKey
     from onefold.identity.interaction import Interaction
     from onefold.identity.rules import Rules
@@ -34,8 +36,7 @@ class Bound(NamedTuple):
     """The event is older than the present holder's tenure: it is credited, and changes no tenure."""
 
 
-@dataclass(slots=True)
-class Gathering:
+class Gathering(Struct):
     """How the identifiers of one interaction sort themselves."""
 
     joined: list[Contact] = field(default_factory=list)

@@ -7,10 +7,12 @@ pass through as given: what becomes of them depends on the contact. Called by wh
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Literal, NewType, final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from onefold.identity.normalise import normalise, trim
 from onefold.identity.placeholders import is_placeholder
@@ -39,8 +41,7 @@ _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u206
 """Control characters, bidirectional controls, line and paragraph separators, lone surrogates (which no UTF-8 can carry)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Identifier:
+class Identifier(Struct, frozen=True):
     """A value that identifies a contact."""
 
     semantic_type: str
@@ -52,8 +53,7 @@ class Identifier:
 
 
 @final
-@dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(Struct, frozen=True):
     """An identifier that does not resolve, without its value."""
 
     semantic_type: str

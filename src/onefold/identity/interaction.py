@@ -6,16 +6,14 @@ the record, and is never after the broker's append (architecture, section 2).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from onefold.identity.assurance import Assurance
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-
-    from onefold.identity.identifiers import Dropped, Identifier, IdentifierKey
+from onefold.identity.identifiers import Dropped, Identifier, IdentifierKey
 
 
 class Moment(NamedTuple):
@@ -33,17 +31,15 @@ class Position(NamedTuple):
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(Struct, frozen=True):
     """What a proved interaction proves (R8): one identifier, by one method (otp, magic_link, oauth, channel, manual)."""
 
     key: IdentifierKey
     method: str
 
 
-@dataclass(slots=True)
-class Interaction:
-    """One event about one visitor. Never changed once it is made; not frozen, since that doubles what making one costs."""
+class Interaction(Struct, frozen=True):
+    """One event about one visitor."""
 
     position: Position
     event_id: str

@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-if TYPE_CHECKING:
-    from datetime import datetime
+from msgspec import Struct, field
 
+from onefold.identity.contact import Contact, ContactId, Tenure, TenureId
+from onefold.identity.interaction import Interaction, Position
+
+if TYPE_CHECKING:
     from onefold.identity.assurance import Assurance
-    from onefold.identity.contact import Contact, ContactId, Tenure, TenureId
-    from onefold.identity.interaction import Interaction, Position
 
 
 class OutcomeKind(StrEnum):
@@ -49,8 +50,7 @@ class Rule(StrEnum):
     VALUES = "values"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """The fate of one interaction. `tenure` is the one that its history hangs on."""
 
     interaction: Interaction
@@ -60,8 +60,7 @@ class Outcome:
     tenure: Tenure | None
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """What brought a change about."""
 
     event_id: str
@@ -69,8 +68,7 @@ class Cause:
     rule: Rule
 
 
-@dataclass(frozen=True, slots=True)
-class ContactChanged:
+class ContactChanged(Struct, frozen=True):
     """One version of one contact, as it will be told. `snapshot` is None for an absorbed contact."""
 
     contact_id: ContactId
@@ -106,8 +104,7 @@ class Evidence(NamedTuple):
     assurance: Assurance
 
 
-@dataclass(frozen=True, slots=True)
-class Merge:
+class Merge(Struct, frozen=True):
     """Two contacts became one: all that unmerge and explain need."""
 
     workspace: str
@@ -123,8 +120,7 @@ class Merge:
     """Tenures of the absorbed one that are not in the store yet: it won them in this very plan."""
 
 
-@dataclass(slots=True)
-class Plan:
+class Plan(Struct):
     """Everything that one transaction writes, and what it tells."""
 
     contacts_new: list[Contact] = field(default_factory=list)

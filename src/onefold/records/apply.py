@@ -17,19 +17,21 @@ from onefold.records.rows import provenance_text, summary_text, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TypeAlias
 
     from onefold.identity.contact import Contact, Tenure
     from onefold.identity.plan import Evidence, Merge, Plan
     from onefold.records.store import Connection
+
+    Row: TypeAlias = tuple[object, ...]
+    """In the order of its composite type (migration 0006)."""
 
 MERGE_NAMESPACE = uuid5(NAMESPACE_URL, "onefold:merge")
 
 INSERT_CONTACTS = """
 insert into contacts (workspace, contact_id, version, type, given_name, last_name, email, phone, is_vendor, organization_id, attributes,
   tags, provenance, summary, identifiers_total, merged_into, root, archived_at, first_seen_at, last_seen_at, created_at, updated_at)
-select * from unnest($1::text[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::boolean[],
-  $10::uuid[], $11::jsonb[], $12::jsonb[], $13::jsonb[], $14::jsonb[], $15::integer[], $16::uuid[], $17::uuid[], $18::timestamptz[],
-  $19::timestamptz[], $20::timestamptz[], $21::timestamptz[], $22::timestamptz[])
+select * from unnest($1::contact_row[])
 """
 
 UPDATE_CONTACTS = """
@@ -37,11 +39,7 @@ update contacts c set version = n.version, type = n.type, given_name = n.given_n
   phone = n.phone, is_vendor = n.is_vendor, organization_id = n.organization_id, attributes = n.attributes, tags = n.tags,
   provenance = n.provenance, summary = n.summary, identifiers_total = n.identifiers_total, merged_into = n.merged_into, root = n.root,
   archived_at = n.archived_at, first_seen_at = n.first_seen_at, last_seen_at = n.last_seen_at, updated_at = n.updated_at
-from unnest($1::text[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::boolean[],
-  $10::uuid[], $11::jsonb[], $12::jsonb[], $13::jsonb[], $14::jsonb[], $15::integer[], $16::uuid[], $17::uuid[], $18::timestamptz[],
-  $19::timestamptz[], $20::timestamptz[], $21::timestamptz[], $22::timestamptz[])
-  as n (workspace, contact_id, version, type, given_name, last_name, email, phone, is_vendor, organization_id, attributes, tags,
-    provenance, summary, identifiers_total, merged_into, root, archived_at, first_seen_at, last_seen_at, created_at, updated_at)
+from unnest($1::contact_row[]) as n
 where c.contact_id = n.contact_id and c.workspace = n.workspace and c.contact_id = any($2::uuid[])
 """
 
@@ -49,10 +47,7 @@ INSERT_TENURES = """
 insert into identifiers (tenure_id, workspace, identifier_key, contact_id, semantic_type, identifier, normalised, slug, assurance,
   is_validated, validated_at, validated_by, source, outreach, first_seen_at, last_seen_at, used_at, used_event, held_from,
   held_from_event, held_until, via, joined_at, joins_in_hour, joins_in_day)
-select * from unnest($1::bigint[], $2::text[], $3::bytea[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::smallint[],
-  $10::boolean[], $11::timestamptz[], $12::text[], $13::text[], $14::boolean[], $15::timestamptz[], $16::timestamptz[],
-  $17::timestamptz[], $18::text[], $19::timestamptz[], $20::text[], $21::timestamptz[], $22::bigint[],
-  $23::timestamptz[], $24::integer[], $25::integer[])
+select * from unnest($1::tenure_row[])
 """
 
 UPDATE_TENURES = """
@@ -60,11 +55,8 @@ update identifiers i set slug = n.slug, assurance = n.assurance, is_validated = 
   validated_by = n.validated_by, first_seen_at = n.first_seen_at, last_seen_at = n.last_seen_at, used_at = n.used_at,
   used_event = n.used_event, held_until = n.held_until, joined_at = n.joined_at, joins_in_hour = n.joins_in_hour,
   joins_in_day = n.joins_in_day
-from unnest($1::bigint[], $2::text[], $3::text[], $4::smallint[], $5::boolean[], $6::timestamptz[], $7::text[], $8::timestamptz[],
-  $9::timestamptz[], $10::timestamptz[], $11::text[], $12::timestamptz[], $13::timestamptz[], $14::integer[], $15::integer[])
-  as n (tenure_id, workspace, slug, assurance, is_validated, validated_at, validated_by, first_seen_at, last_seen_at, used_at,
-    used_event, held_until, joined_at, joins_in_hour, joins_in_day)
-where i.tenure_id = n.tenure_id and i.workspace = n.workspace and i.tenure_id = any($1::bigint[])
+from unnest($1::tenure_change[]) as n
+where i.tenure_id = n.tenure_id and i.workspace = n.workspace and i.tenure_id = any($2::bigint[])
 """
 
 MOVE_TENURES = """
@@ -80,18 +72,14 @@ from unnest($1::text[], $2::uuid[], $3::uuid[]) as n (workspace, absorbed, survi
 where c.root = n.absorbed and c.workspace = n.workspace and c.root = any($2::uuid[]) and c.merged_into is not null
 """
 
-# One row as json, because arrays of tenures of different lengths do not fit unnest.
 INSERT_MERGES = """
 insert into merges (merge_id, workspace, survivor, absorbed, at, cause, tenures, absorbed_record, lost)
-select n.merge_id, n.workspace, n.survivor, n.absorbed, n.at, n.cause, n.tenures::bigint[], n.absorbed_record, n.lost
-from unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::jsonb[], $7::text[], $8::jsonb[], $9::jsonb[])
-  as n (merge_id, workspace, survivor, absorbed, at, cause, tenures, absorbed_record, lost)
+select * from unnest($1::merge_row[])
 """
 
 UPSERT_EVIDENCE = """
 insert into evidence as e (tenure_id, workspace, ordinal, event_id, topic, partition, "offset", at, rule, assurance)
-select * from unnest($1::bigint[], $2::text[], $3::smallint[], $4::text[], $5::text[], $6::integer[], $7::bigint[], $8::timestamptz[],
-  $9::text[], $10::smallint[])
+select * from unnest($1::evidence_row[])
 on conflict (tenure_id, ordinal, workspace) do update set event_id = excluded.event_id, topic = excluded.topic,
   partition = excluded.partition, "offset" = excluded."offset", at = excluded.at, rule = excluded.rule, assurance = excluded.assurance
 """
@@ -111,17 +99,19 @@ async def apply(connection: Connection, plan: Plan, *, shards: int, incarnation:
     if plan.merges:
         await _write_merges(connection, plan.merges)
     if plan.contacts_changed:
-        await connection.execute(UPDATE_CONTACTS, *_contact_arrays(plan.contacts_changed))
+        changed = _contact_rows(plan.contacts_changed)
+        await connection.execute(UPDATE_CONTACTS, changed, [row[1] for row in changed])
     if plan.contacts_new:
-        await connection.execute(INSERT_CONTACTS, *_contact_arrays(plan.contacts_new))
+        await connection.execute(INSERT_CONTACTS, _contact_rows(plan.contacts_new))
     if plan.merges:
         await _move_roots(connection, plan.merges)
     if plan.tenures_changed:
-        await connection.execute(UPDATE_TENURES, *_changed_arrays(plan.tenures_changed))
+        numbers = [tenure.tenure_id for tenure in plan.tenures_changed]
+        await connection.execute(UPDATE_TENURES, _tenure_changes(plan.tenures_changed), numbers)
     if plan.tenures_new:
-        await connection.execute(INSERT_TENURES, *_tenure_arrays(sorted(plan.tenures_new, key=lambda each: (each.key, each.workspace))))
+        await connection.execute(INSERT_TENURES, _tenure_rows(sorted(plan.tenures_new, key=lambda each: (each.key, each.workspace))))
     if plan.evidence:
-        await connection.execute(UPSERT_EVIDENCE, *_evidence_arrays(plan.evidence))
+        await connection.execute(UPSERT_EVIDENCE, _evidence_rows(plan.evidence))
     if plan.separated:
         buckets = sorted({bucket(tenure.workspace, tenure.key) for tenure in plan.separated})
         await connection.execute(INSERT_SEPARATIONS, buckets)
@@ -137,9 +127,9 @@ async def apply(connection: Connection, plan: Plan, *, shards: int, incarnation:
         )
 
 
-def _contact_arrays(contacts: Sequence[Contact]) -> list[list[object]]:
+def _contact_rows(contacts: Sequence[Contact]) -> list[Row]:
     ordered = sorted(contacts, key=lambda contact: (contact.contact_id.int, contact.workspace))
-    rows = [
+    return [
         (
             each.workspace,
             each.contact_id,
@@ -166,11 +156,10 @@ def _contact_arrays(contacts: Sequence[Contact]) -> list[list[object]]:
         )
         for each in ordered
     ]
-    return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _tenure_arrays(tenures: Sequence[Tenure]) -> list[list[object]]:
-    rows = [
+def _tenure_rows(tenures: Sequence[Tenure]) -> list[Row]:
+    return [
         (
             each.tenure_id,
             each.workspace,
@@ -198,11 +187,10 @@ def _tenure_arrays(tenures: Sequence[Tenure]) -> list[list[object]]:
         )
         for each in tenures
     ]
-    return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _changed_arrays(tenures: Sequence[Tenure]) -> list[list[object]]:
-    rows = [
+def _tenure_changes(tenures: Sequence[Tenure]) -> list[Row]:
+    return [
         (
             each.tenure_id,
             each.workspace,
@@ -220,12 +208,11 @@ def _changed_arrays(tenures: Sequence[Tenure]) -> list[list[object]]:
         )
         for each in tenures
     ]
-    return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _evidence_arrays(evidence: Sequence[Evidence]) -> list[list[object]]:
+def _evidence_rows(evidence: Sequence[Evidence]) -> list[Row]:
     latest = {(each.tenure_id, each.workspace, each.kind): each for each in evidence}
-    rows = [
+    return [
         (
             each.tenure_id,
             each.workspace,
@@ -240,7 +227,6 @@ def _evidence_arrays(evidence: Sequence[Evidence]) -> list[list[object]]:
         )
         for each in latest.values()
     ]
-    return [list(column) for column in zip(*rows, strict=True)]
 
 
 def _final_survivors(merges: Sequence[Merge]) -> dict[tuple[str, UUID], UUID]:
@@ -266,15 +252,15 @@ async def _write_merges(connection: Connection, merges: Sequence[Merge]) -> None
     held: dict[tuple[str, UUID], list[int]] = {}
     for row in await connection.fetch(MOVE_TENURES, *_move_arguments(merges)):
         held.setdefault((row["workspace"], row["absorbed"]), []).append(row["tenure_id"])
-    rows = []
+    rows: list[Row] = []
     for merge in merges:
         moved = [*held.get((merge.workspace, merge.absorbed.contact_id), []), *merge.gained]
         held.setdefault((merge.workspace, merge.survivor), []).extend(moved)
         rows.append(_merge_row(merge, moved))
-    await connection.execute(INSERT_MERGES, *(list(column) for column in zip(*rows, strict=True)))
+    await connection.execute(INSERT_MERGES, rows)
 
 
-def _merge_row(merge: Merge, moved: Sequence[int]) -> tuple[object, ...]:
+def _merge_row(merge: Merge, moved: Sequence[int]) -> Row:
     interaction, absorbed = merge.interaction, merge.absorbed
     cause = {
         "kind": "interaction",
@@ -308,7 +294,7 @@ def _merge_row(merge: Merge, moved: Sequence[int]) -> tuple[object, ...]:
         absorbed.contact_id,
         interaction.appended_at,
         to_json(cause),
-        "{" + ",".join(map(str, moved)) + "}",
+        moved,
         to_json(record),
         to_json(merge.lost),
     )

@@ -6,10 +6,10 @@ import asyncio
 import json
 import random
 import uuid
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from onefold import failpoints
 from onefold.identity.assurance import Assurance
@@ -124,7 +124,7 @@ async def test_an_entry_that_could_make_a_result_wrong_ends_the_command_with_thr
             second: life.value(second, replace(tenures[second], contact_id=ContactId(uuid.uuid4())), 1 << 40),
             third: life.value(third, replace(tenures[third], assurance=Assurance.PROVED), 1 << 40),
             fourth: life.value(fourth, replace(tenures[fourth], assurance=Assurance.CLAIMED), 1 << 40),
-            nobodys: life.value(nobodys, replace(one, tenure_id=one.tenure_id + 500_000), 1),  # type: ignore[arg-type]  # any number
+            nobodys: life.value(nobodys, replace(one, tenure_id=one.tenure_id + 500_000), 1),
         }
         await here.redis.mset({key: value for key, value in forged.items() if value is not None})
         await here.redis.set("a key that is not ours", "x")
