@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from onefold.identity.catalog import Catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Rules:
     catalog: Catalog = field(default_factory=Catalog)
     normalisation: Normalisation = Normalisation()
     limits: Limits = Limits()
-    blocked: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    blocked: Mapping[str, Container[str]] = field(default_factory=dict)
     """Normalised values that never resolve, by type."""
     recency: timedelta = timedelta(hours=1)
     """How precisely last use is recorded; zero is exact (R7)."""
@@ -49,8 +49,13 @@ class Rules:
     version: int = 1
 
     def values_limit(self, semantic_type: str) -> int:
-        """How many values of a type a contact may hold: `max_per_contact` wins over the general limit (R11)."""
-        entry = self.catalog.entry(semantic_type)
+        """How many values of a type a contact may hold: `max_per_contact` wins over the general limit (R11).
+
+        The catalog may have lost the type since the contact got its values.
+        """
+        entry = self.catalog.find(semantic_type)
+        if entry is None:
+            return self.limits.values_per_type
         if entry.unique_per_contact:
             return 1
         return entry.max_per_contact if entry.max_per_contact is not None else self.limits.values_per_type
