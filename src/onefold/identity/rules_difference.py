@@ -48,6 +48,14 @@ def difference(before: Document, after: Document) -> tuple[Change, ...]:
     return tuple(changes)
 
 
+def given_difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
+    """What changes between what two documents say themselves; None is what one does not say. Takes documents of any build."""
+    old, new = flat(before), flat(after)
+    return tuple(
+        Change(key, old.get(key), new.get(key), "changed") for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)
+    )
+
+
 def flat(document: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a document by their paths. Of a catalog entry, its type is part of the path."""
     found: dict[str, Any] = {}
@@ -57,7 +65,8 @@ def flat(document: Mapping[str, Any]) -> dict[str, Any]:
         elif name == "catalog":
             for entry in value:
                 kind = entry["semantic_type"]
-                found |= {f"{name}.{kind}.{key}": each for key, each in entry.items() if key != "semantic_type"}
+                said = {f"{name}.{kind}.{key}": each for key, each in entry.items() if key != "semantic_type"}
+                found |= said or {f"{name}.{kind}": {}}
         elif name == "blocked":
             found |= {f"{name}.{kind}.{key}": each for kind, part in value.items() for key, each in part.items() if each}
         else:

@@ -31,6 +31,7 @@ MOST = 1_000_000
 """Of what limits count: none is higher than anybody can use, so that a figure of two typed together is noticed."""
 LONGEST_RECENCY_SECONDS = 86_400
 MAIN = "main"
+SHOWN_CHARACTERS = 60
 UNLIKE = ("a", "Z", "7", "-", " ", "\u00e9\u65e5", "x" * LONGEST_VALUE, "ann.a@example.com", "+4915112345678")
 """Values so unlike each other that a pattern which is found in all of them is found in every value."""
 
@@ -103,9 +104,9 @@ class Entry(_Part):
     """Whether a new value may be written to."""
     enabled: bool = True
     """False: values of the type stay on their events and do not resolve."""
-    slugs: Annotated[
-        tuple[Slug, ...], Field(min_length=1, max_length=MOST_SLUGS), AfterValidator(_once), AfterValidator(_with_main)
-    ] = (MAIN,)
+    slugs: Annotated[tuple[Slug, ...], Field(min_length=1, max_length=MOST_SLUGS), AfterValidator(_once), AfterValidator(_with_main)] = (
+        MAIN,
+    )
     """Labels that identifiers of the type may carry, `main` among them."""
 
 
@@ -266,17 +267,21 @@ def _said(raw: object, error: Any) -> str:
     if error["type"] == "value_error":
         text = str(error["ctx"]["error"])
         return text if not place else f"{where}: {text}"
-    return f"{where}: {error['msg'][:1].lower()}{error['msg'][1:]}" + ("" if error["type"] == "missing" else f", not {_short(error['input'])}")
+    return f"{where}: {error['msg'][:1].lower()}{error['msg'][1:]}" + (
+        "" if error["type"] == "missing" else f", not {_short(error['input'])}"
+    )
 
 
 def _keys_beside(place: tuple[int | str, ...]) -> str:
-    part: type[BaseModel] = {"catalog": Entry, "limits": LimitsPart, "blocked": BlockedPart, "normalise": NormalisePart}.get(
-        str(place[0]), Document
-    ) if len(place) > 1 else Document
+    part: type[BaseModel] = (
+        {"catalog": Entry, "limits": LimitsPart, "blocked": BlockedPart, "normalise": NormalisePart}.get(str(place[0]), Document)
+        if len(place) > 1
+        else Document
+    )
     close = get_close_matches(str(place[-1]), part.model_fields, n=1)
     return f"did you mean {close[0]}?" if close else f"there are {', '.join(part.model_fields)}"
 
 
 def _short(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else f"{text[:57]}…"
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"

@@ -63,7 +63,7 @@ def stored_document(workspace: str, version: int, text: str) -> Document:
     except InvalidRules as error:
         raise RulesUnreadable(
             f"version {version} of the rules of workspace {workspace} says what this build does not know, so it decides nothing there."
-            f" Upgrade it, or store rules that it knows: `onefold rules set --file RULES.json --execute`.\n{error}"
+            f" Upgrade it to the build that stored them (`onefold rules history` says when).\n{error}"
         ) from None
 
 
@@ -75,7 +75,7 @@ async def present_rules(connection: Connection, workspace: str) -> tuple[str, in
     return row["rules"], row["rules_version"]
 
 
-async def replace_rules(  # noqa: PLR0913 -- what a row of the history says
+async def replace_rules(
     connection: Connection, workspace: str, version: int, before: dict[str, Any], after: dict[str, Any], *, actor: str, reason: str | None
 ) -> RulesVersion | None:
     """Put a document in force in place of this version; None where that is not in force any more. Workers learn of it by the fence."""

@@ -49,9 +49,7 @@ async def show(connection: Connection, workspace: str) -> tuple[Document, int]:
     return records.stored_document(workspace, version, text), version
 
 
-async def plan(
-    connection: Connection, workspace: str, edits: Edits, *, if_version: int | None = None, from_now_on: bool = False
-) -> Plan:
+async def plan(connection: Connection, workspace: str, edits: Edits, *, if_version: int | None = None, from_now_on: bool = False) -> Plan:
     """What these edits would change.
 
     Raises InvalidRules; RulesChanged where another version than `if_version` is in force; RulesInUse where contacts hold what would be
@@ -98,9 +96,7 @@ async def _changed(connection: Connection, workspace: str, expected: int, presen
     )
 
 
-async def _refuse_what_is_in_use(
-    connection: Connection, workspace: str, before: Document, after: Document, *, from_now_on: bool
-) -> None:
+async def _refuse_what_is_in_use(connection: Connection, workspace: str, before: Document, after: Document, *, from_now_on: bool) -> None:
     old, new = entries_of(before), entries_of(after)
     for kind, entry in old.items():
         if kind not in new:
