@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from onefold.identity.catalog import Catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Mapping
+
+    from onefold.identity.blocked import BlockedValues
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Rules:
     catalog: Catalog = field(default_factory=Catalog)
     normalisation: Normalisation = Normalisation()
     limits: Limits = Limits()
-    blocked: Mapping[str, Container[str]] = field(default_factory=dict)
+    blocked: Mapping[str, frozenset[str] | BlockedValues] = field(default_factory=dict)
     """Normalised values that never resolve, by type."""
     recency: timedelta = timedelta(hours=1)
     """How precisely last use is recorded; zero is exact (R7)."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from onefold.errors import InvalidRules
+from onefold.identity.catalog import BUILT_IN
 from onefold.identity.rules_document import in_force
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _NESTED = ("limits", "normalise")
 _BY_TYPE = ("catalog", "blocked")
 _DEPTH_BY_TYPE = 3
+_BUILT_IN = frozenset(each.semantic_type for each in BUILT_IN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,8 @@ def without_key(given: Mapping[str, Any], key: str) -> dict[str, Any]:
         found = changed.get("blocked", {}).pop(key.partition(".")[2], None) is not None
     else:
         parent, name = _parent(changed, key)
-        found = parent.pop(name, _DEPTH_BY_TYPE) is not _DEPTH_BY_TYPE
+        found = name in parent
+        parent.pop(name, None)
     if not found:
         raise InvalidRules(f"{key} is not set, so it follows the default already; `onefold rules show --given` shows what is set")
     return _tidy(changed)
@@ -123,6 +126,8 @@ def _parent(document: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
 
 def _tidy(document: dict[str, Any]) -> dict[str, Any]:
     """Without parts that say nothing any more. An added type that says nothing but its name stays: its name says that it resolves."""
+    if "catalog" in document:
+        document["catalog"] = [entry for entry in document["catalog"] if len(entry) > 1 or entry["semantic_type"] not in _BUILT_IN]
     if "blocked" in document:
         document["blocked"] = {kind: part for kind, part in document["blocked"].items() if part}
     return {name: part for name, part in document.items() if part not in ({}, [])}

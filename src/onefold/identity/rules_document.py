@@ -1,24 +1,20 @@
 """The rules of one workspace as a document, RULES.json: what may stand in it, and the `Rules` that it makes (R28, R18).
 
-A document says only what a workspace decided; every key may be missing, and follows the default of `Rules` then. What is written here
-refuses keys that it does not know and values that cannot be meant, each with its place and what to do. Reading a stored document is
-as strict: rules that a worker would half understand must not decide who is whom. Called by `onefold.records.rules`,
+A document says only what a workspace decided; every key may be missing, and follows the default of `Rules` then. Keys that are not
+known and values that cannot be meant are refused; `rules_reading` tells the reader of JSON so. Called by `onefold.records.rules`,
 `onefold.workspace.rules`, and whoever tries rules without storing them.
 """
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from dataclasses import replace
 from datetime import timedelta
-from difflib import get_close_matches
 from typing import Annotated, Any, Literal, TypeAlias
 
 import phonenumbers
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from onefold.errors import InvalidRules
 from onefold.identity.blocked import BadPattern, BlockedValues, compiled
 from onefold.identity.catalog import BUILT_IN, Catalog, CatalogEntry
 from onefold.identity.normalise import normalise as normalised_form
@@ -31,7 +27,6 @@ MOST = 1_000_000
 """Of what limits count: none is higher than anybody can use, so that a figure of two typed together is noticed."""
 LONGEST_RECENCY_SECONDS = 86_400
 MAIN = "main"
-SHOWN_CHARACTERS = 60
 UNLIKE = ("a", "Z", "7", "-", " ", "\u00e9\u65e5", "x" * LONGEST_VALUE, "ann.a@example.com", "+4915112345678")
 """Values so unlike each other that a pattern which is found in all of them is found in every value."""
 
@@ -181,26 +176,6 @@ class Document(_Part):
         return self.model_dump(mode="json", exclude_unset=True)
 
 
-def read(text: str | bytes) -> Document:
-    """A document from its JSON. Raises InvalidRules, which names every place that is wrong."""
-    try:
-        raw = json.loads(text, object_pairs_hook=_each_key_once)
-    except (ValueError, RecursionError) as error:
-        raise InvalidRules(f"the rules are not JSON: {error}") from None
-    return document_of(raw)
-
-
-def document_of(raw: object) -> Document:
-    """A document from JSON that is decoded already. Raises InvalidRules."""
-    try:
-        return Document.model_validate_json(json.dumps(raw))
-    except ValidationError as error:
-        lines = [_said(raw, each) for each in error.errors(include_url=False)]
-        raise InvalidRules("the rules cannot be used as they are:\n" + "\n".join(f"  {line}" for line in lines)) from None
-    except ValueError as error:
-        raise InvalidRules(f"the rules are not JSON: {error}") from None
-
-
 def entries_of(document: Document) -> dict[str, CatalogEntry]:
     """The whole catalog: the built-in types as amended, then those that were added."""
     entries = {each.semantic_type: each for each in BUILT_IN}
@@ -243,45 +218,3 @@ def _blocked(kind: str, part: BlockedPart, normalisation: Normalisation) -> Bloc
 
 def _fields(entry: CatalogEntry) -> dict[str, Any]:
     return {name: getattr(entry, name) for name in Entry.model_fields}
-
-
-def _each_key_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands twice in one object")
-    return found
-
-
-def _said(raw: object, error: Any) -> str:
-    """What is wrong, and where: `limits.values_per_type: Input should be …`."""
-    place: list[str] = []
-    here: Any = raw
-    for step in error["loc"]:
-        here = here[step] if isinstance(here, (dict, list)) and (isinstance(step, int) or step in here) else None
-        named = here.get("semantic_type") if isinstance(here, dict) and isinstance(step, int) else None
-        place.append(named if isinstance(named, str) else str(step))
-    where = ".".join(place) or "rules"
-    if error["type"] == "extra_forbidden":
-        return f"{where}: there is no such key; {_keys_beside(error['loc'])}"
-    if error["type"] == "value_error":
-        text = str(error["ctx"]["error"])
-        return text if not place else f"{where}: {text}"
-    return f"{where}: {error['msg'][:1].lower()}{error['msg'][1:]}" + (
-        "" if error["type"] == "missing" else f", not {_short(error['input'])}"
-    )
-
-
-def _keys_beside(place: tuple[int | str, ...]) -> str:
-    part: type[BaseModel] = (
-        {"catalog": Entry, "limits": LimitsPart, "blocked": BlockedPart, "normalise": NormalisePart}.get(str(place[0]), Document)
-        if len(place) > 1
-        else Document
-    )
-    close = get_close_matches(str(place[-1]), part.model_fields, n=1)
-    return f"did you mean {close[0]}?" if close else f"there are {', '.join(part.model_fields)}"
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from onefold.errors import InvalidRules, RulesUnreadable, WorkspaceNotFound
-from onefold.identity.rules_document import Document, read
+from onefold.identity.rules_reading import read
 from onefold.records.rows import to_json
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from onefold.identity.rules_document import Document
     from onefold.records.rows import Row
     from onefold.records.store import Connection
 

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from onefold.errors import RulesChanged, RulesInUse
 from onefold.identity.rules_difference import difference, with_key, without_key
-from onefold.identity.rules_document import Document, document_of, entries_of, read
+from onefold.identity.rules_document import entries_of
+from onefold.identity.rules_reading import document_of, read
 from onefold.records import rules_versions as records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from onefold.identity.rules_difference import Change
+    from onefold.identity.rules_document import Document
     from onefold.records.rules_versions import RulesVersion
     from onefold.records.store import Connection
 

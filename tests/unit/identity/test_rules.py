@@ -35,3 +35,8 @@ def test_the_limits_of_values_follow_the_catalog_first() -> None:
     assert [rules.values_limit(kind) for kind in ("email", "card", "user_id")] == [100, 500, 1]
     limits = rules.limits
     assert (limits.identifiers_per_contact, limits.merges_per_identifier_hour, limits.contacts_per_value_day) == (10_000, 20, 50)
+
+
+def test_a_type_that_left_the_catalog_is_held_to_the_general_limit() -> None:
+    """R18: contacts keep what they hold of it, and merge with it; a missing entry must not stop a partition."""
+    assert Rules().values_limit("retired") == 100
