@@ -50,6 +50,11 @@ class Rules:
     policy: str = "eager"
     version: int = 1
 
+    def is_unique(self, semantic_type: str) -> bool:
+        """Whether a contact holds one value of the type; not where the catalog lost it."""
+        entry = self.catalog.find(semantic_type)
+        return entry is not None and entry.unique_per_contact
+
     def values_limit(self, semantic_type: str) -> int:
         """How many values of a type a contact may hold: `max_per_contact` wins over the general limit (R11).
 
