@@ -12,6 +12,7 @@ from onefold.identity.rules_reading import read
 from onefold.records.rows import to_json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from onefold.identity.rules_document import Document
@@ -28,6 +29,11 @@ INSERT = f"""
 insert into rules_versions (workspace, version, before, after, actor, reason) values ($1, $2, $3, $4, $5, $6) returning {COLUMNS}
 """
 HISTORY = f"select {COLUMNS} from rules_versions where workspace = $1 and version < $2 order by version desc limit $3"
+# Each document was before the one that followed it; the last is in force.
+EVER = """
+select workspace, version - 1 as version, before as document from rules_versions where workspace = any($1::text[])
+union all select workspace, rules_version, rules from workspaces where workspace = any($1::text[])
+"""
 MOST_COUNTED = 1_000
 USES = """
 select count(*) from (
@@ -89,6 +95,14 @@ async def replace_rules(
 async def list_versions(connection: Connection, workspace: str, limit: int, below: int = NEWEST) -> list[RulesVersion]:
     """The changes, newest first, of the versions below this one."""
     return [_version(row) for row in await connection.fetch(HISTORY, workspace, below, limit)]
+
+
+async def documents_ever(connection: Connection, workspaces: Iterable[str]) -> dict[str, list[Document]]:
+    """Every document that was in force in each of these workspaces. Raises RulesUnreadable."""
+    found: dict[str, list[Document]] = {}
+    for row in await connection.fetch(EVER, sorted(workspaces)):
+        found.setdefault(row["workspace"], []).append(stored_document(row["workspace"], row["version"], row["document"]))
+    return found
 
 
 async def count_uses(connection: Connection, workspace: str, semantic_type: str, slug: str | None = None) -> int:
