@@ -45,6 +45,8 @@ async def test_what_is_set_decides_the_next_batch_without_a_restart(
                 ["anonymous_token:t4"],
             ]
         )
+        for who in ("loyalty_card:8", "user_id:test-1"):  # what is held is found, also where it resolves no more
+            assert (await onefold(mine, "contacts", "find", who)).data
 
 
 @pytest.mark.asyncio

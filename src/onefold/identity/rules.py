@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -66,3 +66,8 @@ class Rules:
         if entry.unique_per_contact:
             return 1
         return entry.max_per_contact if entry.max_per_contact is not None else self.limits.values_per_type
+
+    def to_find(self) -> Rules:
+        """The same, to find what contacts hold: values that were blocked, and types that were switched off, since they got them, too."""
+        entries = {kind: replace(entry, enabled=True) for kind, entry in self.catalog.entries.items()}
+        return replace(self, catalog=Catalog(entries), blocked={})

@@ -6,17 +6,19 @@ Rules apply to what is decided after them (R18): workers learn of a new version 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from onefold.errors import RulesChanged, RulesInUse
 from onefold.identity.rules_difference import difference, with_key, without_key
-from onefold.identity.rules_document import entries_of
+from onefold.identity.rules_document import entries_of, rules_of
 from onefold.identity.rules_reading import document_of, read
 from onefold.records import rules_versions as records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from onefold.identity.rules import Rules
     from onefold.identity.rules_difference import Change
     from onefold.identity.rules_document import Document
     from onefold.records.rules_versions import RulesVersion
@@ -49,6 +51,12 @@ async def show(connection: Connection, workspace: str) -> tuple[Document, int]:
     """The document in force and its version. Raises WorkspaceNotFound, RulesUnreadable."""
     text, version = await records.present_rules(connection, workspace)
     return records.stored_document(workspace, version, text), version
+
+
+async def rules_to_find(connection: Connection, workspace: str) -> Rules:
+    """The rules by which identifiers of contacts are looked up. Raises WorkspaceNotFound, RulesUnreadable."""
+    document, version = await show(connection, workspace)
+    return rules_of(document, recency=timedelta(0), version=version).to_find()
 
 
 async def plan(connection: Connection, workspace: str, edits: Edits, *, if_version: int | None = None, from_now_on: bool = False) -> Plan:

@@ -7,8 +7,8 @@ create table rules_versions (
   version bigint not null check (version > 1),
   before jsonb not null,
   after jsonb not null,
-  actor text not null check (length(actor) between 1 and 500),
-  reason text check (length(reason) <= 2000),
+  actor text not null,
+  reason text,
   at timestamptz not null default now(),
   primary key (workspace, version)
 );
