@@ -48,9 +48,7 @@ def show(
 def set_(  # noqa: PLR0913 -- the options of one command
     keys: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[KEY=VALUE]…", help="Such as catalog.email.max_per_contact=5. Values are JSON or text.", show_default=False
-        ),
+        typer.Argument(metavar="KEY=VALUE", help="Such as catalog.email.max_per_contact=5. Values are JSON or text.", show_default=False),
     ] = None,
     file: Annotated[str | None, typer.Option("--file", help="A whole document, in place of all that is set; - reads it.")] = None,
     unset: Annotated[list[str] | None, typer.Option("--unset", metavar="KEY", help="Follow the default again.", show_default=False)] = None,
