@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from onefold.identity.catalog import Catalog, CatalogEntry
+from onefold.identity.rules import Rules
 from tests.support.commands import onefold
 from tests.support.installations import installation
 from tests.support.worlds import event
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
     from tests.support.servers import Database, Services
 
+CARDS = Rules(catalog=Catalog({**Catalog().entries, "loyalty_card": CatalogEntry("loyalty_card")}))
+"""Under which these events name cards, whatever the workspace says."""
+
 
 @pytest.mark.asyncio
 async def test_what_is_set_decides_the_next_batch_without_a_restart(
@@ -23,18 +28,21 @@ async def test_what_is_set_decides_the_next_batch_without_a_restart(
 ) -> None:
     """R18, guard 5: an added type resolves from then on, a blocked value no longer; the index brings neither back."""
     async with installation(services, database, topic_prefix, redis_url, partitions=1, recency_seconds=3_600) as mine, mine.resolvers(1):
-        await mine.produce([event("anonymous_token:t1", "user_id:test-1", minutes=0), event("loyalty_card:7", minutes=0)])
+        await mine.produce([event("anonymous_token:t1", "user_id:test-1", minutes=0), event("loyalty_card:7", minutes=0, rules=CARDS)])
         await mine.settled()
         assert await mine.groups() == [["anonymous_token:t1", "user_id:test-1"]]
         words = ["catalog.loyalty_card.priority=8", 'blocked.user_id.patterns=["^test-"]']
         shown = await onefold(mine, "rules", "set", *words)
         assert "nothing was done yet" in shown.talk
-        await mine.produce([event("anonymous_token:t2", "loyalty_card:8", minutes=1)])
+        await mine.produce([event("anonymous_token:t2", "loyalty_card:8", minutes=1, rules=CARDS)])
         await mine.settled()
         assert ["anonymous_token:t2"] in await mine.groups()
         made = (await onefold(mine, "rules", "set", *words, "--execute", "--reason", "cards", "--json")).json()
         assert (made["executed"], made["version"]) == (True, 2)
-        later = [event("anonymous_token:t3", "loyalty_card:8", minutes=2), event("anonymous_token:t4", "user_id:test-1", minutes=2)]
+        later = [
+            event("anonymous_token:t3", "loyalty_card:8", minutes=2, rules=CARDS),
+            event("anonymous_token:t4", "user_id:test-1", minutes=2),
+        ]
         await mine.produce(later)
         await mine.settled()
         assert await mine.groups() == sorted(
