@@ -57,6 +57,7 @@ async def test_what_is_set_decides_the_next_batch_without_a_restart(
             assert (await onefold(mine, "contacts", "find", who)).data
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 async def test_the_document_goes_out_and_comes_back_and_its_history_is_kept(
     services: Services, database: Database, topic_prefix: str, redis_url: str, tmp_path: Path
