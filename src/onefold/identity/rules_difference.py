@@ -43,9 +43,9 @@ def difference(before: Document, after: Document) -> tuple[Change, ...]:
     changes = []
     for key in sorted(old.keys() | new.keys()):
         was, becomes = old.get(key), new.get(key)
-        if was != becomes or (key in old) != (key in new):
+        if was != becomes:
             changes.append(Change(key, was, becomes, "changed"))
-        elif (key in given_before) != (key in given_after):
+        elif key in old and (key in given_before) != (key in given_after):
             changes.append(Change(key, was, becomes, "fixed" if key in given_after else "freed"))
     return tuple(changes)
 
