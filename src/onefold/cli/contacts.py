@@ -59,8 +59,8 @@ async def _show(who: str, workspace: str) -> ContactRecord:
 
 async def _resolve(connection: Connection, who: str, workspace: str) -> UUID | None:
     from onefold.identity.identifiers import resolve_identifiers  # noqa: PLC0415
-    from onefold.identity.rules import Rules  # noqa: PLC0415
     from onefold.records.reads import find_holder  # noqa: PLC0415
+    from onefold.workspace.rules import rules_to_find  # noqa: PLC0415
 
     kind, colon, value = who.partition(":")
     if not colon:
@@ -68,7 +68,7 @@ async def _resolve(connection: Connection, who: str, workspace: str) -> UUID | N
             return UUID(who)
         except ValueError:
             raise InvalidMessage(f"{who!r} is neither a contact's id nor type:value, such as email:ann@example.com", code="usage") from None
-    resolved, dropped = resolve_identifiers([(kind, value, None)], Rules())
+    resolved, dropped = resolve_identifiers([(kind, value, None)], await rules_to_find(connection, workspace))
     if dropped:
         raise InvalidMessage(f"{kind}:{value} never resolves: {dropped[0].reason}", code="invalid_identifier")
     found = await find_holder(connection, [workspace], kind, resolved[0].normalised)

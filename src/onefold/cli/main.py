@@ -20,6 +20,7 @@ from onefold.cli import (
     output,
     replay,
     roles,
+    rules,
     segments,
     settings,
     setup,
@@ -50,6 +51,7 @@ app.add_typer(segments.app, name="segments", rich_help_panel=LOOK)
 app.add_typer(events.app, name="events", rich_help_panel=LOOK)
 app.add_typer(keys.app, name="keys", rich_help_panel=LOOK)
 app.add_typer(topics.app, name="topics", rich_help_panel=LOOK)
+app.add_typer(rules.app, name="rules", rich_help_panel=LOOK)
 app.add_typer(settings.app, name="settings", rich_help_panel=LOOK)
 app.command("check", rich_help_panel=OPERATE)(check.check)
 app.add_typer(index.app, name="index", rich_help_panel=OPERATE)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
 
 from onefold.identity.assurance import Assurance
+from onefold.identity.catalog import Catalog
 from onefold.identity.plan import OutcomeKind, Reason
 from onefold.identity.rules import Limits, Rules
 from tests.support.worlds import World, event
@@ -314,3 +316,15 @@ def test_what_exceeds_the_values_of_a_type_gets_no_contact_and_the_rest_applies(
     (outcome,) = world.play(event("anonymous_token:t", "anonymous_token:u", minutes=4))
     assert outcome.kind is OutcomeKind.PARKED
     assert len(world.groups()) == 2
+
+
+def test_a_type_that_is_unique_no_more_keeps_nobody_apart() -> None:
+    """R18: rules apply to what is decided after them, also to contacts whose values came under the earlier ones."""
+    world = World()
+    world.play(event("anonymous_token:a", "user_id:1"), event("anonymous_token:b", "user_id:2", minutes=1))
+    bridge = event("anonymous_token:a", "anonymous_token:b", minutes=2)
+    freed = Catalog({**Catalog().entries, "user_id": replace(Catalog().entry("user_id"), unique_per_contact=False)})
+    world.rules = replace(world.rules, catalog=freed)
+    (outcome,) = world.play(bridge)
+    assert outcome.kind is OutcomeKind.MERGED
+    assert world.groups() == [["anonymous_token:a", "anonymous_token:b", "user_id:1", "user_id:2"]]
