@@ -43,7 +43,7 @@ class Rules:
     catalog: Catalog = field(default_factory=Catalog)
     normalisation: Normalisation = Normalisation()
     limits: Limits = Limits()
-    blocked: Mapping[str, frozenset[str] | BlockedValues] = field(default_factory=dict)
+    blocked: Mapping[str, BlockedValues] = field(default_factory=dict)
     """Normalised values that never resolve, by type."""
     recency: timedelta = timedelta(hours=1)
     """How precisely last use is recorded; zero is exact (R7)."""

@@ -107,9 +107,10 @@ def _parent(document: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
     steps = key.split(".")
     if len(steps) == 1 and steps[0]:
         return document, steps[0]
+    _refuse_other_shapes(document, steps[0])
     if steps[0] in _NESTED and len(steps) == _DEPTH_BY_TYPE - 1:
         return document.setdefault(steps[0], {}), steps[1]
-    if steps[0] in _BY_TYPE and len(steps) == _DEPTH_BY_TYPE:
+    if steps[0] in _BY_TYPE and len(steps) == _DEPTH_BY_TYPE and steps[-1] != "semantic_type":
         if steps[0] == "blocked":
             return document.setdefault("blocked", {}).setdefault(steps[1], {}), steps[2]
         entries = document.setdefault("catalog", [])
@@ -122,6 +123,17 @@ def _parent(document: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
         f"{key!r} is no key of the rules; they are written policy, recency_seconds, limits.NAME, normalise.NAME, catalog.TYPE.NAME and"
         " blocked.TYPE.exact or .patterns"
     )
+
+
+def _refuse_other_shapes(document: Mapping[str, Any], name: str) -> None:
+    """What an edit before this one put there may be anything. Raises InvalidRules where a path cannot lead through it."""
+    part = document.get(name)
+    is_fit = {
+        "catalog": isinstance(part, list) and all(isinstance(each, dict) and "semantic_type" in each for each in part),
+        "blocked": isinstance(part, dict) and all(isinstance(each, dict) for each in part.values()),
+    }
+    if name in document and not is_fit.get(name, isinstance(part, dict)):
+        raise InvalidRules(f"{name} is not of the form that `onefold rules show` prints, so no key inside it can be set")
 
 
 def _tidy(document: dict[str, Any]) -> dict[str, Any]:

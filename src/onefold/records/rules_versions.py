@@ -29,10 +29,10 @@ INSERT = f"""
 insert into rules_versions (workspace, version, before, after, actor, reason) values ($1, $2, $3, $4, $5, $6) returning {COLUMNS}
 """
 HISTORY = f"select {COLUMNS} from rules_versions where workspace = $1 and version < $2 order by version desc limit $3"
-# Each document was before the one that followed it; the last is in force.
-EVER = """
-select workspace, version - 1 as version, before as document from rules_versions where workspace = any($1::text[])
-union all select workspace, rules_version, rules from workspaces where workspace = any($1::text[])
+# Each document was before the one that followed it; the last is in force. Of each the catalog alone: lists of blocked values may be long.
+CATALOGS = """
+select workspace, before -> 'catalog' as catalog from rules_versions where workspace = any($1::text[])
+union select workspace, rules -> 'catalog' from workspaces where workspace = any($1::text[])
 """
 MOST_COUNTED = 1_000
 USES = """
@@ -97,11 +97,11 @@ async def list_versions(connection: Connection, workspace: str, limit: int, belo
     return [_version(row) for row in await connection.fetch(HISTORY, workspace, below, limit)]
 
 
-async def documents_ever(connection: Connection, workspaces: Iterable[str]) -> dict[str, list[Document]]:
-    """Every document that was in force in each of these workspaces. Raises RulesUnreadable."""
-    found: dict[str, list[Document]] = {}
-    for row in await connection.fetch(EVER, sorted(workspaces)):
-        found.setdefault(row["workspace"], []).append(stored_document(row["workspace"], row["version"], row["document"]))
+async def catalogs_ever(connection: Connection, workspaces: Iterable[str]) -> dict[str, list[list[dict[str, Any]]]]:
+    """What the documents that were ever in force in each of these workspaces said of types, each once, as it was stored."""
+    found: dict[str, list[list[dict[str, Any]]]] = {}
+    for row in await connection.fetch(CATALOGS, sorted(workspaces)):
+        found.setdefault(row["workspace"], []).append(msgspec.json.decode(row["catalog"] or "[]"))
     return found
 
 

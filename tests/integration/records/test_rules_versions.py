@@ -15,6 +15,7 @@ from onefold.identity.rules import Rules
 from onefold.records.numbers import TenureNumbers
 from onefold.records.resolution import Resolution
 from onefold.records.rules import RulesCache
+from onefold.records.rules_versions import catalogs_ever
 from onefold.records.store import Store
 from onefold.workspace import rules
 from onefold.workspace.rules import Edits
@@ -153,6 +154,21 @@ async def test_rules_of_a_newer_build_are_not_half_understood(database: Database
         async with store.transaction(["acme"]) as connection:
             await connection.execute("""update workspaces set rules = '{"policy": "eager"}'""")
         assert (await cache.of(["acme"]))["acme"] == Rules(policy="eager")
+
+
+@pytest.mark.asyncio
+async def test_catalogs_of_other_builds_stay_readable(database: Database) -> None:
+    """I5 asks what was ever unique: documents of the past need not be such as this build would take."""
+    async with opened(database, "acme", "other") as store:
+        await change(store, catalog=[{"semantic_type": "card", "unique_per_contact": True}])
+        await change(store, policy="strict")
+        async with store.transaction(["acme"]) as connection:
+            await connection.execute(
+                """update workspaces set rules = '{"clairvoyance": 1, "catalog": [{"semantic_type": "card", "x": 1}]}'"""
+            )
+            found = await catalogs_ever(connection, ["acme", "other"])
+        card = {"semantic_type": "card"}
+        assert sorted(found["acme"], key=str) == [[], [card | {"unique_per_contact": True}], [card | {"x": 1}]]
 
 
 @pytest.mark.asyncio

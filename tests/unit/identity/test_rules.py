@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from onefold.identity.blocked import BlockedValues
 from onefold.identity.catalog import BUILT_IN, Catalog, CatalogEntry
 from onefold.identity.identifiers import resolve_identifiers
 from onefold.identity.rules import Normalisation, Rules
@@ -46,7 +47,7 @@ def test_a_type_that_left_the_catalog_is_held_to_the_general_limit() -> None:
 def test_what_contacts_hold_is_found_though_it_resolves_no_more() -> None:
     """R18: blocked or switched off since; normalised as the workspace says."""
     off = Catalog({**Catalog().entries, "email": CatalogEntry("email", enabled=False)})
-    rules = Rules(catalog=off, blocked={"user_id": frozenset({"test"})}, normalisation=Normalisation(phone_region="DE"))
+    rules = Rules(catalog=off, blocked={"user_id": BlockedValues({"test"})}, normalisation=Normalisation(phone_region="DE"))
     raw = [("email", "A@example.com", None), ("user_id", "test", None), ("phone", "0151 12345678", None)]
     assert len(resolve_identifiers(raw, rules)[0]) == 1
     found, dropped = resolve_identifiers(raw, rules.to_find())

@@ -210,10 +210,30 @@ def test_a_key_is_set_and_follows_its_default_again(key: str, value: object, sta
     assert json.dumps(start) == kept
 
 
-@pytest.mark.parametrize("key", ["", "limits", "limits.a.b", "catalog.email", "blocked.email.exact.0", "policy.x", "other.key"])
+@pytest.mark.parametrize(
+    "key", ["", "limits", "limits.a.b", "catalog.email", "catalog.email.semantic_type", "blocked.email.exact.0", "policy.x"]
+)
 def test_a_path_that_leads_nowhere_is_refused(key: str) -> None:
     with pytest.raises(InvalidRules):
         document_of(with_key({}, key, 1))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "then"),
+    [
+        ("limits", 5, "limits.values_per_type"),
+        ("normalise", None, "normalise.phone_region"),
+        ("catalog", 5, "catalog.email.title"),
+        ("catalog", [{"title": "Mail"}], "catalog.email.title"),
+        ("catalog", ["email"], "catalog.email.title"),
+        ("blocked", [], "blocked.email.exact"),
+        ("blocked", {"email": []}, "blocked.email.exact"),
+    ],
+)
+def test_a_path_through_something_of_another_form_is_refused(key: str, value: object, then: str) -> None:
+    """Edits of one command build on each other, before anything is known of their values."""
+    with pytest.raises(InvalidRules, match=f"^{key} is not of the form"):
+        with_key(with_key({}, key, value), then, 1)
 
 
 def test_taking_out_what_is_not_set_is_refused() -> None:

@@ -6,23 +6,22 @@ Memory: about 300 bytes for each absorbed contact.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
-from onefold.identity.rules_document import entries_of
+from onefold.identity.catalog import BUILT_IN
 from onefold.messages.topics import INTERACTIONS
 from onefold.ops.check.differences import Found
 from onefold.ops.check.positions import position
 from onefold.records import checks
 from onefold.records.rows import summary_of
-from onefold.records.rules_versions import documents_ever
+from onefold.records.rules_versions import catalogs_ever
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
     from uuid import UUID
 
-    from onefold.identity.rules_document import Document
     from onefold.ops.check.lines import Lines, Told
     from onefold.ops.check.look import Look
     from onefold.records.rows import Row
@@ -95,8 +94,8 @@ async def same_people(look: Look) -> Found:
     found = Found()
     lines = await look.lines()
     async with checks.looking(look.examined.store, look.examined.workspaces) as connection:
-        ever = await documents_ever(connection, look.examined.workspaces)
-        unique = {workspace: held_once(documents) for workspace, documents in ever.items()}
+        ever = await catalogs_ever(connection, look.examined.workspaces)
+        unique = {workspace: held_once(catalogs) for workspace, catalogs in ever.items()}
         async for chunk in checks.chunks(connection, checks.OPEN_TENURES):
             for beginning in await _beginnings(connection, chunk, lines):
                 compare_beginning(beginning, lines, found)
@@ -186,13 +185,18 @@ class HeldOnce(NamedTuple):
     """Whether a summary names these depends on when the contact got its value (R18)."""
 
 
-def held_once(documents: Sequence[Document]) -> HeldOnce:
-    """What these documents say; where one has no such type, nobody could hold it."""
-    catalogs = [entries_of(each) for each in documents]
-    unique, shared = (
-        {kind for catalog in catalogs for kind, entry in catalog.items() if entry.unique_per_contact is said} for said in (True, False)
-    )
+def held_once(catalogs: Iterable[Iterable[Mapping[str, Any]]]) -> HeldOnce:
+    """What these catalogs say, which may be those of other builds; where one has no such type, nobody could hold it."""
+    said = {pair for catalog in catalogs for pair in _uniqueness(catalog).items()}
+    unique, shared = ({kind for kind, is_unique in said if is_unique is each} for each in (True, False))
     return HeldOnce(frozenset(unique - shared), frozenset(unique & shared))
+
+
+def _uniqueness(catalog: Iterable[Mapping[str, Any]]) -> dict[str, bool]:
+    """Whether each type is `unique_per_contact`: the built-in ones as amended, and those that were added."""
+    built_in = {each.semantic_type: each.unique_per_contact for each in BUILT_IN}
+    added = {each["semantic_type"]: each.get("unique_per_contact", built_in.get(each["semantic_type"], False)) for each in catalog}
+    return built_in | added
 
 
 def compare_summary(row: Row, held: Sequence[Row], unique: HeldOnce, found: Found) -> None:

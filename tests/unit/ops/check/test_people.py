@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from onefold.identity.rules_reading import document_of
 from onefold.ops.check.differences import Found
 from onefold.ops.check.people import Beginning, HeldOnce, compare_absorbed, compare_beginning, compare_summary, follow_redirects, held_once
 from tests.unit.ops.check.test_lines import ANN, BEA, line, lines, said
@@ -68,9 +67,10 @@ def test_a_type_that_was_unique_at_times_may_be_held_once_or_not() -> None:
     mine = ', "unique": {"card": "%s"}' % f"{0:016}".encode().hex()  # noqa: UP031 -- braces of JSON
     for named in ("", mine):
         assert summaries(holding(card % named, 1, ("card", 1, False))) == []
-    flags = [{}, {"unique_per_contact": True}, {"unique_per_contact": False}]
-    documents = [document_of({"catalog": [{"semantic_type": "card", **each}, {"semantic_type": "seat", **flags[1]}]}) for each in flags]
-    assert held_once([document_of({}), *documents]) == HeldOnce(frozenset({"user_id", "seat"}), frozenset({"card"}))
+    flags: list[dict[str, object]] = [{}, {"unique_per_contact": True}, {"unique_per_contact": False, "key_of_another_build": 1}]
+    catalogs = [[{"semantic_type": "card", **each}, {"semantic_type": "seat", **flags[1]}] for each in flags]
+    assert held_once([[], *catalogs]) == HeldOnce(frozenset({"user_id", "seat"}), frozenset({"card"}))
+    assert held_once([[{"semantic_type": "user_id", "title": "Customer"}]]).always == {"user_id"}
 
 
 EVIDENCE = {"event_id": "e0", "topic": "interactions", "partition": 0, "offset": 0}
