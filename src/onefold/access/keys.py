@@ -91,7 +91,9 @@ def looks_secret(text: str) -> bool:
     return text.startswith(PREFIXES["secret"])
 
 
-async def create_key(tx: Connection, workspace: str, kind: KeyKind, title: str, *, expires_at: datetime | None = None, requires_identity: bool = False) -> CreatedKey:
+async def create_key(
+    tx: Connection, workspace: str, kind: KeyKind, title: str, *, expires_at: datetime | None = None, requires_identity: bool = False
+) -> CreatedKey:
     """Make a key of a workspace; only a public one can require identity tokens.
 
     Raises WorkspaceNotFound, or InvalidMessage where the title is blank or beyond 200 characters.

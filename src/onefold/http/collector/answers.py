@@ -27,7 +27,7 @@ _EXPOSED: Final = (b"access-control-expose-headers", b"retry-after")
 
 ALLOWED_HEADERS: Final = (
     b"authorization, content-type, content-encoding, x-retry-count, x-strict-mode, anonymousid, sentat, rsa-recovered, "
-    b"rsa-retry-attempt, rsa-since-last-attempt, rsa-since-first-attempt, rsa-retry-reason"
+    b"x-identity-token, rsa-retry-attempt, rsa-since-last-attempt, rsa-since-first-attempt, rsa-retry-reason"
 )
 
 
@@ -127,9 +127,10 @@ TAKEN: Final = success()
 """The answer to a request whose events were all acknowledged by the broker."""
 
 
-def partly(accepted: int, rejected: Sequence[dict[str, Any]]) -> Answer:
-    """200 for a request some of whose events were refused."""
-    return success(_encode({"success": True, "accepted": accepted, "rejected": rejected}))
+def partly(accepted: int, rejected: Sequence[dict[str, Any]], not_asserted: Sequence[dict[str, Any]]) -> Answer:
+    """200 for a request some of whose events were refused, or taken as claims in spite of an identity token."""
+    content: dict[str, Any] = {"success": True, "accepted": accepted, "rejected": rejected}
+    return success(_encode({**content, "not_asserted": not_asserted} if not_asserted else content))
 
 
 def document(content: dict[str, Any]) -> Answer:
