@@ -82,8 +82,8 @@ async def test_no_token_ever_lies_on_the_topic() -> None:
             {"batch": [{**CALL, "context": {"identityToken": text, "locale": "de"}}]},
         ):
             reply = await ask("/v1/batch", body, key=key, headers={"X-Identity-Token": text}, find=find)
-            assert "asserted" in json.dumps(reply.records)
-            assert text not in json.dumps([message for _, message in reply.records])
+            assert message_of(reply)["assurance"] == "asserted"
+            assert text not in json.dumps(message_of(reply))
 
 
 @pytest.mark.asyncio
@@ -172,6 +172,7 @@ async def test_a_key_that_requires_tokens_takes_what_they_name_and_no_more() -> 
     for text in ("", expired, token(OTHER, iss="acme"), token(sub="u2")):
         reply = await show(CALL, text, key=STRICT)
         assert ([each["code"] for each in reply.body["rejected"]], reply.records) == (["identity_token_required"], [])
+        assert len(why(reply)) == 1, "and says what is wrong with the token"
     more = {**CALL, "traits": {"email": "victim@example.com"}}
     assert (await show(more, token(), key=STRICT)).records == []
     assert len((await show(more, token(email="victim@example.com"), key=STRICT)).records) == 1

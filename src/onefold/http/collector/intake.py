@@ -62,7 +62,7 @@ class Taken:
     types: list[str] = field(default_factory=list)
     refused: list[dict[str, Any]] = field(default_factory=list)
     not_asserted: list[dict[str, Any]] = field(default_factory=list)
-    """Taken as claims, since their identity token does not count."""
+    """Whose identity token did nothing for them, and why: taken as claims, or refused where the key requires one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +183,10 @@ class Intake:
     def _take(self, index: int, call: Call, key: WriteKey, facts: RequestFacts, taken: Taken) -> None:
         message = translate(call.content, call.data, key=key, request=facts, forced_type=call.forced_type)
         raised = identity.raised(message, call.shown)
-        if key.requires_identity:
-            identity.require(message, call.content.get("messageId"))
         if call.shown is not None:
             self._note(index, call, call.shown, taken, raised=raised)
+        if key.requires_identity:
+            identity.require(message, call.content.get("messageId"))
         taken.records.append((interaction_key(message), encode(message)))
         taken.types.append(message.type)
 
