@@ -81,7 +81,7 @@ def signed_as(algorithm: str, key: Any) -> str:
 async def test_a_token_names_its_visitor() -> None:
     """S50: subject, and optionally e-mail, phone and anonymous id."""
     assert await verified(ACME.token()) == Identity("u1")
-    everything = {"email": "Ann@Example.com", "phone": "+4915112345678", "anonymous_id": "d3a1"}
+    everything: dict[str, Any] = {"email": "Ann@Example.com", "phone": "+4915112345678", "anonymous_id": "d3a1"}
     assert await verified(ACME.token(**everything)) == Identity("u1", **everything)
     assert await verified(ACME.token(aud=["onefold"])) == Identity("u1")
     assert await verified(OTHER.token(), "beta") == Identity("u1")
