@@ -59,7 +59,7 @@ class Interaction:
     dropped: tuple[Dropped, ...] = ()
     proof: Proof | None = None
     asserts: frozenset[IdentifierKey] | None = None
-    """What an identity token names, if one raised this interaction (S50): the rest of it counts as claimed. None where none did."""
+    """What an identity token names, if one raised this interaction to asserted (S50): the rest counts as claimed. None where none did."""
     fields: Mapping[str, str] = field(default_factory=dict)
     """`given_name` and `last_name`, trimmed and not blank."""
     attributes: Mapping[str, object] = field(default_factory=dict)
@@ -81,7 +81,7 @@ class Interaction:
         A proved interaction proves its `proof` alone; its device-bound identifiers become asserted, all else is claimed (R8). An identity
         token asserts what it names, and nothing else: a page can put a stranger's e-mail beside its own visitor's token (S40, S50).
         """
-        if self.assurance is Assurance.ASSERTED and self.asserts is not None:
+        if self.asserts is not None:
             return Assurance.ASSERTED if identifier.key in self.asserts else Assurance.CLAIMED
         if self.assurance is not Assurance.PROVED:
             return self.assurance

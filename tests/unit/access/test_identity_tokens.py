@@ -207,8 +207,10 @@ def test_only_a_public_key_on_the_right_curve_is_taken_over() -> None:
     """S80, and no private key ever comes into the database."""
     good = ACME.pair.as_pem(private=False)
     assert read_public_key(good).as_pem(private=False) == good
+    with pytest.raises(InvalidMessage) as caught:
+        read_public_key(ACME.pair.as_pem(private=True))
+    assert caught.value.code == "private_key", "said in words that help"
     wrong = [
-        ACME.pair.as_pem(private=True),
         ECKey.generate_key("P-384").as_pem(private=False),
         ECKey.generate_key("secp256k1").as_pem(private=False),
         RSAKey.generate_key(2048).as_pem(private=False),
