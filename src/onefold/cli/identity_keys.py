@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 import typer
 
 from onefold.cli.output import print_json, print_table, run, say
+from onefold.errors import InvalidMessage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -52,7 +55,7 @@ def create(workspace: Workspace, title: Title, not_before: Begins = None, expire
 def add(
     workspace: Workspace,
     title: Title,
-    public_key: Annotated[typer.FileBinaryRead, typer.Argument(help="PEM of a public key on P-256; - reads standard input.")],
+    public_key: Annotated[Path, typer.Argument(help="PEM of a public key on P-256; - for standard input.", allow_dash=True)],
     not_before: Begins = None,
     expires_in_days: Expires = None,
     *,
@@ -61,7 +64,7 @@ def add(
     """Take over the public key of a pair that your server made itself."""
     from onefold.access.identity_keys import add_identity_key  # noqa: PLC0415
 
-    span, pem = _span(not_before, expires_in_days), public_key.read()
+    span, pem = _span(not_before, expires_in_days), _read(public_key)
     row = run(_within(workspace, lambda tx: add_identity_key(tx, workspace, title, pem, span)))
     if json:
         print_json(_shown(row))
@@ -111,6 +114,15 @@ def state(row: IdentityKeyRow, now: datetime) -> str:
     if row.expires_at is not None and row.expires_at <= now:
         return "expired"
     return "waiting" if row.not_before > now else "live"
+
+
+def _read(file: Path) -> bytes:
+    if str(file) == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InvalidMessage(f"{file} cannot be read: {error.strerror}", code="no_such_file") from error
 
 
 def _span(not_before: datetime | None, expires_in_days: int | None) -> Span:
