@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import httpx
 import pytest
 from joserfc.jwk import ECKey
 
+from onefold.settings import CollectorSettings
 from tests.support.collectors import WORKSPACE, collector_on
 from tests.support.commands import onefold
 from tests.support.installations import Installation, installation
@@ -16,8 +18,8 @@ from tests.support.signing import Server
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from uuid import UUID
 
+    from onefold.settings import Settings
     from tests.support.servers import Database, Services
 
 HELD = """
@@ -25,6 +27,11 @@ select semantic_type, assurance from identifiers i where i.held_until is null an
   (select contact_id from identifiers where held_until is null and semantic_type = 'user_id' and normalised = $1)
 """
 WORDS = ["claimed", "asserted", "proved"]
+
+
+def settings_with_a_free_port(mine: Installation) -> Settings:
+    """The installation's settings, for a collector beside others on this machine."""
+    return mine.role.settings.model_copy(update={"collector": CollectorSettings(port=0)})
 
 
 async def held_by(mine: Installation, user_id: str) -> dict[str, str]:
@@ -40,8 +47,8 @@ async def test_a_token_raises_what_it_names_all_the_way_to_the_contact(
     """S50: made, signed, shown, resolved, rotated and revoked as an operator and a server would."""
     async with installation(services, database, topic_prefix, redis_url, partitions=3) as mine:
         made = (await onefold(mine, "identity-keys", "create", "--workspace", WORKSPACE, "--title", "backend", "--json")).json()
-        server = Server(WORKSPACE, ECKey.import_key(made["private_key"].encode()), made["key_id"])
-        async with mine.resolver(), collector_on(mine.role.settings, mine.store) as collector, httpx.AsyncClient() as client:
+        server = Server(WORKSPACE, ECKey.import_key(made["private_key"].encode()), UUID(made["key_id"]))
+        async with mine.resolvers(1), collector_on(settings_with_a_free_port(mine), mine.store) as collector, httpx.AsyncClient() as client:
 
             async def identify(user_id: str, **claims: Any) -> Any:
                 call = {"userId": user_id, "anonymousId": f"of {user_id}", "traits": {"email": f"{user_id}@example.com"}}
@@ -62,7 +69,7 @@ async def test_a_token_raises_what_it_names_all_the_way_to_the_contact(
         await _rotates(mine, made["key_id"], tmp_path)
 
 
-async def _rotates(mine: Installation, old: UUID, folder: Path) -> None:
+async def _rotates(mine: Installation, old: str, folder: Path) -> None:
     """`add` takes a public key and no private one; `revoke` ends the old key, and `list` says so."""
     pair = ECKey.generate_key("P-256")
     (folder / "public.pem").write_bytes(pair.as_pem(private=False))
@@ -87,7 +94,7 @@ async def test_a_key_that_requires_tokens_is_made_at_the_command_line(
         words = ["keys", "create", "--workspace", WORKSPACE, "--title", "site", "--require-identity", "--kind"]
         await onefold(mine, *words, "secret", code=1)
         key = (await onefold(mine, *words, "public")).data.decode().strip()
-        async with collector_on(mine.role.settings, mine.store) as collector, httpx.AsyncClient() as client:
+        async with collector_on(settings_with_a_free_port(mine), mine.store) as collector, httpx.AsyncClient() as client:
             call = {"userId": "u1", "anonymousId": "a"}
             answer = await client.post(f"{collector.host}/v1/identify", json=call, auth=(key, ""))
             assert [each["code"] for each in answer.json()["rejected"]] == ["identity_token_required"]
