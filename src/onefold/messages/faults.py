@@ -114,8 +114,8 @@ def _has_lone_surrogate(value: bytes) -> bool:
 def check_single_keys(value: bytes) -> None:
     """Raise InvalidMessage where a key that decides who is who is named twice in one object (poison 10).
 
-    Counting is enough for nearly every message (half a microsecond); what counts wrong, has a proof or a token's list, or hides letters behind escapes, is
-    looked at closely.
+    Counting is enough for nearly every message (half a microsecond); what counts wrong, has a proof or a token's list, or hides letters
+    behind escapes, is looked at closely.
     """
     if (
         value.count(b'"workspace"') != 1
