@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from onefold.access import identity_tokens
 from onefold.access.identity_tokens import Identity, InvalidToken
 from onefold.http.collector.refusals import EventRefused
 from onefold.http.collector.translate import as_text
@@ -26,8 +27,15 @@ if TYPE_CHECKING:
 
 HEADER: Final = b"x-identity-token"
 FIELD: Final = "identityToken"
+ASSERTED: Final = "asserted"
+NOBODY_NAMED: Final = "nobody_named"
+"""A call of a visitor before the sign-in, in a batch with one after it: not what the token is for, and no mistake either."""
 SOMEONE_ELSE: Final = "token_for_someone_else"
-SOMEONE_ELSE_SENTENCE: Final = "The call's `userId`, or its `anonymousId` where the token names one, is not that of the identity token."
+SENTENCES: Final = {
+    **identity_tokens.SENTENCES,
+    SOMEONE_ELSE: "The call's `userId`, or its `anonymousId` where the token names one, is not that of the identity token.",
+}
+"""Why a token does nothing for a call, with what it says to the developer who sent it."""
 _DEVICE_BOUND: Final = frozenset({"anonymous_token", "device_id"})
 
 
@@ -62,19 +70,21 @@ class Tokens:
         return self._verified[text]
 
 
-def raised(message: InteractionMessage, shown: Identity | InvalidToken | None) -> bool:
-    """Raise the interaction as far as the token goes; whether it did."""
-    if not isinstance(shown, Identity):
-        return False
+def result(message: InteractionMessage, shown: Identity | InvalidToken) -> str:
+    """Raise the interaction as far as the token goes; `asserted`, `nobody_named`, or one of SENTENCES where it does nothing."""
+    if isinstance(shown, InvalidToken):
+        return shown.code
     texts = {(each.semantic_type, as_text(each.identifier)) for each in message.identifiers}
-    if ("user_id", shown.user_id) not in texts:
-        return False
-    if shown.anonymous_id is not None and ("anonymous_token", shown.anonymous_id) not in texts:
-        return False
     present = {semantic_type for semantic_type, _ in texts}
+    if "user_id" not in present:
+        return NOBODY_NAMED
+    if ("user_id", shown.user_id) not in texts:
+        return SOMEONE_ELSE
+    if shown.anonymous_id is not None and ("anonymous_token", shown.anonymous_id) not in texts:
+        return SOMEONE_ELSE
     message.assurance = "asserted"
     message.asserts = [WireIdentifier(kind, value) for kind, value in _named(shown) if kind in present]
-    return True
+    return ASSERTED
 
 
 def require(message: InteractionMessage, message_id: object) -> None:

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from onefold.access import identity_tokens
-from onefold.access.identity_tokens import InvalidToken
 from onefold.failpoints import reach
 from onefold.http.collector import auth, identity
 from onefold.http.collector.answers import TAKEN, Answer, BodyTooLarge, Strict, partly
@@ -31,7 +29,7 @@ from onefold.messages.times import time_text
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from onefold.access.identity_tokens import Identity
+    from onefold.access.identity_tokens import Identity, InvalidToken
     from onefold.access.keys import WriteKey
     from onefold.http.collector.auth import Verify
     from onefold.http.collector.bodies import Receive
@@ -50,7 +48,7 @@ _BREATH: Final = 100
 """Events of one batch after which other requests get their turn: some 3 ms."""
 _MOST_REPEATED: Final = 8
 """Times the limit of a body: what a root may grow to when it is repeated in every event. SDKs leave the root's context empty."""
-_KEY_REFUSALS: Final = frozenset({"identity_token_required", "secret_key_required", identity.SOMEONE_ELSE, *identity_tokens.SENTENCES})
+_KEY_REFUSALS: Final = frozenset({"identity_token_required", "secret_key_required", *identity.SENTENCES})
 """What a call with another key, or another token, would not have met: 401 in strict mode."""
 
 
@@ -182,24 +180,20 @@ class Intake:
 
     def _take(self, index: int, call: Call, key: WriteKey, facts: RequestFacts, taken: Taken) -> None:
         message = translate(call.content, call.data, key=key, request=facts, forced_type=call.forced_type)
-        raised = identity.raised(message, call.shown)
         if call.shown is not None:
-            self._note(index, call, call.shown, taken, raised=raised)
+            self._note(index, call, identity.result(message, call.shown), taken)
         if key.requires_identity:
             identity.require(message, call.content.get("messageId"))
         taken.records.append((interaction_key(message), encode(message)))
         taken.types.append(message.type)
 
-    def _note(self, index: int, call: Call, shown: Identity | InvalidToken, taken: Taken, *, raised: bool) -> None:
-        """Count what the token did, and tell the caller where it did nothing."""
-        code = shown.code if isinstance(shown, InvalidToken) else identity.SOMEONE_ELSE
-        self._meters.shown("asserted" if raised else code)
-        if not raised:
+    def _note(self, index: int, call: Call, result: str, taken: Taken) -> None:
+        """Count what the token did, and tell the caller where it should have done something and did not."""
+        self._meters.shown(result)
+        if result in identity.SENTENCES:
             named = call.content.get("messageId")
-            why = str(shown) if isinstance(shown, InvalidToken) else identity.SOMEONE_ELSE_SENTENCE
-            taken.not_asserted.append(
-                {"index": index, "messageId": named if isinstance(named, str) else None, "code": code, "message": why}
-            )
+            message_id = named if isinstance(named, str) else None
+            taken.not_asserted.append({"index": index, "messageId": message_id, "code": result, "message": identity.SENTENCES[result]})
 
     def _refuse(self, index: int, refused: EventRefused, taken: Taken) -> None:
         self._meters.refused(refused.code)
