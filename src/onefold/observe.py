@@ -259,6 +259,9 @@ class CollectorMetrics:
     def __init__(self, metrics: Metrics) -> None:
         self.accepted = metrics.counter("onefold_collector_events_accepted", "Events acknowledged by the broker, by type.", "type")
         self.refused = metrics.counter("onefold_collector_events_refused", "Events refused inside a batch, by code.", "code")
+        self.tokens = metrics.counter(
+            "onefold_collector_identity_tokens", "Calls with an identity token, by what it did for them.", "result"
+        )
         self.requests = metrics.counter("onefold_collector_requests", "Requests by status.", "status")
         self.produce_seconds = metrics.histogram("onefold_collector_produce_seconds", "From first send to last acknowledgement.", _SECONDS)
 

@@ -14,6 +14,7 @@ from onefold.cli import (
     demo,
     doctor,
     events,
+    identity_keys,
     index,
     jobs,
     keys,
@@ -50,6 +51,7 @@ app.add_typer(contacts.app, name="contacts", rich_help_panel=LOOK)
 app.add_typer(segments.app, name="segments", rich_help_panel=LOOK)
 app.add_typer(events.app, name="events", rich_help_panel=LOOK)
 app.add_typer(keys.app, name="keys", rich_help_panel=LOOK)
+app.add_typer(identity_keys.app, name="identity-keys", rich_help_panel=LOOK)
 app.add_typer(topics.app, name="topics", rich_help_panel=LOOK)
 app.add_typer(rules.app, name="rules", rich_help_panel=LOOK)
 app.add_typer(settings.app, name="settings", rich_help_panel=LOOK)

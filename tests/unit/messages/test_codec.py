@@ -93,6 +93,12 @@ def test_an_encoded_message_decodes_to_itself() -> None:
         pytest.param(body(traits=[1]), "wrong_type", id="traits-not-an-object"),
         pytest.param(body(event_id=7), "wrong_type", id="event-id-not-a-text"),
         pytest.param(body(identifiers=[token(n) for n in range(MAX_IDENTIFIERS + 1)]), "too_many_identifiers", id="poison-19"),
+        pytest.param(body(asserts=[token(n) for n in range(MAX_IDENTIFIERS + 1)]), "too_many_identifiers", id="poison-19-asserted"),
+        pytest.param(body(asserts="u1"), "wrong_type", id="asserts-not-a-list"),
+        pytest.param(body(asserts=[]).replace(b"{", b'{"asserts":null,', 1), "duplicate_key", id="poison-10-asserts-twice"),
+        pytest.param(
+            body(asserts=[token("t1")]).replace(b'"t1"}]}', b'"t1","identifier":"t2"}]}'), "duplicate_key", id="poison-10-in-asserts"
+        ),
         pytest.param(body(traits={str(n): n for n in range(MAX_TRAITS + 1)}), "too_many_traits", id="poison-28"),
         pytest.param(body(schema=0), "invalid_schema", id="schema-0"),
         pytest.param(b"\xef\xbb\xbf" + body(), "malformed_json", id="byte-order-mark"),
