@@ -68,14 +68,17 @@ class Span(NamedTuple):
     expires_at: datetime | None = None
 
 
-async def create_identity_key(tx: Connection, workspace: str, title: str, span: Span = Span()) -> CreatedIdentityKey:  # noqa: B008
+ALWAYS: Final = Span()
+
+
+async def create_identity_key(tx: Connection, workspace: str, title: str, span: Span = ALWAYS) -> CreatedIdentityKey:
     """Make a pair and keep its public half. Raises WorkspaceNotFound, InvalidMessage."""
     pair = ECKey.generate_key(_CURVE)
     row = await _insert(tx, workspace, title, pair, span)
     return CreatedIdentityKey(pair.as_pem(private=True).decode(), row)
 
 
-async def add_identity_key(tx: Connection, workspace: str, title: str, pem: bytes, span: Span = Span()) -> IdentityKeyRow:  # noqa: B008
+async def add_identity_key(tx: Connection, workspace: str, title: str, pem: bytes, span: Span = ALWAYS) -> IdentityKeyRow:
     """Take over the public half of a pair made elsewhere. Raises WorkspaceNotFound, InvalidMessage."""
     return await _insert(tx, workspace, title, read_public_key(pem), span)
 

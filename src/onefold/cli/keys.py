@@ -60,9 +60,10 @@ def list_(workspace: Workspace, *, json: Json = False) -> None:
     if json:
         print_json([_shown(row) for row in rows])
         return
+    now = datetime.now(UTC)
     print_table(
-        ["id", "kind", "title", "key", "state", "last used"],
-        [(row.key_id, row.kind, row.title, row.shown, state(row, datetime.now(UTC)), _minute(row.last_used_at)) for row in rows],
+        ["id", "kind", "title", "key", "identity token", "state", "last used"],
+        [_cells(row, now) for row in rows],
         then=f"onefold keys create --workspace {workspace} --kind public --title …",
     )
 
@@ -91,6 +92,11 @@ def state(row: KeyRow, now: datetime) -> str:
 
 def _shown(row: KeyRow) -> dict[str, Any]:
     return {**row._asdict(), "state": state(row, datetime.now(UTC))}
+
+
+def _cells(row: KeyRow, now: datetime) -> tuple[object, ...]:
+    required = "required" if row.requires_identity else None
+    return row.key_id, row.kind, row.title, row.shown, required, state(row, now), _minute(row.last_used_at)
 
 
 def _minute(at: datetime | None) -> str:

@@ -149,6 +149,7 @@ async def test_a_forged_token_does_not_count(name: str) -> None:
         ({"exp": None}, "token_invalid_claim"),
         ({"exp": "tomorrow"}, "token_invalid_claim"),
         ({"exp": True}, "token_invalid_claim"),
+        ({"exp": float("nan")}, "token_invalid_claim"),
         ({"exp": AT + 3_601}, "token_lives_too_long"),
         ({"exp": 10**400}, "token_lives_too_long"),
         ({"iat": AT + 61}, "token_not_yet_valid"),

@@ -155,6 +155,15 @@ def test_a_key_named_twice_is_refused_where_it_decides_who_is_who(value: bytes) 
     assert code_of(value) == "duplicate_key"
 
 
+@pytest.mark.parametrize("field", ["proof", "asserts"])
+def test_what_proves_and_asserts_nothing_is_not_looked_at_closely(field: str) -> None:
+    """The close look costs more than all the rest, and the collector writes every field: here only it would see the trait named twice."""
+    value = body(traits={"n": 1})[:-2].replace(b'"n": 1', b'"n": 1, "n": 2') + f'}},"{field}":null}}'.encode()
+    assert read(value)[0].traits == {"n": 2}
+    named = [token("t1")] if field == "asserts" else token("t1") | {"method": "otp"}
+    assert code_of(value.replace(b"null", json.dumps(named).encode())) == "duplicate_key"
+
+
 @pytest.mark.parametrize(
     "traits",
     [

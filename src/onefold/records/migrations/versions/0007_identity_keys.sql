@@ -25,7 +25,7 @@ create policy named_workspaces on identity_keys
   with check (workspace = any ((select onefold_workspaces())::text[]));
 
 grant select, insert on identity_keys to onefold_app;
-grant update (title, revoked_at, expires_at) on identity_keys to onefold_app;
+grant update (revoked_at) on identity_keys to onefold_app;
 
 -- A public write key may require tokens: what names a person without one is refused (S50, enforce mode).
 alter table keys add column requires_identity boolean not null default false;
