@@ -257,7 +257,9 @@ class TimelineMetrics:
     """What the timeline counts."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self._lines = metrics.counter("onefold_timeline_lines", "Lines settled, by result (added, moved, repeated, expired, dead).", "result")
+        self._lines = metrics.counter(
+            "onefold_timeline_lines", "Lines settled, by result (added, moved, repeated, expired, dead).", "result"
+        )
         self._lag = metrics.gauge("onefold_timeline_lag_records", "Records between progress and the end of the partition.", "partition")
         self.waits = metrics.counter("onefold_timeline_waits", "Pauses because a server was away, by error code.", "code")
 
