@@ -1,6 +1,7 @@
 """Progress through the log, with the epoch that fences zombies, and the separations since the last look (architecture, 2 and 3).
 
-Owned by the consumers of `interactions`, and of their lines. One statement both fences and reads everything that a micro-batch must know first.
+Owned by the consumers of `interactions`, and of their lines. One statement both fences and reads everything that a micro-batch must
+know first.
 """
 
 from __future__ import annotations
