@@ -66,6 +66,7 @@ class TimelineEntry:
     """One thing that happened."""
 
     at: datetime
+    """Event time; of a merge the time at which its cause was appended to the log."""
     kind: str
     """interaction, merge, handed_over_here, handed_over_away."""
     tenure_id: int | None
