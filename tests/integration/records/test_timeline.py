@@ -12,7 +12,8 @@ import pytest
 import pytest_asyncio
 
 from onefold.records.store import Store
-from onefold.records.timeline import Entry, event_key, milliseconds, monday_of, store_entries
+from onefold.records.timeline import REMOVE, Entry, event_key, milliseconds, monday_of, store_entries
+from onefold.records.timeline_pages import PAGE
 from onefold.records.timeline_weeks import Weeks
 
 if TYPE_CHECKING:
@@ -125,3 +126,17 @@ async def _weeks_later(store: Store) -> tuple[list[tuple[object, ...]], int]:
     assert parts >= 2
     rows, _ = await state(store)
     return rows, forgotten
+
+
+@pytest.mark.asyncio
+async def test_a_page_and_a_correction_find_their_rows_by_the_tenure(store: Store) -> None:
+    """Pitfalls, Postgres 18: the index serves them under row-level security, in every week."""
+    await put(store, [entry(f"e{number}", offset=number, tenure=number % 500) for number in range(20_000)])
+    async with store.transaction(["acme"]) as connection:
+        for statement, values in (
+            (PAGE, (UUID(int=7), "acme", datetime(2027, 1, 1, tzinfo=UTC), b"", 51)),
+            (REMOVE, ([event_key("acme", "e1")], [1], [datetime(2026, 11, 1, 9, 0, tzinfo=UTC)])),
+        ):
+            plan = "\n".join(row[0] for row in await connection.fetch(f"explain {statement}", *values))
+            assert "Seq Scan on timeline" not in plan, plan
+            assert "timeline_20261026_tenure_id_at_idx" in plan, plan
