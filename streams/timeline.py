@@ -197,9 +197,9 @@ def _entry(line: TimelineLine, at_ms: int) -> Entry:
     )
 
 
-def _properties(raw: Raw | None) -> str | None:
+def _properties(raw: Raw) -> str | None:
     """As they came, if they are not too long. Traits, identifiers and context (addresses, user agents) are not kept here at all."""
-    text = bytes(raw) if raw is not None else b""
+    text = bytes(raw)
     return text.decode(errors="replace") if text not in {b"", b"null", b"{}"} and len(text) <= MOST_PROPERTIES_BYTES else None
 
 

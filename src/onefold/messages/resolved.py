@@ -62,7 +62,7 @@ class TimelineOrigin(Struct):
     type: str
     channel: str = "server"
     name: str | None = None
-    properties: Raw | None = None
+    properties: Raw = Raw(b"")
 
 
 class TimelineLine(Struct):
