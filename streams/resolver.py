@@ -279,13 +279,13 @@ class Resolver:
             record, voucher = item.record, item.voucher
             if voucher is not None:
                 key: bytes | None = voucher.contact
-                line = write.seen(record.offset, voucher.contact, voucher.tenure_id, record.value or b"")
+                line = write.seen(record.offset, round(item.seconds * 1000), voucher.contact, voucher.tenure_id, record.value or b"")
             elif item.error is not None:
                 dead.append((record, item.error))
                 continue
             else:
                 key, tenure_id, outcome, reason = _fate(resolved.outcomes.get(record.offset))
-                line = write.line(record.offset, key, tenure_id, outcome, reason, record.value or b"")
+                line = write.line(record.offset, round(item.seconds * 1000), key, tenure_id, outcome, reason, record.value or b"")
             target = partition_of(key, partitions) if key is not None else record.offset % partitions
             lines.setdefault(target, []).append((key, line))
         if dead and parts.dead_letters is not None:

@@ -253,6 +253,32 @@ class SegmentsMetrics:
         self.waits = metrics.counter("onefold_segments_waits", "Pauses because a server was away, by error code.", "code")
 
 
+class TimelineMetrics:
+    """What the timeline counts."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._lines = metrics.counter(
+            "onefold_timeline_lines", "Lines settled, by result (added, moved, repeated, expired, dead).", "result"
+        )
+        self._lag = metrics.gauge("onefold_timeline_lag_records", "Records between progress and the end of the partition.", "partition")
+        self.waits = metrics.counter("onefold_timeline_waits", "Pauses because a server was away, by error code.", "code")
+
+    def settled(self, stored: tuple[int, int, int], *, expired: int, dead: int) -> None:
+        """A transaction was committed: `stored` counts added, moved and repeated ones; expired are those that retention has passed."""
+        for result, count in zip(("added", "moved", "repeated", "expired", "dead"), (*stored, expired, dead), strict=True):
+            self._lines.labels(result).inc(count)
+
+    def ticked(self, partition: int, lag_records: int | None) -> None:
+        """A partition's loop went round."""
+        if lag_records is not None:
+            self._lag.labels(str(partition)).set(lag_records)
+
+    def left(self, partition: int) -> None:
+        """A partition belongs to somebody else now."""
+        with suppress(KeyError):
+            self._lag.remove(str(partition))
+
+
 class CollectorMetrics:
     """What the collector counts."""
 
@@ -271,5 +297,6 @@ METRICS_BY_ROLE: Final = {
     "resolver": (ResolverMetrics, IndexMetrics),
     "relay": (RelayMetrics,),
     "segments-worker": (SegmentsMetrics,),
+    "timeline": (TimelineMetrics,),
 }
 """Which role serves which metrics."""
