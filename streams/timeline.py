@@ -16,7 +16,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from onefold import bootstrap
-from onefold.errors import OnefoldError, PermanentError, RejectedByStore, StoreUnavailable, TemporaryError
+from onefold.errors import InvalidMessage, OnefoldError, PermanentError, RejectedByStore, StoreUnavailable, TemporaryError
 from onefold.messages.codec import decode
 from onefold.messages.dead_letters import DeadLetter
 from onefold.messages.resolved import TimelineLine
@@ -26,7 +26,7 @@ from onefold.observe import TimelineMetrics
 from onefold.records import progress
 from onefold.records.buried import bury
 from onefold.records.store import RACES, REJECTED
-from onefold.records.timeline import MOST_NAME, Entry, event_key, monday_of, store_entries
+from onefold.records.timeline import DAY_MS, MOST_NAME, Entry, event_key, monday_of, store_entries
 from onefold.records.timeline_weeks import Weeks
 from onefold.topics.breaker import Breaker
 from onefold.topics.consumer import PartitionedConsumer
@@ -80,18 +80,25 @@ class Timeline:
         self.weeks = Weeks(store, timedelta(days=settings.retention_days))
 
     async def follow(self, feed: PartitionFeed) -> None:
-        """Own a partition until it is revoked: claim it, go where progress says, and take batch after batch."""
+        """Own a partition until it is revoked: claim it, go where progress says, and take batch after batch.
+
+        What retention took from the topic before the first line was stored is on no timeline; after that, a person must know of a gap.
+        """
         key = progress.PartitionKey("timeline", INTERACTIONS_RESOLVED, feed.partition)
-        claim = await progress.claim(self._store, key, self._worker)
-        offset = await feed.start_at(claim.next_offset, fresh=claim.epoch == 1)
-        ownership = Ownership(replace(claim, next_offset=offset), feed.stopping)
-        while not feed.stopping.is_set():
-            records = await feed.take(self._batch_size)
-            if records:
-                await self.process(ownership, records)
-                feed.done(ownership.claim.next_offset, records[-1].timestamp_ms)
-            self._metrics.ticked(feed.partition, feed.lag_records)
-        self._metrics.left(feed.partition)
+        try:
+            claim = await progress.claim(self._store, key, self._worker)
+            offset = await feed.start_at(claim.next_offset, fresh=claim.next_offset == 0)
+            ownership = Ownership(replace(claim, next_offset=offset), feed.stopping)
+            while not feed.stopping.is_set():
+                records = await feed.take(self._batch_size)
+                if records:
+                    await self.process(ownership, records)
+                    feed.done(ownership.claim.next_offset, records[-1].timestamp_ms)
+                self._metrics.ticked(feed.partition, feed.lag_records)
+            self._metrics.left(feed.partition)
+        except PermanentError:
+            self._metrics.blocked(feed.partition)
+            raise
 
     async def process(self, ownership: Ownership, records: Sequence[Record]) -> None:
         """One batch, to its end; waits for Postgres while it is away.
@@ -170,6 +177,8 @@ def _item(record: Record, oldest: int) -> Item:
     except PermanentError as error:
         return Item(record, error=error)
     at_ms = record.timestamp_ms if line.at_ms is None else line.at_ms
+    if at_ms > record.timestamp_ms + DAY_MS:
+        return Item(record, error=InvalidMessage(f"at_ms is {at_ms}, after the line itself", code="invalid_time"))
     if at_ms < oldest:
         return Item(record)
     return Item(record, _entry(line, at_ms))
@@ -222,7 +231,6 @@ async def run(role: Role, health: Health, stopping: asyncio.Event) -> None:
     kafka = role.settings.kafka
     async with bootstrap.store(role) as store:
         timeline = Timeline(role, store, TimelineMetrics(role.metrics))
-        upkeep = asyncio.create_task(timeline.keep_up(role, stopping))
         consumer = PartitionedConsumer(
             servers=kafka.servers,
             topic=role.kafka.topic(INTERACTIONS_RESOLVED),
@@ -233,6 +241,7 @@ async def run(role: Role, health: Health, stopping: asyncio.Event) -> None:
             client_id=role.worker,
         )
         await consumer.start()
+        upkeep = asyncio.create_task(timeline.keep_up(role, stopping))
         health.ready("start")
         try:
             await health.tick_until(stopping)

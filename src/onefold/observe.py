@@ -261,6 +261,9 @@ class TimelineMetrics:
             "onefold_timeline_lines", "Lines settled, by result (added, moved, repeated, expired, dead).", "result"
         )
         self._lag = metrics.gauge("onefold_timeline_lag_records", "Records between progress and the end of the partition.", "partition")
+        self._blocked = metrics.gauge(
+            "onefold_timeline_blocked_partition", "1 where a partition is stopped until a person decides.", "partition"
+        )
         self.waits = metrics.counter("onefold_timeline_waits", "Pauses because a server was away, by error code.", "code")
 
     def settled(self, stored: tuple[int, int, int], *, expired: int, dead: int) -> None:
@@ -273,10 +276,15 @@ class TimelineMetrics:
         if lag_records is not None:
             self._lag.labels(str(partition)).set(lag_records)
 
+    def blocked(self, partition: int) -> None:
+        """A partition is stopped until a person decides."""
+        self._blocked.labels(str(partition)).set(1)
+
     def left(self, partition: int) -> None:
         """A partition belongs to somebody else now."""
-        with suppress(KeyError):
-            self._lag.remove(str(partition))
+        for gauge in (self._lag, self._blocked):
+            with suppress(KeyError):
+                gauge.remove(str(partition))
 
 
 class CollectorMetrics:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tests.support.installations import Installation
     from tests.support.servers import Database, Services
 
+KEEPING = {"ONEFOLD_TIMELINE__RETENTION_DAYS": "36500"}
+"""The worlds of tests have days of their own, and these shall not run out."""
 PROGRESS = "select coalesce(sum(next_offset), 0)::bigint from progress where consumer = 'timeline' and topic = $1"
 
 
@@ -48,7 +50,7 @@ async def test_a_merge_joins_two_timelines_and_a_hand_over_ends_one(
             event("anonymous_token:t2", "user_id:u1", minutes=2, event_id="b", assurance=Assurance.ASSERTED),
             event("anonymous_token:t2", "user_id:u1", minutes=2, event_id="b", assurance=Assurance.ASSERTED),
         ]
-        async with mine.running("timeline") as process:
+        async with mine.running("timeline", **KEEPING) as process:
             await mine.produce(first)
             await caught_up(mine)
             process.kill()
@@ -58,7 +60,7 @@ async def test_a_merge_joins_two_timelines_and_a_hand_over_ends_one(
         await mine.produce([event("anonymous_token:t1", "user_id:u2", minutes=4, event_id="d", assurance=Assurance.ASSERTED)])
         await mine.settled()
         await mine.produce([event("anonymous_token:t1", minutes=2.5, event_id="late")])
-        async with mine.running("timeline"):
+        async with mine.running("timeline", **KEEPING):
             await caught_up(mine)
         everything = await shown(mine, "user_id:u1")
         told = [each["what"]["event_id"] if each["kind"] == "interaction" else each["kind"] for each in everything["entries"]]

@@ -59,7 +59,8 @@ def timeline(
     if json:
         print_json(page)
         return
-    then = f"onefold contacts timeline {page.contact_id} --cursor {page.next_cursor}" if page.next_cursor is not None else None
+    again = f"onefold contacts timeline {page.contact_id} --workspace {workspace} --limit {limit} --cursor {page.next_cursor}"
+    then = again if page.next_cursor is not None else None
     print_table(["at", "what", "name", "outcome", "detail"], [_timeline_row(each) for each in page.entries], then=then)
 
 

@@ -8,7 +8,8 @@ number of times, from a zombie too. Pages of it are read in `onefold.records.tim
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -160,21 +161,13 @@ async def _remove(connection: Connection, moved: Sequence[Row]) -> list[_Tally]:
 
 def _tally(entry: Entry) -> _Tally:
     assert entry.tenure_id is not None, "nobody's events are not counted"  # noqa: S101 -- for the type checker
-    return _Tally(entry.tenure_id, _DAYS[entry.at_ms // DAY_MS], entry.type, entry.name or "", entry.workspace)
+    return _Tally(entry.tenure_id, _day(entry.at_ms // DAY_MS), entry.type, entry.name or "", entry.workspace)
 
 
-class _Days(dict[int, date]):
-    """Days by their number since 1970; the same few over and over."""
-
-    def __missing__(self, number: int) -> date:
-        if len(self) > MOST_DAYS:
-            self.clear()
-        found = self[number] = date(1970, 1, 1) + timedelta(days=number)
-        return found
-
-
-MOST_DAYS = 1_000
-_DAYS = _Days()
+@lru_cache(maxsize=1_024)
+def _day(number: int) -> date:
+    """A day by its number since 1970. Kept, since a batch asks for the same few over and over."""
+    return date(1970, 1, 1) + timedelta(days=number)
 
 
 async def _count(connection: Connection, tallies: Counter[_Tally]) -> None:
@@ -192,10 +185,5 @@ async def _count(connection: Connection, tallies: Counter[_Tally]) -> None:
 
 def monday_of(at_ms: int) -> date:
     """The Monday of the week, in UTC, that a time lies in."""
-    day = _DAYS[at_ms // DAY_MS]
+    day = _day(at_ms // DAY_MS)
     return day - timedelta(days=day.weekday())
-
-
-def milliseconds(at: datetime) -> int:
-    """Since 1970."""
-    return round(at.astimezone(UTC).timestamp() * 1000)

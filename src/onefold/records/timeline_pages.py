@@ -6,10 +6,11 @@ is there at once and nothing was rewritten for it.
 
 from __future__ import annotations
 
-import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from struct import error as struct_error
+from struct import pack, unpack_from
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -102,12 +103,13 @@ async def timeline_page(connection: Connection, workspace: str, contact_id: UUID
 
 def _write_cursor(at: datetime, key: bytes) -> str:
     micros = (at - _BEGIN) // timedelta(microseconds=1)
-    return urlsafe_b64encode(micros.to_bytes(8, "big", signed=True) + key).decode().rstrip("=")
+    return urlsafe_b64encode(pack(">q", micros) + key).decode().rstrip("=")
 
 
 def _read_cursor(text: str) -> tuple[datetime, bytes]:
     try:
         raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        return _BEGIN + timedelta(microseconds=int.from_bytes(raw[:8], "big", signed=True)), raw[8:]
-    except (binascii.Error, ValueError, OverflowError):
+        (micros,) = unpack_from(">q", raw)
+        return _BEGIN + timedelta(microseconds=micros), raw[8:]
+    except (ValueError, struct_error, OverflowError):
         raise InvalidMessage(f"{text!r} is no cursor: take `next_cursor` of the page before", code="invalid_cursor") from None

@@ -9,7 +9,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from onefold.records.timeline import milliseconds, monday_of
+import asyncpg
+
+from onefold.errors import StoreUnavailable
+from onefold.messages.times import to_milliseconds
+from onefold.records.timeline import monday_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,19 +41,22 @@ class Weeks:
 
     def oldest(self, now: datetime) -> int:
         """The event time, in milliseconds since 1970, before which nothing is kept."""
-        return milliseconds(now - self._retention)
+        return to_milliseconds(now - self._retention)
 
     async def make(self, mondays: Iterable[date]) -> None:
         """Make the parts of these weeks that are not there. Raises StoreUnavailable."""
         missing = sorted(set(mondays) - self._known)
         if missing:
-            async with self._store.connection() as connection:
-                await connection.execute(MAKE, missing)
+            try:
+                async with self._store.connection() as connection:
+                    await connection.execute(MAKE, missing)
+            except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
+                raise StoreUnavailable(f"others keep the timeline locked, so its next weeks cannot be made: {error}") from error
             self._known.update(missing)
 
     async def make_ahead(self, now: datetime) -> None:
         """Make this week's part and those to come, so that no batch has to."""
-        await self.make(monday_of(milliseconds(now + timedelta(days=days))) for days in range(0, AHEAD.days + 1, 7))
+        await self.make(monday_of(to_milliseconds(now + timedelta(days=days))) for days in range(0, AHEAD.days + 1, 7))
 
     async def forget(self, now: datetime) -> tuple[int, int]:
         """Drop what is older than retention; gives the parts dropped and the event keys deleted. Can be broken off and repeated."""
