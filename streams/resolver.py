@@ -277,15 +277,16 @@ class Resolver:
         dead: list[tuple[Record, PermanentError]] = []
         for item in resolved.done:
             record, voucher = item.record, item.voucher
-            if voucher is not None:
-                key: bytes | None = voucher.contact
-                line = write.seen(record.offset, voucher.contact, voucher.tenure_id, record.value or b"")
-            elif item.error is not None:
+            if item.error is not None:
                 dead.append((record, item.error))
                 continue
+            at_ms = round(item.seconds * 1000)
+            if voucher is not None:
+                key: bytes | None = voucher.contact
+                line = write.seen(record.offset, at_ms, voucher.contact, voucher.tenure_id, record.value or b"")
             else:
                 key, tenure_id, outcome, reason = _fate(resolved.outcomes.get(record.offset))
-                line = write.line(record.offset, key, tenure_id, outcome, reason, record.value or b"")
+                line = write.line(record.offset, at_ms, key, tenure_id, outcome, reason, record.value or b"")
             target = partition_of(key, partitions) if key is not None else record.offset % partitions
             lines.setdefault(target, []).append((key, line))
         if dead and parts.dead_letters is not None:

@@ -44,6 +44,18 @@ class AlreadyExists(Refused):
     code = "already_exists"
 
 
+class RulesChanged(Refused):
+    """Somebody else changed the rules of the workspace meanwhile; the text says who and when."""
+
+    code = "rules_changed"
+
+
+class RulesInUse(Refused):
+    """Contacts hold what the new rules would take away or forbid; the text counts them."""
+
+    code = "rules_in_use"
+
+
 class JobNotFound(Refused):
     """No job has the id that was asked for."""
 
@@ -120,6 +132,12 @@ class InvalidQuery(PermanentError):
     code = "invalid_query"
 
 
+class InvalidRules(PermanentError):
+    """Rules of resolution that cannot be used; the text names every place and says what to do."""
+
+    code = "invalid_rules"
+
+
 class TemporaryError(OnefoldError):
     """A dependency does not answer. Pause, keep polling, try again."""
 
@@ -134,6 +152,12 @@ class StoreUnavailable(TemporaryError):
     """Postgres does not answer."""
 
     code = "store_unavailable"
+
+
+class RulesUnreadable(TemporaryError):
+    """The stored rules of a workspace say what this build does not know: it must not decide by half of them."""
+
+    code = "rules_unreadable"
 
 
 class IndexUnavailable(TemporaryError):

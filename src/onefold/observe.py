@@ -253,12 +253,49 @@ class SegmentsMetrics:
         self.waits = metrics.counter("onefold_segments_waits", "Pauses because a server was away, by error code.", "code")
 
 
+class TimelineMetrics:
+    """What the timeline counts."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._lines = metrics.counter(
+            "onefold_timeline_lines", "Lines settled, by result (added, moved, repeated, expired, dead).", "result"
+        )
+        self._lag = metrics.gauge("onefold_timeline_lag_records", "Records between progress and the end of the partition.", "partition")
+        self._blocked = metrics.gauge(
+            "onefold_timeline_blocked_partition", "1 where a partition is stopped until a person decides.", "partition"
+        )
+        self.waits = metrics.counter("onefold_timeline_waits", "Pauses because a server was away, by error code.", "code")
+
+    def settled(self, stored: tuple[int, int, int], *, expired: int, dead: int) -> None:
+        """A transaction was committed: `stored` counts added, moved and repeated ones; expired are those that retention has passed."""
+        for result, count in zip(("added", "moved", "repeated", "expired", "dead"), (*stored, expired, dead), strict=True):
+            self._lines.labels(result).inc(count)
+
+    def ticked(self, partition: int, lag_records: int | None) -> None:
+        """A partition's loop went round."""
+        if lag_records is not None:
+            self._lag.labels(str(partition)).set(lag_records)
+
+    def blocked(self, partition: int) -> None:
+        """A partition is stopped until a person decides."""
+        self._blocked.labels(str(partition)).set(1)
+
+    def left(self, partition: int) -> None:
+        """A partition belongs to somebody else now."""
+        for gauge in (self._lag, self._blocked):
+            with suppress(KeyError):
+                gauge.remove(str(partition))
+
+
 class CollectorMetrics:
     """What the collector counts."""
 
     def __init__(self, metrics: Metrics) -> None:
         self.accepted = metrics.counter("onefold_collector_events_accepted", "Events acknowledged by the broker, by type.", "type")
         self.refused = metrics.counter("onefold_collector_events_refused", "Events refused inside a batch, by code.", "code")
+        self.tokens = metrics.counter(
+            "onefold_collector_identity_tokens", "Calls with an identity token, by what it did for them.", "result"
+        )
         self.requests = metrics.counter("onefold_collector_requests", "Requests by status.", "status")
         self.produce_seconds = metrics.histogram("onefold_collector_produce_seconds", "From first send to last acknowledgement.", _SECONDS)
 
@@ -268,5 +305,6 @@ METRICS_BY_ROLE: Final = {
     "resolver": (ResolverMetrics, IndexMetrics),
     "relay": (RelayMetrics,),
     "segments-worker": (SegmentsMetrics,),
+    "timeline": (TimelineMetrics,),
 }
 """Which role serves which metrics."""

@@ -88,6 +88,15 @@ class RelaySettings(_Concern):
     """Outbox rows of one Kafka transaction."""
 
 
+class TimelineSettings(_Concern):
+    """The timeline."""
+
+    batch_size: int = Field(default=5_000, ge=1, le=20_000)
+    """Lines of one partition that are stored in one transaction."""
+    retention_days: int = Field(default=400, ge=14)
+    """How long what contacts did is kept, by event time; dropped in whole weeks, so for a week longer at most."""
+
+
 class CollectorSettings(_Concern):
     """The collector."""
 
@@ -140,6 +149,7 @@ class Settings(BaseSettings):
     index: IndexSettings
     resolver: ResolverSettings = ResolverSettings()
     relay: RelaySettings = RelaySettings()
+    timeline: TimelineSettings = TimelineSettings()
     collector: CollectorSettings = CollectorSettings()
     health: HealthSettings = HealthSettings()
     logs: Logs = Logs()

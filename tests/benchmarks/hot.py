@@ -69,7 +69,7 @@ async def _pass_through(mine: Installation) -> float:
                 for record in records:
                     value = record.value or b""
                     message = skim(value)
-                    line = write.seen(record.offset, CONTACT, 1, value)
+                    line = write.seen(record.offset, record.timestamp_ms, CONTACT, 1, value)
                     lines.setdefault(partition_of(message.event_id.encode(), partitions), []).append((CONTACT, line))
                 if lines:
                     await producer.send_batches(INTERACTIONS_RESOLVED, lines)

@@ -37,13 +37,14 @@ def event(
     event_id: str | None = None,
     assurance: Assurance = Assurance.CLAIMED,
     proof: str | None = None,
+    asserts: Sequence[str] | None = None,
     fields: Mapping[str, str] | None = None,
     attributes: Mapping[str, object] | None = None,
     workspace: str = "acme",
     rules: Rules = EXACT,
     slug: str | None = None,
 ) -> Interaction:
-    """An interaction with identifiers written `type:value`; `proof` names the proved one."""
+    """An interaction with identifiers written `type:value`; `proof` names the proved one, `asserts` what a token names."""
     raw = [(kind, value, slug) for kind, _, value in (text.partition(":") for text in identifiers)]
     resolved, dropped = resolve_identifiers(raw, rules)
     offset = next(_offsets)
@@ -60,6 +61,9 @@ def event(
         identifiers=resolved,
         dropped=dropped,
         proof=Proof(proved.key, "otp") if proved is not None else None,
+        asserts=frozenset(each.key for each in resolved if f"{each.semantic_type}:{each.normalised}" in asserts)
+        if asserts is not None
+        else None,
         fields=fields or {},
         attributes=attributes or {},
     )

@@ -60,6 +60,8 @@ class WriteKey:
     key_id: uuid.UUID
     workspace: str
     secret: bool
+    requires_identity: bool = False
+    """A public key under which nobody is named without an identity token (S50, enforce mode)."""
 
     @property
     def assurance(self) -> Literal["claimed", "asserted"]:
@@ -89,13 +91,20 @@ def looks_secret(text: str) -> bool:
     return text.startswith(PREFIXES["secret"])
 
 
-async def create_key(tx: Connection, workspace: str, kind: KeyKind, title: str, *, expires_at: datetime | None = None) -> CreatedKey:
-    """Make a key of a workspace. Raises WorkspaceNotFound, or InvalidMessage where the title is blank or beyond 200 characters."""
+async def create_key(
+    tx: Connection, workspace: str, kind: KeyKind, title: str, *, expires_at: datetime | None = None, requires_identity: bool = False
+) -> CreatedKey:
+    """Make a key of a workspace; only a public one can require identity tokens.
+
+    Raises WorkspaceNotFound, or InvalidMessage where the title is blank or beyond 200 characters.
+    """
+    if requires_identity and kind == "secret":
+        raise InvalidMessage("a secret key asserts by itself, so it cannot require identity tokens", code="invalid_kind")
     if not title.strip() or len(title) > _LONGEST_TITLE:
         raise InvalidMessage(f"a key's title has 1 to {_LONGEST_TITLE} characters", code="invalid_title")
     text = new_text(kind)
     shown = text if kind == "public" else f"{PREFIXES[kind]}…{text[-4:]}"
-    row = await insert_key(tx, NewKey(workspace, uuid.uuid4(), kind, title, _hash(text), shown, expires_at))
+    row = await insert_key(tx, NewKey(workspace, uuid.uuid4(), kind, title, _hash(text), shown, expires_at, requires_identity))
     return CreatedKey(text, row)
 
 
@@ -165,7 +174,7 @@ class KeyRing:
         if found is None:
             self._forget(key_hash, asked_at + _RETRY_SECONDS)
             return None
-        key = WriteKey(found.key_id, found.workspace, found.kind == "secret")
+        key = WriteKey(found.key_id, found.workspace, found.kind == "secret", found.requires_identity)
         self._good[key_hash] = _Good(key, asked_at, asked_at + self._fresh_seconds)
         self._unknown.pop(key_hash, None)
         return key

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from onefold.identity.contact import Tenure
     from onefold.records.reads import ContactRecord
     from onefold.records.store import Connection
+    from onefold.records.timeline_pages import TimelineEntry, TimelinePage
 
 app = typer.Typer(help="Contacts: who they are, and why we think so.", no_args_is_help=True)
 
@@ -44,6 +45,47 @@ def find(identifier: Who, workspace: Workspace = "acme", *, json: Json = False) 
         say(f"next: onefold contacts show {record.contact.contact_id}")
 
 
+@app.command()
+def timeline(
+    who: Who,
+    workspace: Workspace = "acme",
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="Entries of a page.")] = 50,
+    cursor: Annotated[str | None, typer.Option(help="Where the page before said that the next one begins.")] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Show what a contact did, newest first: interactions through any of its identifiers, merges and hand-overs."""
+    page = run(_timeline(who, workspace, limit, cursor))
+    if json:
+        print_json(page)
+        return
+    again = f"onefold contacts timeline {page.contact_id} --workspace {workspace} --limit {limit} --cursor {page.next_cursor}"
+    then = again if page.next_cursor is not None else None
+    print_table(["at", "what", "name", "outcome", "detail"], [_timeline_row(each) for each in page.entries], then=then)
+
+
+async def _timeline(who: str, workspace: str, limit: int, cursor: str | None) -> TimelinePage:
+    from onefold import bootstrap  # noqa: PLC0415 -- a command loads only what it needs
+    from onefold.records.timeline_pages import timeline_page  # noqa: PLC0415
+    from onefold.settings import Settings  # noqa: PLC0415
+
+    async with bootstrap.store(bootstrap.begin("cli", Settings.load())) as store, store.transaction([workspace]) as connection:
+        contact_id = await _resolve(connection, who, workspace)
+        found = await timeline_page(connection, workspace, contact_id, limit=limit, cursor=cursor) if contact_id is not None else None
+    if found is None:
+        raise ContactNotFound(f"workspace {workspace} has no contact for {who}. Is the workspace right (--workspace)?")
+    return found
+
+
+def _timeline_row(entry: TimelineEntry) -> tuple[object, ...]:
+    what = entry.what
+    if entry.kind == "interaction":
+        return entry.at, what["type"], what["name"], what["outcome"], what["reason"]
+    if entry.kind == "merge":
+        return entry.at, "merge", None, None, f"{what['absorbed']} into {what['survivor']}"
+    return entry.at, entry.kind.replace("_", " "), None, None, what["semantic_type"]
+
+
 async def _show(who: str, workspace: str) -> ContactRecord:
     from onefold import bootstrap  # noqa: PLC0415 -- a command loads only what it needs
     from onefold.records.reads import load_record  # noqa: PLC0415
@@ -59,8 +101,8 @@ async def _show(who: str, workspace: str) -> ContactRecord:
 
 async def _resolve(connection: Connection, who: str, workspace: str) -> UUID | None:
     from onefold.identity.identifiers import resolve_identifiers  # noqa: PLC0415
-    from onefold.identity.rules import Rules  # noqa: PLC0415
     from onefold.records.reads import find_holder  # noqa: PLC0415
+    from onefold.workspace.rules import rules_to_find  # noqa: PLC0415
 
     kind, colon, value = who.partition(":")
     if not colon:
@@ -68,7 +110,7 @@ async def _resolve(connection: Connection, who: str, workspace: str) -> UUID | N
             return UUID(who)
         except ValueError:
             raise InvalidMessage(f"{who!r} is neither a contact's id nor type:value, such as email:ann@example.com", code="usage") from None
-    resolved, dropped = resolve_identifiers([(kind, value, None)], Rules())
+    resolved, dropped = resolve_identifiers([(kind, value, None)], await rules_to_find(connection, workspace))
     if dropped:
         raise InvalidMessage(f"{kind}:{value} never resolves: {dropped[0].reason}", code="invalid_identifier")
     found = await find_holder(connection, [workspace], kind, resolved[0].normalised)

@@ -35,6 +35,9 @@ def create(
     title: Annotated[str, typer.Option(help="What it is for, as lists show it.")],
     expires_in_days: Annotated[int | None, typer.Option(min=1, max=36_500, help="Unset, it never does.", show_default=False)] = None,
     *,
+    require_identity: Annotated[
+        bool, typer.Option("--require-identity", help="public only: refuse whatever names a person without an identity token.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Make a key and print it: a secret one is never shown again.
@@ -42,7 +45,7 @@ def create(
     Any number of keys may be live at a time: to rotate, make a new one, use it, then revoke the old one.
     """
     expires_at = datetime.now(UTC) + timedelta(days=expires_in_days) if expires_in_days is not None else None
-    created = run(_create(workspace, kind, title, expires_at))
+    created = run(_create(workspace, kind, title, expires_at, requires_identity=require_identity))
     if json:
         print_json({"key": created.text, **_shown(created.row)})
         return
@@ -57,9 +60,10 @@ def list_(workspace: Workspace, *, json: Json = False) -> None:
     if json:
         print_json([_shown(row) for row in rows])
         return
+    now = datetime.now(UTC)
     print_table(
-        ["id", "kind", "title", "key", "state", "last used"],
-        [(row.key_id, row.kind, row.title, row.shown, state(row, datetime.now(UTC)), _minute(row.last_used_at)) for row in rows],
+        ["id", "kind", "title", "key", "identity token", "state", "last used"],
+        [_cells(row, now) for row in rows],
         then=f"onefold keys create --workspace {workspace} --kind public --title …",
     )
 
@@ -90,17 +94,22 @@ def _shown(row: KeyRow) -> dict[str, Any]:
     return {**row._asdict(), "state": state(row, datetime.now(UTC))}
 
 
+def _cells(row: KeyRow, now: datetime) -> tuple[object, ...]:
+    required = "required" if row.requires_identity else None
+    return row.key_id, row.kind, row.title, row.shown, required, state(row, now), _minute(row.last_used_at)
+
+
 def _minute(at: datetime | None) -> str:
     return at.strftime("%Y-%m-%d %H:%M") if at is not None else "never"
 
 
-async def _create(workspace: str, kind: Kind, title: str, expires_at: datetime | None) -> CreatedKey:
+async def _create(workspace: str, kind: Kind, title: str, expires_at: datetime | None, *, requires_identity: bool) -> CreatedKey:
     from onefold import bootstrap  # noqa: PLC0415 - a command loads only what it needs
     from onefold.access.keys import create_key  # noqa: PLC0415
     from onefold.settings import Settings  # noqa: PLC0415
 
     async with bootstrap.store(bootstrap.begin("keys", Settings.load())) as store, store.transaction([workspace]) as tx:
-        return await create_key(tx, workspace, kind.value, title, expires_at=expires_at)
+        return await create_key(tx, workspace, kind.value, title, expires_at=expires_at, requires_identity=requires_identity)
 
 
 async def _list(workspace: str) -> list[KeyRow]:

@@ -14,12 +14,14 @@ from onefold.cli import (
     demo,
     doctor,
     events,
+    identity_keys,
     index,
     jobs,
     keys,
     output,
     replay,
     roles,
+    rules,
     segments,
     settings,
     setup,
@@ -49,7 +51,9 @@ app.add_typer(contacts.app, name="contacts", rich_help_panel=LOOK)
 app.add_typer(segments.app, name="segments", rich_help_panel=LOOK)
 app.add_typer(events.app, name="events", rich_help_panel=LOOK)
 app.add_typer(keys.app, name="keys", rich_help_panel=LOOK)
+app.add_typer(identity_keys.app, name="identity-keys", rich_help_panel=LOOK)
 app.add_typer(topics.app, name="topics", rich_help_panel=LOOK)
+app.add_typer(rules.app, name="rules", rich_help_panel=LOOK)
 app.add_typer(settings.app, name="settings", rich_help_panel=LOOK)
 app.command("check", rich_help_panel=OPERATE)(check.check)
 app.add_typer(index.app, name="index", rich_help_panel=OPERATE)

@@ -53,7 +53,14 @@ def segments_worker(health_port: HealthPort = None) -> None:
     _play("segments-worker", run, health_port)
 
 
-COMMANDS = {"collector": collector, "resolver": resolver, "relay": relay, "segments-worker": segments_worker}
+def timeline(health_port: HealthPort = None) -> None:
+    """Keep what contacts did, and count it by day."""
+    from streams.timeline import run  # noqa: PLC0415
+
+    _play("timeline", run, health_port)
+
+
+COMMANDS = {"collector": collector, "resolver": resolver, "relay": relay, "segments-worker": segments_worker, "timeline": timeline}
 
 
 def _play(name: str, run: Run, health_port: int | None) -> None:

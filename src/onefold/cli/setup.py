@@ -49,4 +49,4 @@ def _tell(report: Report) -> None:
     say(f"workspace {report.workspace}: {'created' if report.workspace_created else 'exists'}")
     for key in report.keys:
         say(f"{key.kind} key, shown this once: {key.text}")
-    say("\nnext: onefold doctor, then start the roles: onefold collector, resolver, relay, segments-worker")
+    say("\nnext: onefold doctor, then start the roles: onefold collector, resolver, relay, segments-worker, timeline")

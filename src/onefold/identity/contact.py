@@ -122,7 +122,7 @@ class Summary(Struct):
         return Assurance(max((level for level, count in enumerate(self.by_assurance) if count), default=0))
 
     def count(self, tenure: Tenure, sign: int, *, unique: bool) -> None:
-        """Count one open tenure in (`sign` 1) or out (-1)."""
+        """Count one open tenure in (`sign` 1) or out (-1). What goes out is held once no more, also of a type that was unique before."""
         kind = tenure.semantic_type
         self.open_by_type[kind] = self.open_by_type.get(kind, 0) + sign
         if tenure.is_validated:
@@ -130,7 +130,7 @@ class Summary(Struct):
         self.by_assurance[tenure.assurance] += sign
         if unique and sign > 0:
             self.unique.setdefault(kind, tenure.key)
-        elif unique and self.unique.get(kind) == tenure.key:
+        elif sign < 0 and self.unique.get(kind) == tenure.key:
             del self.unique[kind]
 
     def add(self, other: Summary) -> None:

@@ -85,14 +85,14 @@ def gather(bounds: list[Bound], interaction: Interaction, rules: Rules) -> Gathe
             result.fresh.append(bound)
         elif _same(result.joined, bound.holder):
             result.held.append(bound)
-        elif not _compatible(unique, bound.holder):
+        elif not _compatible(unique, bound.holder, rules):
             _conflict(result, bound, interaction)
         elif not _within_limits(result.joined, bound.holder, rules) or not _may_join(result, bound, interaction, rules):
             result.leave(Reason.LIMIT)
         else:
             result.joined.append(bound.holder)
             result.held.append(bound)
-            unique.update(bound.holder.summary.unique)
+            unique.update(_held_once(bound.holder, rules))
     for bound in sealed:
         if bound.holder is not None and _same(result.joined, bound.holder):
             result.held.append(bound)
@@ -113,9 +113,14 @@ def _same(joined: list[Contact], contact: Contact) -> bool:
     return any(each.contact_id == contact.contact_id for each in joined)
 
 
-def _compatible(unique: dict[str, IdentifierKey], contact: Contact) -> bool:
+def _compatible(unique: dict[str, IdentifierKey], contact: Contact, rules: Rules) -> bool:
     """Guard 1: different values of a `unique_per_contact` type never come together by an event."""
-    return all(unique.get(kind, key) == key for kind, key in contact.summary.unique.items())
+    return all(unique.get(kind, key) == key for kind, key in _held_once(contact, rules).items())
+
+
+def _held_once(contact: Contact, rules: Rules) -> dict[str, IdentifierKey]:
+    """What the contact holds of types that are `unique_per_contact`; a summary still names those that were so earlier (R18)."""
+    return {kind: key for kind, key in contact.summary.unique.items() if rules.is_unique(kind)}
 
 
 def _conflict(result: Gathering, bound: Bound, interaction: Interaction) -> None:

@@ -54,6 +54,8 @@ class Interaction(Struct, frozen=True):
     identifiers: tuple[Identifier, ...]
     dropped: tuple[Dropped, ...] = ()
     proof: Proof | None = None
+    asserts: frozenset[IdentifierKey] | None = None
+    """What an identity token names, if one raised this interaction to asserted (S50): the rest counts as claimed. None where none did."""
     fields: Mapping[str, str] = field(default_factory=dict)
     """`given_name` and `last_name`, trimmed and not blank."""
     attributes: Mapping[str, object] = field(default_factory=dict)
@@ -72,8 +74,11 @@ class Interaction(Struct, frozen=True):
     def assurance_of(self, identifier: Identifier, *, device_bound: bool) -> Assurance:
         """How strongly this interaction binds one of its identifiers.
 
-        A proved interaction proves its `proof` alone; its device-bound identifiers become asserted, all else is claimed (R8).
+        A proved interaction proves its `proof` alone; its device-bound identifiers become asserted, all else is claimed (R8). An identity
+        token asserts what it names, and nothing else: a page can put a stranger's e-mail beside its own visitor's token (S40, S50).
         """
+        if self.asserts is not None:
+            return Assurance.ASSERTED if identifier.key in self.asserts else Assurance.CLAIMED
         if self.assurance is not Assurance.PROVED:
             return self.assurance
         if self.proof is not None and identifier.key == self.proof.key:
@@ -82,5 +87,5 @@ class Interaction(Struct, frozen=True):
 
     @property
     def value_assurance(self) -> Assurance:
-        """How strongly its fields and attributes count (R8: those of a proved interaction as claimed)."""
-        return Assurance.CLAIMED if self.assurance is Assurance.PROVED else self.assurance
+        """How strongly its fields and attributes count: as claimed beside a proof (R8) and beside a token, which signs none (S47)."""
+        return Assurance.CLAIMED if self.assurance is Assurance.PROVED or self.asserts is not None else self.assurance

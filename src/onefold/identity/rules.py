@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,8 @@ from onefold.identity.catalog import Catalog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from onefold.identity.blocked import BlockedValues
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +43,31 @@ class Rules:
     catalog: Catalog = field(default_factory=Catalog)
     normalisation: Normalisation = Normalisation()
     limits: Limits = Limits()
-    blocked: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    blocked: Mapping[str, BlockedValues] = field(default_factory=dict)
     """Normalised values that never resolve, by type."""
     recency: timedelta = timedelta(hours=1)
     """How precisely last use is recorded; zero is exact (R7)."""
     policy: str = "eager"
     version: int = 1
 
+    def is_unique(self, semantic_type: str) -> bool:
+        """Whether a contact holds one value of the type; not where the catalog lost it."""
+        entry = self.catalog.find(semantic_type)
+        return entry is not None and entry.unique_per_contact
+
     def values_limit(self, semantic_type: str) -> int:
-        """How many values of a type a contact may hold: `max_per_contact` wins over the general limit (R11)."""
-        entry = self.catalog.entry(semantic_type)
+        """How many values of a type a contact may hold: `max_per_contact` wins over the general limit (R11).
+
+        The catalog may have lost the type since the contact got its values.
+        """
+        entry = self.catalog.find(semantic_type)
+        if entry is None:
+            return self.limits.values_per_type
         if entry.unique_per_contact:
             return 1
         return entry.max_per_contact if entry.max_per_contact is not None else self.limits.values_per_type
+
+    def to_find(self) -> Rules:
+        """The same, to find what contacts hold: values that were blocked, and types that were switched off, since they got them, too."""
+        entries = {kind: replace(entry, enabled=True) for kind, entry in self.catalog.entries.items()}
+        return replace(self, catalog=Catalog(entries), blocked={})

@@ -1,14 +1,17 @@
 """Reference pages that are written from the code: `python -m onefold.installation.reference [--check]`.
 
-Settings from their docstrings, metrics from their definitions. A test checks that the pages are fresh.
+Settings from their docstrings, metrics from their definitions, the schema of RULES.json from its models.
+A test checks that the pages are fresh.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 from onefold import observe
+from onefold.identity import rules_document
 from onefold.settings import described
 
 PAGES = Path("docs/reference")
@@ -43,7 +46,11 @@ def metrics_page() -> str:
 
 def pages() -> dict[Path, str]:
     """Each page with its text."""
-    return {PAGES / "settings.md": settings_page(), PAGES / "metrics.md": metrics_page()}
+    return {
+        PAGES / "settings.md": settings_page(),
+        PAGES / "metrics.md": metrics_page(),
+        PAGES / "rules.schema.json": json.dumps(rules_document.schema(), indent=2, ensure_ascii=False) + "\n",
+    }
 
 
 def main() -> None:

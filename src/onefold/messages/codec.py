@@ -102,6 +102,8 @@ def _check(message: SkimmedInteraction) -> None:
         raise _missing_or("type", message.type)
     if not _is_known_word(message.channel):
         raise _missing_or("channel", message.channel)
+    if message.asserts is not None and len(message.asserts) > MAX_IDENTIFIERS:
+        raise InvalidMessage(f"{len(message.asserts)} identifiers asserted; {MAX_IDENTIFIERS} at most", code="too_many_identifiers")
     if message.traits is not None and len(message.traits) > MAX_TRAITS:
         raise InvalidMessage(f"{len(message.traits)} traits; {MAX_TRAITS} at most", code="too_many_traits")
 

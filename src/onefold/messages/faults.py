@@ -114,14 +114,15 @@ def _has_lone_surrogate(value: bytes) -> bool:
 def check_single_keys(value: bytes) -> None:
     """Raise InvalidMessage where a key that decides who is who is named twice in one object (poison 10).
 
-    Counting is enough for nearly every message (half a microsecond); what counts wrong, has a proof, or hides letters behind escapes, is
-    looked at closely.
+    Counting is enough for nearly every message (half a microsecond); what counts wrong, has a proof or a token's list, or hides letters
+    behind escapes, is looked at closely.
     """
     if (
         value.count(b'"workspace"') != 1
         or value.count(b'"identifiers"') > 1
         or value.count(b'"assurance"') > 1
         or value.count(b'"proof"') != value.count(b'"proof":null')
+        or value.count(b'"asserts"') != value.count(b'"asserts":null')
         or (b"\\" in value and _ESCAPED_ASCII in value)
     ):
         json.loads(value, object_pairs_hook=_single)

@@ -58,6 +58,10 @@ class InteractionMessage(Struct):
     properties: dict[str, Any] | None = None
     context: dict[str, Any] | None = None
     group: Annotated[str | None, Meta(description="Slug of an organization.")] = None
+    asserts: Annotated[
+        list[WireIdentifier] | None,
+        Meta(description="What an identity token names. Of an asserted interaction that has it, all else counts as claimed (S50)."),
+    ] = None
     schema: Annotated[int, Meta(description="Major version of this schema; absent means 1.")] = 1
 
 
@@ -78,6 +82,7 @@ class SkimmedInteraction(Struct):
     properties: dict[str, Any] | None = None
     context: dict[str, Any] | None = None
     group: str | None = None
+    asserts: list[WireIdentifier] | None = None
     schema: int = 1
 
 

@@ -18,7 +18,7 @@ from onefold.identity.interaction import Interaction, Position, Proof
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from onefold.identity.identifiers import Dropped, Identifier
+    from onefold.identity.identifiers import Dropped, Identifier, IdentifierKey
     from onefold.identity.rules import Rules
     from onefold.messages.interactions import InteractionMessage, SkimmedInteraction, WireIdentifier
 
@@ -73,6 +73,7 @@ def read(
         identifiers=identifiers,
         dropped=dropped,
         proof=_proof(message, identifiers, rules) if assurance is Assurance.PROVED else None,
+        asserts=_asserts(message, rules) if assurance is Assurance.ASSERTED else None,
         fields=fields,
         attributes=attributes,
     )
@@ -121,6 +122,14 @@ def _proof(message: Message, identifiers: tuple[Identifier, ...], rules: Rules) 
     named, _ = resolve_identifiers([(message.proof.semantic_type, message.proof.identifier, None)], rules)
     present = {each.key for each in identifiers}
     return Proof(named[0].key, message.proof.method) if named and named[0].key in present else None
+
+
+def _asserts(message: Message, rules: Rules) -> frozenset[IdentifierKey] | None:
+    """What a token asserts of the interaction; what does not resolve asserts nothing, and no list at all asserts the whole of it."""
+    if message.asserts is None:
+        return None
+    named, _ = identify(message.asserts, rules)
+    return frozenset(each.key for each in named)
 
 
 def _values(traits: Mapping[str, object]) -> tuple[dict[str, str], dict[str, object]]:

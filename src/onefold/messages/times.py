@@ -26,6 +26,11 @@ def parse_time(text: str) -> datetime:
     return found.astimezone(UTC)
 
 
+def to_milliseconds(at: datetime) -> int:
+    """The time as records' timestamps write it, in milliseconds since 1970. `at` must be aware."""
+    return round(at.timestamp() * 1000)
+
+
 def from_milliseconds(timestamp_ms: int) -> datetime:
     """The time of a record, whose timestamp counts milliseconds since 1970."""
     return datetime.fromtimestamp(timestamp_ms / 1000, UTC)

@@ -50,7 +50,7 @@ OPEN = "select count(*) from identifiers where held_until is null"
 ABSORBED = "select contact_id, merged_into, root from contacts where merged_into is not null"
 ROOTS_ELSEWHERE = "select contact_id, root from contacts where merged_into is null and root <> contact_id"
 OPEN_TENURES = "select tenure_id, contact_id, via from identifiers where held_until is null"
-HOLDERS = "select contact_id, summary, identifiers_total from contacts"
+HOLDERS = "select contact_id, workspace, summary, identifiers_total from contacts"
 
 CONTACT_ROOTS = "select contact_id, root from contacts where contact_id = any($1::uuid[])"
 NOT_ABSORBED = "select contact_id from contacts where contact_id = any($1::uuid[]) and merged_into is null"

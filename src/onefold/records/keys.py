@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from onefold.records.store import Connection
 
 _INSERT = """
-insert into keys (workspace, key_id, kind, title, hash, shown, expires_at) values ($1, $2, $3, $4, $5, $6, $7)
-returning key_id, workspace, kind, title, shown, created_at, expires_at, revoked_at, last_used_at
+insert into keys (workspace, key_id, kind, title, hash, shown, expires_at, requires_identity) values ($1, $2, $3, $4, $5, $6, $7, $8)
+returning key_id, workspace, kind, title, shown, created_at, expires_at, revoked_at, last_used_at, requires_identity
 """
 _LIST = """
-select key_id, workspace, kind, title, shown, created_at, expires_at, revoked_at, last_used_at
+select key_id, workspace, kind, title, shown, created_at, expires_at, revoked_at, last_used_at, requires_identity
 from keys where workspace = $1 order by created_at, key_id
 """
 _REVOKE = """
 update keys set revoked_at = coalesce(revoked_at, now()) where workspace = $1 and key_id = $2
-returning key_id, workspace, kind, title, shown, created_at, expires_at, revoked_at, last_used_at
+returning key_id, workspace, kind, title, shown, created_at, expires_at, revoked_at, last_used_at, requires_identity
 """
-_FIND = "select key_id, workspace, kind, title, scopes from find_write_key($1)"
+_FIND = "select key_id, workspace, kind, title, scopes, requires_identity from find_write_key($1)"
 
 
 class WorkspaceNotFound(Refused):
@@ -47,6 +47,7 @@ class KeyRow(NamedTuple):
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
+    requires_identity: bool
 
 
 class FoundKey(NamedTuple):
@@ -57,6 +58,7 @@ class FoundKey(NamedTuple):
     kind: str
     title: str
     scopes: list[str]
+    requires_identity: bool
 
 
 class NewKey(NamedTuple):
@@ -69,6 +71,7 @@ class NewKey(NamedTuple):
     hash: bytes
     shown: str
     expires_at: datetime | None
+    requires_identity: bool
 
 
 async def insert_key(tx: Connection, key: NewKey) -> KeyRow:

@@ -1,6 +1,7 @@
 """Progress through the log, with the epoch that fences zombies, and the separations since the last look (architecture, 2 and 3).
 
-Owned by the consumers of `interactions`. One statement both fences and reads everything that a micro-batch must know first.
+Owned by the consumers of `interactions`, and of their lines. One statement both fences and reads everything that a micro-batch must
+know first.
 """
 
 from __future__ import annotations
@@ -45,6 +46,11 @@ from separations where xid >= $1::text::xid8
 RENEW = """
 update progress set epoch = epoch + 1, updated_at = now() where consumer = $1 and topic = $2 and partition = $3 and epoch = $4
 returning generation, epoch, next_offset
+"""
+
+GO_ON = """
+update progress set next_offset = $5, updated_at = now()
+where consumer = $1 and topic = $2 and partition = $3 and epoch = $4 and next_offset <= $5 returning epoch
 """
 
 ADVANCE = "update progress set next_offset = $5 where consumer = $1 and topic = $2 and partition = $3 and epoch = $4"
@@ -104,6 +110,12 @@ async def fence(connection: Connection, owned: Claim, next_offset: int, since_xm
         raise Fenced(f"partition {owned.key.partition} of {owned.key.topic} has a newer owner than epoch {owned.epoch}")
     separations = list(zip(row["xids"], row["buckets"], strict=True))
     return Present(row["incarnation"], row["rules_version"], since_xmin, row["xmin"], separations)
+
+
+async def go_on(connection: Connection, owned: Claim, next_offset: int) -> None:
+    """Store progress in the open transaction, for who need know nothing of the present; Fenced if the epoch is not ours any more."""
+    if await connection.fetchval(GO_ON, *owned.key, owned.epoch, next_offset) is None:
+        raise Fenced(f"partition {owned.key.partition} of {owned.key.topic} has a newer owner than epoch {owned.epoch}")
 
 
 async def separations_since(connection: Connection, xmin: int) -> tuple[int, list[tuple[int, int]]]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onefold.identity.rules import Rules
+from onefold.identity.rules_document import rules_of
+from onefold.records.rules_versions import stored_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import timedelta
 
+    from onefold.identity.rules import Rules
+    from onefold.records.rows import Row
     from onefold.records.store import Store
 
 MOST_WORKSPACES = 50_000
 """Names that are kept, those of workspaces that do not exist included: anybody may send them."""
 
-KNOWN = "select workspace from workspaces where workspace = any($1::text[])"
+KNOWN = "select workspace, rules, rules_version from workspaces where workspace = any($1::text[])"
 
 
 class RulesCache:
@@ -39,7 +42,10 @@ class RulesCache:
             self._version = version
 
     async def of(self, workspaces: Iterable[str]) -> Mapping[str, Rules | None]:
-        """The rules of these workspaces; None for one that does not exist."""
+        """The rules of these workspaces; None for one that does not exist.
+
+        Raises RulesUnreadable where a newer build stored what this one does not know.
+        """
         wanted = set(workspaces)
         if len(self._rules) > MOST_WORKSPACES:
             self._rules.clear()
@@ -48,9 +54,13 @@ class RulesCache:
         if unknown:
             version = self._version
             async with self._store.transaction(unknown) as connection:
-                known = {row["workspace"] for row in await connection.fetch(KNOWN, sorted(unknown))}
-            read = {workspace: Rules(recency=self._recency) if workspace in known else None for workspace in unknown}
+                known = {row["workspace"]: self._read(row) for row in await connection.fetch(KNOWN, sorted(unknown))}
+            read = {workspace: known.get(workspace) for workspace in unknown}
             if version == self._version:  # else they may be older than what was forgotten meanwhile
                 self._rules.update(read)
             found.update(read)
         return found
+
+    def _read(self, row: Row) -> Rules:
+        workspace, version = row["workspace"], row["rules_version"]
+        return rules_of(stored_document(workspace, version, row["rules"]), recency=self._recency, version=version)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import structlog
 
+from onefold.access.identity_tokens import Verifier
 from onefold.access.keys import WriteKey, new_text
 from onefold.errors import ConfigurationError
 from onefold.http.collector.app import Collector
@@ -21,6 +22,7 @@ from onefold.http.collector.meters import Meters
 from onefold.http.collector.options import Options
 from onefold.http.collector.server import _listener, listening
 from onefold.observe import CollectorMetrics, Metrics
+from tests.support.asking import no_keys
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -52,7 +54,9 @@ class Taken:
 @asynccontextmanager
 async def running(taken: Taken, **options: Any) -> AsyncIterator[int]:
     chosen = Options(**options)
-    collector = Collector(taken.verify, taken.send, chosen, Meters(CollectorMetrics(Metrics()), structlog.get_logger()))
+    collector = Collector(
+        taken.verify, Verifier(no_keys).verify, taken.send, chosen, Meters(CollectorMetrics(Metrics()), structlog.get_logger())
+    )
     async with listening(collector, chosen, host="127.0.0.1", port=0) as port:
         yield port
 
@@ -213,7 +217,9 @@ async def test_a_stop_answers_what_has_begun() -> None:
 async def test_a_port_that_is_taken_says_so() -> None:
     """Instead of a traceback."""
     async with running(Taken()) as port:
-        collector = Collector(Taken().verify, Taken().send, Options(), Meters(CollectorMetrics(Metrics()), structlog.get_logger()))
+        collector = Collector(
+            Taken().verify, Verifier(no_keys).verify, Taken().send, Options(), Meters(CollectorMetrics(Metrics()), structlog.get_logger())
+        )
         with pytest.raises(ConfigurationError, match=str(port)):
             async with listening(collector, Options(), host="127.0.0.1", port=port):
                 pass

@@ -42,7 +42,7 @@ async def test_row_level_security_is_forced_wherever_a_persons_row_can_be_read(d
     try:
         tables = await connection.fetch(
             "select relname, relrowsecurity and relforcerowsecurity as forced, pg_get_userbyid(relowner) as owner from pg_class"
-            " where relkind = 'r' and relnamespace = 'public'::regnamespace"
+            " where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace"
         )
         role = await connection.fetchrow("select rolsuper or rolbypassrls as passes from pg_roles where rolname = 'onefold_app'")
         policies = await connection.fetch("select tablename from pg_policies where qual is not null and with_check is not null")
@@ -81,7 +81,14 @@ async def test_functions_that_run_as_their_owner_pin_their_search_path(database:
         )
     finally:
         await connection.close()
-    assert {row["proname"] for row in rows} == {"find_write_key", "list_workspaces", "onefold_rules_changed"}
+    assert {row["proname"] for row in rows} == {
+        "drop_timeline_weeks",
+        "find_write_key",
+        "forget_timeline_events",
+        "list_workspaces",
+        "make_timeline_weeks",
+        "onefold_rules_changed",
+    }
     assert all(any(setting.startswith("search_path=") for setting in row["proconfig"] or ()) for row in rows)
 
 

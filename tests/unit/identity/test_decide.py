@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
 
 from onefold.identity.assurance import Assurance
+from onefold.identity.catalog import Catalog
 from onefold.identity.plan import OutcomeKind, Reason
 from onefold.identity.rules import Limits, Rules
 from tests.support.worlds import World, event
@@ -166,6 +168,35 @@ def test_a_claim_never_joins_through_a_validated_identifier() -> None:
     assert world.holder("email:ann@example.com").given_name is None
 
 
+def test_a_token_takes_no_validated_identifier_that_it_does_not_name() -> None:
+    """S40, S50, guard 2: a page adds a victim's e-mail to its own visitor's token; only a token that names it joins through it."""
+    world = World()
+    world.play(event("anonymous_token:t1", "email:ann@example.com", assurance=PROVED, proof="email:ann@example.com"))
+    call = ("anonymous_token:t2", "user_id:eve", "email:ann@example.com")
+    (outcome,) = world.play(event(*call, assurance=ASSERTED, asserts=["user_id:eve"], minutes=1))
+    assert outcome.reason is Reason.PROOF
+    assert world.groups() == [["anonymous_token:t1", "email:ann@example.com"], ["anonymous_token:t2", "user_id:eve"]]
+    (outcome,) = world.play(event(*call, assurance=ASSERTED, asserts=["user_id:eve", "email:ann@example.com"], minutes=2))
+    assert outcome.kind is OutcomeKind.MERGED
+
+
+def test_a_token_makes_nobody_known_by_what_it_does_not_name() -> None:
+    """S50: tenures keep the assurance that their evidence has."""
+    world = World()
+    world.play(event("anonymous_token:t1", "user_id:u1", "email:u1@example.com", assurance=ASSERTED, asserts=["user_id:u1"]))
+    held = {tenure.semantic_type: tenure.assurance for tenure in world.tenures.values()}
+    assert held == {"anonymous_token": Assurance.CLAIMED, "user_id": ASSERTED, "email": Assurance.CLAIMED}
+
+
+def test_traits_beside_a_token_replace_nothing_that_a_server_said() -> None:
+    """S47, R12: a visitor edits the page, not his plan."""
+    world = World()
+    world.play(event("user_id:u1", assurance=ASSERTED, attributes={"plan": "free"}))
+    world.play(event("user_id:u1", assurance=ASSERTED, asserts=["user_id:u1"], attributes={"plan": "pro", "colour": "red"}, minutes=1))
+    contact = world.holder("user_id:u1")
+    assert contact.attributes == {"unbound": {"plan": "free", "colour": "red"}}
+
+
 def test_values_compete_by_assurance_then_event_time_then_event_id() -> None:
     """R12: a maximum, so all orders agree."""
     story = [
@@ -314,3 +345,15 @@ def test_what_exceeds_the_values_of_a_type_gets_no_contact_and_the_rest_applies(
     (outcome,) = world.play(event("anonymous_token:t", "anonymous_token:u", minutes=4))
     assert outcome.kind is OutcomeKind.PARKED
     assert len(world.groups()) == 2
+
+
+def test_a_type_that_is_unique_no_more_keeps_nobody_apart() -> None:
+    """R18: rules apply to what is decided after them, also to contacts whose values came under the earlier ones."""
+    world = World()
+    world.play(event("anonymous_token:a", "user_id:1"), event("anonymous_token:b", "user_id:2", minutes=1))
+    bridge = event("anonymous_token:a", "anonymous_token:b", minutes=2)
+    freed = Catalog({**Catalog().entries, "user_id": replace(Catalog().entry("user_id"), unique_per_contact=False)})
+    world.rules = replace(world.rules, catalog=freed)
+    (outcome,) = world.play(bridge)
+    assert outcome.kind is OutcomeKind.MERGED
+    assert world.groups() == [["anonymous_token:a", "anonymous_token:b", "user_id:1", "user_id:2"]]

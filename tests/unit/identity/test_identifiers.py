@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from onefold.identity.blocked import BlockedValues
 from onefold.identity.catalog import BUILT_IN, Catalog, CatalogEntry
 from onefold.identity.identifiers import Dropped, Identifier, identifier_key, resolve_identifiers
 from onefold.identity.rules import Normalisation, Rules
@@ -122,7 +123,7 @@ def test_a_type_that_the_catalog_lacks_or_switches_off_does_not_resolve() -> Non
 
 def test_blocked_values_are_compared_normalised_and_by_type() -> None:
     """Guard 5."""
-    rules = Rules(blocked={"email": frozenset({"info@example.com"}), "user_id": frozenset({"test"})})
+    rules = Rules(blocked={"email": BlockedValues({"info@example.com"}), "user_id": BlockedValues({"test"})})
     assert _one("email", "Info@Example.com", rules) == Dropped("email", "blocked")
     assert _one("user_id", "test", rules) == Dropped("user_id", "blocked")
     assert isinstance(_one("anonymous_token", "test", rules), Identifier)
@@ -137,7 +138,7 @@ def test_the_same_identifier_twice_is_one() -> None:
 
 def test_of_a_unique_type_the_first_value_that_resolves_is_kept() -> None:
     """R6: in the event's own order; placeholders and blocked values do not count."""
-    rules = replace(Rules(), blocked={"user_id": frozenset({"admin"})})
+    rules = replace(Rules(), blocked={"user_id": BlockedValues({"admin"})})
     values = ("null", "admin", "u2", "u1", "u2")
     found, dropped = resolve_identifiers([("user_id", value, None) for value in values], rules)
     assert [each.normalised for each in found] == ["u2"]

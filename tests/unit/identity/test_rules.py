@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from onefold.identity.blocked import BlockedValues
 from onefold.identity.catalog import BUILT_IN, Catalog, CatalogEntry
-from onefold.identity.rules import Rules
+from onefold.identity.identifiers import resolve_identifiers
+from onefold.identity.rules import Normalisation, Rules
 
 
 def test_the_built_in_types_come_in_the_order_of_choice() -> None:
@@ -35,3 +37,19 @@ def test_the_limits_of_values_follow_the_catalog_first() -> None:
     assert [rules.values_limit(kind) for kind in ("email", "card", "user_id")] == [100, 500, 1]
     limits = rules.limits
     assert (limits.identifiers_per_contact, limits.merges_per_identifier_hour, limits.contacts_per_value_day) == (10_000, 20, 50)
+
+
+def test_a_type_that_left_the_catalog_is_held_to_the_general_limit() -> None:
+    """R18: contacts keep what they hold of it, and merge with it; a missing entry must not stop a partition."""
+    assert Rules().values_limit("retired") == 100
+
+
+def test_what_contacts_hold_is_found_though_it_resolves_no_more() -> None:
+    """R18: blocked or switched off since; normalised as the workspace says."""
+    off = Catalog({**Catalog().entries, "email": CatalogEntry("email", enabled=False)})
+    rules = Rules(catalog=off, blocked={"user_id": BlockedValues({"test"})}, normalisation=Normalisation(phone_region="DE"))
+    raw = [("email", "A@example.com", None), ("user_id", "test", None), ("phone", "0151 12345678", None)]
+    assert len(resolve_identifiers(raw, rules)[0]) == 1
+    found, dropped = resolve_identifiers(raw, rules.to_find())
+    assert [each.normalised for each in found] == ["a@example.com", "test", "+4915112345678"]
+    assert dropped == ()

@@ -93,6 +93,12 @@ def test_an_encoded_message_decodes_to_itself() -> None:
         pytest.param(body(traits=[1]), "wrong_type", id="traits-not-an-object"),
         pytest.param(body(event_id=7), "wrong_type", id="event-id-not-a-text"),
         pytest.param(body(identifiers=[token(n) for n in range(MAX_IDENTIFIERS + 1)]), "too_many_identifiers", id="poison-19"),
+        pytest.param(body(asserts=[token(n) for n in range(MAX_IDENTIFIERS + 1)]), "too_many_identifiers", id="poison-19-asserted"),
+        pytest.param(body(asserts="u1"), "wrong_type", id="asserts-not-a-list"),
+        pytest.param(body(asserts=[]).replace(b"{", b'{"asserts":null,', 1), "duplicate_key", id="poison-10-asserts-twice"),
+        pytest.param(
+            body(asserts=[token("t1")]).replace(b'"t1"}]}', b'"t1","identifier":"t2"}]}'), "duplicate_key", id="poison-10-in-asserts"
+        ),
         pytest.param(body(traits={str(n): n for n in range(MAX_TRAITS + 1)}), "too_many_traits", id="poison-28"),
         pytest.param(body(schema=0), "invalid_schema", id="schema-0"),
         pytest.param(b"\xef\xbb\xbf" + body(), "malformed_json", id="byte-order-mark"),
@@ -147,6 +153,15 @@ def test_a_version_from_the_future_is_told_apart_even_if_it_looks_different() ->
 def test_a_key_named_twice_is_refused_where_it_decides_who_is_who(value: bytes) -> None:
     """Poison 10: readers disagree on which of two equal keys counts."""
     assert code_of(value) == "duplicate_key"
+
+
+@pytest.mark.parametrize("field", ["proof", "asserts"])
+def test_what_proves_and_asserts_nothing_is_not_looked_at_closely(field: str) -> None:
+    """The close look costs more than all the rest, and the collector writes every field: here only it would see the trait named twice."""
+    value = body(traits={"n": 1})[:-2].replace(b'"n": 1', b'"n": 1, "n": 2') + f'}},"{field}":null}}'.encode()
+    assert read(value)[0].traits == {"n": 2}
+    named = [token("t1")] if field == "asserts" else token("t1") | {"method": "otp"}
+    assert code_of(value.replace(b"null", json.dumps(named).encode())) == "duplicate_key"
 
 
 @pytest.mark.parametrize(

@@ -75,12 +75,14 @@ def contains(whole: object, part: object) -> bool:
 def test_a_spliced_message_is_the_message(contact_id: str | None, tenure_id: int | None, outcome: str, reason: str | None) -> None:
     """C2: forwarders preserve fields that they do not know."""
     original = b' {"event_id":"e1","workspace":"acme","type":"page","colour":"bl\\u00fce"}\n'
-    value = LineWriter(2, 3, 12).line(41, contact_id.encode() if contact_id else None, tenure_id, outcome, reason, original)
+    value = LineWriter(2, 3, 12).line(
+        41, 1_793_525_400_120, contact_id.encode() if contact_id else None, tenure_id, outcome, reason, original
+    )
     validator(topics.INTERACTIONS_RESOLVED).validate(json.loads(value))
     found = decode(value, ResolvedInteraction)
     assert (found.generation, found.partition, found.offset, found.epoch) == (2, 3, 41, 12)
     assert found.contact_id == (UUID(contact_id) if contact_id else None)
-    assert (found.tenure_id, found.outcome, found.reason) == (tenure_id, outcome, reason)
+    assert (found.tenure_id, found.outcome, found.reason, found.at_ms) == (tenure_id, outcome, reason, 1_793_525_400_120)
     assert original in value
 
 

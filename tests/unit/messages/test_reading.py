@@ -125,3 +125,31 @@ def test_a_foreign_key_is_refused() -> None:
         with pytest.raises(InvalidMessage, match="key") as refused:
             check_key(expected, key)
         assert refused.value.code == "key_mismatch"
+
+
+def test_a_token_asserts_what_it_names_and_nothing_else() -> None:
+    """S40, S47, S50: a stranger's e-mail, the device and the traits beside a token count as claimed."""
+    mine = WireIdentifier("user_id", "u1")
+    found = reading(assurance="asserted", asserts=[mine], identifiers=[TOKEN, EMAIL, mine], traits={"plan": "pro"})
+    bound = {
+        each.semantic_type: found.assurance_of(each, device_bound=each.semantic_type == "anonymous_token") for each in found.identifiers
+    }
+    assert bound == {"user_id": Assurance.ASSERTED, "email": Assurance.CLAIMED, "anonymous_token": Assurance.CLAIMED}
+    assert found.value_assurance is Assurance.CLAIMED
+
+
+def test_what_a_token_names_is_compared_as_identifiers_are() -> None:
+    """Normalised; what does not resolve asserts nothing, and a token that asserts nothing leaves all claimed."""
+    named = reading(assurance="asserted", asserts=[WireIdentifier("email", " ann@EXAMPLE.com")])
+    assert [named.assurance_of(each, device_bound=False) for each in named.identifiers] == [Assurance.CLAIMED, Assurance.ASSERTED]
+    for nothing in ([], [WireIdentifier("user_id", "null")], [WireIdentifier("email", "other@example.com")]):
+        found = reading(assurance="asserted", asserts=nothing)
+        assert {found.assurance_of(each, device_bound=False) for each in found.identifiers} == {Assurance.CLAIMED}
+
+
+def test_without_a_token_an_asserted_interaction_asserts_the_whole_of_it() -> None:
+    """Product.md, section 4; and no list of theirs makes a claim or a proof more than it is."""
+    assert {reading(assurance="asserted").value_assurance} == {Assurance.ASSERTED}
+    claim = reading(assurance="claimed", asserts=[EMAIL])
+    assert {claim.assurance_of(each, device_bound=False) for each in claim.identifiers} == {Assurance.CLAIMED}
+    assert claim.value_assurance is Assurance.CLAIMED

@@ -27,7 +27,7 @@ _EXPOSED: Final = (b"access-control-expose-headers", b"retry-after")
 
 ALLOWED_HEADERS: Final = (
     b"authorization, content-type, content-encoding, x-retry-count, x-strict-mode, anonymousid, sentat, rsa-recovered, "
-    b"rsa-retry-attempt, rsa-since-last-attempt, rsa-since-first-attempt, rsa-retry-reason"
+    b"x-identity-token, rsa-retry-attempt, rsa-since-last-attempt, rsa-since-first-attempt, rsa-retry-reason"
 )
 
 
@@ -112,7 +112,7 @@ _INTERNAL: Final = 500
 _INTERNAL_SENTENCE: Final = "Something of ours failed. Send it again."
 _UNAVAILABLE: Final[dict[type[OnefoldError], str]] = {
     LogUnavailable: "Events cannot be written right now. Send them again after the time in Retry-After.",
-    StoreUnavailable: "The write key cannot be checked right now. Send it again after the time in Retry-After.",
+    StoreUnavailable: "The write key, or the identity token, cannot be checked right now. Send it again after the time in Retry-After.",
 }
 """Said instead of the error's own words, which name servers of ours and go to the log."""
 _TOO_LARGE_CODES: Final = frozenset({"event_too_large", "batch_too_long", "too_large"})
@@ -127,9 +127,10 @@ TAKEN: Final = success()
 """The answer to a request whose events were all acknowledged by the broker."""
 
 
-def partly(accepted: int, rejected: Sequence[dict[str, Any]]) -> Answer:
-    """200 for a request some of whose events were refused."""
-    return success(_encode({"success": True, "accepted": accepted, "rejected": rejected}))
+def partly(accepted: int, rejected: Sequence[dict[str, Any]], not_asserted: Sequence[dict[str, Any]]) -> Answer:
+    """200 for a request some of whose events were refused, or whose identity tokens did nothing for them."""
+    content: dict[str, Any] = {"success": True, "accepted": accepted, "rejected": rejected}
+    return success(_encode({**content, "not_asserted": not_asserted} if not_asserted else content))
 
 
 def document(content: dict[str, Any]) -> Answer:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from onefold.http.collector.auth import Verify
     from onefold.http.collector.bodies import Receive
+    from onefold.http.collector.identity import VerifyIdentity
     from onefold.http.collector.intake import Send
     from onefold.http.collector.meters import Meters
     from onefold.http.collector.options import Options
@@ -42,11 +43,11 @@ _SETTINGS: Final = ("/v1/projects/", "/settings")
 class Collector:
     """The ASGI application."""
 
-    def __init__(self, verify: Verify, send: Send, options: Options, meters: Meters) -> None:
+    def __init__(self, verify: Verify, verify_identity: VerifyIdentity, send: Send, options: Options, meters: Meters) -> None:
         self._verify = verify
         self._options = options
         self._meters = meters
-        self._intake = Intake(verify, send, options, Rates(options.rate_per_second, options.rate_burst), meters)
+        self._intake = Intake(verify, verify_identity, send, options, Rates(options.rate_per_second, options.rate_burst), meters)
         self._in_flight = 0
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: AsgiSend) -> None:

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from onefold.failpoints import reach
-from onefold.http.collector import auth
+from onefold.http.collector import auth, identity
 from onefold.http.collector.answers import TAKEN, Answer, BodyTooLarge, Strict, partly
 from onefold.http.collector.bodies import read_body
 from onefold.http.collector.callers import client_address
 from onefold.http.collector.events import read_batch, read_event
+from onefold.http.collector.identity import Tokens
 from onefold.http.collector.refusals import POLICY, EventRefused
 from onefold.http.collector.translate import RequestFacts, translate
 from onefold.messages.codec import encode
@@ -28,10 +29,12 @@ from onefold.messages.times import time_text
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from onefold.access.identity_tokens import Identity, InvalidToken
     from onefold.access.keys import WriteKey
     from onefold.http.collector.auth import Verify
     from onefold.http.collector.bodies import Receive
     from onefold.http.collector.events import Batch
+    from onefold.http.collector.identity import VerifyIdentity
     from onefold.http.collector.meters import Meters
     from onefold.http.collector.options import Options
     from onefold.http.collector.rates import Rates
@@ -45,7 +48,8 @@ _BREATH: Final = 100
 """Events of one batch after which other requests get their turn: some 3 ms."""
 _MOST_REPEATED: Final = 8
 """Times the limit of a body: what a root may grow to when it is repeated in every event. SDKs leave the root's context empty."""
-_KEY_REFUSALS: Final = frozenset({"secret_key_required"})
+_KEY_REFUSALS: Final = frozenset({"identity_token_required", "secret_key_required", *identity.SENTENCES})
+"""What a call with another key, or another token, would not have met: 401 in strict mode."""
 
 
 @dataclass(slots=True)
@@ -55,13 +59,26 @@ class Taken:
     records: list[tuple[bytes, bytes]] = field(default_factory=list)
     types: list[str] = field(default_factory=list)
     refused: list[dict[str, Any]] = field(default_factory=list)
+    not_asserted: list[dict[str, Any]] = field(default_factory=list)
+    """Whose identity token did nothing for them, and why: taken as claims, or refused where the key requires one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call, its text, what its identity token says, and the type that the path names."""
+
+    content: dict[str, Any]
+    data: bytes
+    shown: Identity | InvalidToken | None
+    forced_type: str | None = None
 
 
 class Intake:
     """Takes events for the topic."""
 
-    def __init__(self, verify: Verify, send: Send, options: Options, rates: Rates, meters: Meters) -> None:
+    def __init__(self, verify: Verify, verify_identity: VerifyIdentity, send: Send, options: Options, rates: Rates, meters: Meters) -> None:
         self._verify = verify
+        self._verify_identity = verify_identity
         self._send = send
         self._options = options
         self._rates = rates
@@ -77,8 +94,9 @@ class Intake:
             key = await self._public_key(call.get("writeKey") or auth.from_query(scope["query_string"]))
         taken = Taken()
         facts = self._facts(scope, headers)
+        shown = await self._tokens(key, headers).of(call)
         try:
-            self._take(call, body, key, facts, taken, forced_type=type_)
+            self._take(0, Call(call, body, shown, forced_type=type_), key, facts, taken)
         except EventRefused as refused:
             if refused.code not in POLICY:
                 raise
@@ -96,11 +114,13 @@ class Intake:
             named = batch.root.get("writeKey") or auth.from_query(scope["query_string"]) or self._named_by_first(batch.events)
             key = await self._public_key(named)
         taken = Taken()
+        tokens = self._tokens(key, headers, batch.root)
         facts = self._facts(scope, headers, batch.root)
         for index, raw in enumerate(batch.events):
             try:
                 data = bytes(raw)
-                self._take(read_event(data, self._options.bounds), data, key, facts, taken)
+                call = read_event(data, self._options.bounds)
+                self._take(index, Call(call, data, await tokens.of(call)), key, facts, taken)
             except EventRefused as refused:
                 self._refuse(index, refused, taken)
             if index % _BREATH == _BREATH - 1:
@@ -153,27 +173,43 @@ class Intake:
             facts.integrations = _object(root.get("integrations"))
         return facts
 
-    def _take(
-        self, call: dict[str, Any], data: bytes, key: WriteKey, facts: RequestFacts, taken: Taken, *, forced_type: str | None = None
-    ) -> None:
-        message = translate(call, data, key=key, request=facts, forced_type=forced_type)
+    def _tokens(self, key: WriteKey, headers: Mapping[bytes, bytes], root: dict[str, Any] | None = None) -> Tokens:
+        header = headers.get(identity.HEADER)
+        of_root = identity.taken_out(root)
+        return Tokens(self._verify_identity, key, of_root if of_root is not None or header is None else header.decode("latin-1"))
+
+    def _take(self, index: int, call: Call, key: WriteKey, facts: RequestFacts, taken: Taken) -> None:
+        message = translate(call.content, call.data, key=key, request=facts, forced_type=call.forced_type)
+        if call.shown is not None:
+            self._note(index, call, identity.result(message, call.shown), taken)
+        if key.requires_identity:
+            identity.require(message, call.content.get("messageId"))
         taken.records.append((interaction_key(message), encode(message)))
         taken.types.append(message.type)
+
+    def _note(self, index: int, call: Call, result: str, taken: Taken) -> None:
+        """Count what the token did, and tell the caller where it should have done something and did not."""
+        self._meters.shown(result)
+        if result in identity.SENTENCES:
+            named = call.content.get("messageId")
+            message_id = named if isinstance(named, str) else None
+            taken.not_asserted.append({"index": index, "messageId": message_id, "code": result, "message": identity.SENTENCES[result]})
 
     def _refuse(self, index: int, refused: EventRefused, taken: Taken) -> None:
         self._meters.refused(refused.code)
         taken.refused.append({"index": index, "messageId": refused.message_id, "code": refused.code, "message": str(refused)})
 
     async def _produced(self, taken: Taken, headers: Mapping[bytes, bytes]) -> Answer:
-        if taken.refused and headers.get(b"x-strict-mode") == b"1":
-            raise Strict(taken.refused, only_keys=all(each["code"] in _KEY_REFUSALS for each in taken.refused))
+        unmet = taken.refused + taken.not_asserted
+        if unmet and headers.get(b"x-strict-mode") == b"1":
+            raise Strict(unmet, only_keys=all(each["code"] in _KEY_REFUSALS for each in unmet))
         if taken.records:
             await reach("collector.translated")
             began = time.perf_counter()
             await self._send(taken.records)
             self._meters.produced(time.perf_counter() - began)
             self._meters.accepted(taken.types)
-        return partly(len(taken.records), taken.refused) if taken.refused else TAKEN
+        return partly(len(taken.records), taken.refused, taken.not_asserted) if unmet else TAKEN
 
 
 def _object(value: object) -> dict[str, Any] | None:

@@ -36,6 +36,10 @@ class Meters:
         """One event was refused, for one of the reasons in `refusals`."""
         self._metrics.refused.labels(code).inc()
 
+    def shown(self, result: str) -> None:
+        """One call brought an identity token: `asserted`, or the code that says why it did nothing for it."""
+        self._metrics.tokens.labels(result).inc()
+
     def answered(self, status: int) -> None:
         """One request was answered."""
         child = self._requests.get(status)

@@ -23,11 +23,12 @@ SENTENCES = {
     "missing_previous_id": "An alias call needs `previousId` and `userId`.",
     "invalid_merge": "A merge call needs `mergeProperties`, a list of two to ten objects with `type` and `value`.",
     "alias_to_self": "`previousId` and `userId` are the same, so there is nothing to do.",
+    "identity_token_required": "This key takes a `userId`, e-mail or phone only as an identity token of the call names it.",
     "secret_key_required": "Alias and merge calls are taken from secret keys only. Send them from your server.",
 }
 """Every code, with what it says to the developer who sent the event."""
 
-POLICY = frozenset({"alias_to_self", "secret_key_required"})
+POLICY = frozenset({"alias_to_self", "identity_token_required", "secret_key_required"})
 """Refusals of a well-formed event: the SDK is not told that the request failed, unless it asks for strictness (S53)."""
 
 

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from onefold import bootstrap
+from onefold.access.identity_keys import IdentityKeyRing
+from onefold.access.identity_tokens import Verifier
 from onefold.access.keys import KeyRing
 from onefold.errors import LogUnavailable
 from onefold.http.collector.app import Collector
@@ -67,7 +69,8 @@ async def serving(role: Role, store: Store, producer: IdempotentProducer, health
 
     settings = role.settings.collector
     options = options_of(settings)
-    collector = Collector(KeyRing(store).verify, send, options, Meters(CollectorMetrics(role.metrics), role.log))
+    meters = Meters(CollectorMetrics(role.metrics), role.log)
+    collector = Collector(KeyRing(store).verify, Verifier(IdentityKeyRing(store).find).verify, send, options, meters)
     async with listening(collector, options, host=settings.host, port=settings.port) as port:
         yield port
 

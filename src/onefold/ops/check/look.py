@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from onefold.messages.dead_letters import Origin, origin_of
+from onefold.messages.times import to_milliseconds
 from onefold.messages.topics import DEAD_LETTER, INTERACTIONS, INTERACTIONS_RESOLVED
 from onefold.ops.check.lines import Lines, Span
 from onefold.records import checks
@@ -114,4 +115,4 @@ class Look:
 
 def milliseconds(origin: Origin) -> int:
     """When a record was appended, as Kafka counts."""
-    return round(origin.at.timestamp() * 1000)
+    return to_milliseconds(origin.at)

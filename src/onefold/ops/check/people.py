@@ -6,18 +6,19 @@ Memory: about 300 bytes for each absorbed contact.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
-from onefold.identity.catalog import Catalog
+from onefold.identity.catalog import BUILT_IN
 from onefold.messages.topics import INTERACTIONS
 from onefold.ops.check.differences import Found
 from onefold.ops.check.positions import position
 from onefold.records import checks
 from onefold.records.rows import summary_of
+from onefold.records.rules_versions import catalogs_ever
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
     from uuid import UUID
 
@@ -92,8 +93,9 @@ async def same_people(look: Look) -> Found:
     """I5: tenures by their evidence, redirects by their merges, summaries by a recount."""
     found = Found()
     lines = await look.lines()
-    unique = frozenset(kind for kind, entry in Catalog().entries.items() if entry.unique_per_contact)
     async with checks.looking(look.examined.store, look.examined.workspaces) as connection:
+        ever = await catalogs_ever(connection, look.examined.workspaces)
+        unique = {workspace: held_once(catalogs) for workspace, catalogs in ever.items()}
         async for chunk in checks.chunks(connection, checks.OPEN_TENURES):
             for beginning in await _beginnings(connection, chunk, lines):
                 compare_beginning(beginning, lines, found)
@@ -105,7 +107,7 @@ async def same_people(look: Look) -> Found:
         async for chunk in checks.chunks(connection, checks.HOLDERS):
             held = await checks.held_by(connection, [row["contact_id"] for row in chunk])
             for row in chunk:
-                compare_summary(row, held.get(row["contact_id"], ()), unique, found)
+                compare_summary(row, held.get(row["contact_id"], ()), unique[row["workspace"]], found)
     return found
 
 
@@ -175,8 +177,30 @@ def _against_line(each: Beginning, evidence: Row, *, is_first_life: bool) -> str
     return f"whose line leads to contact {each.told_root}, while the tenure belongs to {each.root}"
 
 
-def compare_summary(row: Row, held: Sequence[Row], unique: frozenset[str], found: Found) -> None:
-    """The summary of a contact against its open tenures. `unique`: types of which a contact holds one value."""
+class HeldOnce(NamedTuple):
+    """Types of which a contact holds one value, by all the rules that a workspace ever had."""
+
+    always: frozenset[str]
+    at_times: frozenset[str]
+    """Whether a summary names these depends on when the contact got its value (R18)."""
+
+
+def held_once(catalogs: Iterable[Iterable[Mapping[str, Any]]]) -> HeldOnce:
+    """What these catalogs say, which may be those of other builds; where one has no such type, nobody could hold it."""
+    said = {pair for catalog in catalogs for pair in _uniqueness(catalog).items()}
+    unique, shared = ({kind for kind, is_unique in said if is_unique is each} for each in (True, False))
+    return HeldOnce(frozenset(unique - shared), frozenset(unique & shared))
+
+
+def _uniqueness(catalog: Iterable[Mapping[str, Any]]) -> dict[str, bool]:
+    """Whether each type is `unique_per_contact`: the built-in ones as amended, and those that were added."""
+    built_in = {each.semantic_type: each.unique_per_contact for each in BUILT_IN}
+    added = {each["semantic_type"]: each.get("unique_per_contact", built_in.get(each["semantic_type"], False)) for each in catalog}
+    return built_in | added
+
+
+def compare_summary(row: Row, held: Sequence[Row], unique: HeldOnce, found: Found) -> None:
+    """The summary of a contact against its open tenures."""
     found.checked += 1
     stored, kinds = summary_of(row["summary"]), [each["semantic_type"] for each in held]
     validated = [each["semantic_type"] for each in held if each["is_validated"]]
@@ -186,7 +210,7 @@ def compare_summary(row: Row, held: Sequence[Row], unique: frozenset[str], found
         "validated by type": (_counts(stored.validated_by_type), _counts(Counter(validated))),
         "by assurance": (list(stored.by_assurance), [by_assurance[level] for level in range(len(stored.by_assurance))]),
         "identifiers_total": (row["identifiers_total"], len(held)),
-        "types held once": (sorted(stored.unique), sorted(unique.intersection(kinds))),
+        "types held once": (sorted(stored.unique.keys() - unique.at_times), sorted(unique.always.intersection(kinds))),
     }
     for name, (kept, counted) in recount.items():
         if kept != counted:

@@ -27,7 +27,7 @@ def line(offset: int, epoch: int = 1, contact: UUID | None = ANN, tenure: int | 
     generation, outcome = more.get("generation", 1), more.get("outcome", "seen")
     assert isinstance(generation, int)
     text = str(contact).encode() if contact is not None else None
-    value = LineWriter(generation, partition, epoch).line(offset, text, tenure, str(outcome), None, msgspec.json.encode(event))
+    value = LineWriter(generation, partition, epoch).line(offset, 0, text, tenure, str(outcome), None, msgspec.json.encode(event))
     return Record("interactions.resolved", 0, 0, 0, None, value, ())
 
 

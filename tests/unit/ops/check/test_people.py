@@ -6,11 +6,11 @@ from typing import Any
 from uuid import UUID
 
 from onefold.ops.check.differences import Found
-from onefold.ops.check.people import Beginning, compare_absorbed, compare_beginning, compare_summary, follow_redirects
+from onefold.ops.check.people import Beginning, HeldOnce, compare_absorbed, compare_beginning, compare_summary, follow_redirects, held_once
 from tests.unit.ops.check.test_lines import ANN, BEA, line, lines, said
 
 A, B, C, D = (UUID(int=number) for number in range(10, 14))
-UNIQUE = frozenset({"user_id"})
+UNIQUE = HeldOnce(frozenset({"user_id"}), frozenset({"card"}))
 
 
 def redirects(absorbed: dict[UUID, tuple[UUID, UUID]]) -> list[str]:
@@ -59,6 +59,18 @@ def test_a_summary_is_what_a_recount_gives() -> None:
         "by type", "validated by type", "by assurance", "identifiers_total", "types held once",
     ]  # fmt: skip
     assert "does not hold: 30" in summaries(holding(right % b"0000000000000009".hex(), 2, *held))[0]
+
+
+def test_a_type_that_was_unique_at_times_may_be_held_once_or_not() -> None:
+    """I5, R18: a summary follows the rules that were in force when the contact got its value."""
+    card = '{"open": {"card": 1}, "assurance": [0, 1, 0, 0]%s}'
+    mine = ', "unique": {"card": "%s"}' % f"{0:016}".encode().hex()  # noqa: UP031 -- braces of JSON
+    for named in ("", mine):
+        assert summaries(holding(card % named, 1, ("card", 1, False))) == []
+    flags: list[dict[str, object]] = [{}, {"unique_per_contact": True}, {"unique_per_contact": False, "key_of_another_build": 1}]
+    catalogs = [[{"semantic_type": "card", **each}, {"semantic_type": "seat", **flags[1]}] for each in flags]
+    assert held_once([[], *catalogs]) == HeldOnce(frozenset({"user_id", "seat"}), frozenset({"card"}))
+    assert held_once([[{"semantic_type": "user_id", "title": "Customer"}]]).always == {"user_id"}
 
 
 EVIDENCE = {"event_id": "e0", "topic": "interactions", "partition": 0, "offset": 0}

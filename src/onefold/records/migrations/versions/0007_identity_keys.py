@@ -1,0 +1,13 @@
+"""The keys under which a workspace's own servers sign identity tokens, and write keys that require such tokens."""
+
+from __future__ import annotations
+
+from onefold.records.migrations.versions import run
+
+revision = "0007"
+down_revision = "0006"
+
+
+def upgrade() -> None:
+    """Run the SQL beside this file."""
+    run(__file__)
