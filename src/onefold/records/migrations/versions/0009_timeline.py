@@ -1,11 +1,11 @@
-"""What became of the rules of a workspace, version by version."""
+"""What contacts did: interactions by tenure, each event once, and counts by day."""
 
 from __future__ import annotations
 
 from onefold.records.migrations.versions import run
 
-revision = "0006"
-down_revision = "0005"
+revision = "0009"
+down_revision = "0008"
 
 
 def upgrade() -> None:

@@ -1,11 +1,11 @@
-"""What contacts did: interactions by tenure, each event once, and counts by day."""
+"""What became of the rules of a workspace, version by version."""
 
 from __future__ import annotations
 
 from onefold.records.migrations.versions import run
 
-revision = "0008"
-down_revision = "0007"
+revision = "0007"
+down_revision = "0006"
 
 
 def upgrade() -> None:
