@@ -25,7 +25,7 @@ def merge(work: Workbench, interaction: Interaction, gathering: Gathering) -> Co
         if contact.contact_id != winner.contact_id:
             joining = next(bound for bound in gathering.held if bound.holder is contact)
             _absorb(work, interaction, work.edit(winner), contact, joining.identifier.semantic_type)
-    for bound in gathering.held:
+    for bound in gathering.held if not interaction.is_released else ():
         if bound.tenure is not None and not bound.is_late:
             tenure = work.edit_tenure(bound.tenure)
             tenure.joins = tenure.joins.and_more(interaction.at, len(gathering.joined) - 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from onefold.identity.rules_document import rules_of
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 MOST_WORKSPACES = 50_000
 """Names that are kept, those of workspaces that do not exist included: anybody may send them."""
 
-KNOWN = "select workspace, rules, rules_version from workspaces where workspace = any($1::text[])"
+KNOWN = """
+select w.workspace, w.rules, w.rules_version, array(
+  select q.identifier_key from quarantine q where q.workspace = w.workspace and q.released_at is null
+) as quarantined from workspaces w where w.workspace = any($1::text[])
+"""
 
 
 class RulesCache:
@@ -63,4 +68,5 @@ class RulesCache:
 
     def _read(self, row: Row) -> Rules:
         workspace, version = row["workspace"], row["rules_version"]
-        return rules_of(stored_document(workspace, version, row["rules"]), recency=self._recency, version=version)
+        rules = rules_of(stored_document(workspace, version, row["rules"]), recency=self._recency, version=version)
+        return replace(rules, quarantined=frozenset(row["quarantined"])) if row["quarantined"] else rules
