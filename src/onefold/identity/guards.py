@@ -93,7 +93,7 @@ def gather(bounds: list[Bound], interaction: Interaction, rules: Rules) -> Gathe
             result.held.append(bound)
         elif not _compatible(unique, bound.holder, rules):
             _conflict(result, bound, interaction)
-        elif excesses := beyond(result.joined, result.held, bound, interaction, rules):
+        elif excesses := beyond(bounds, result.joined, bound, interaction, rules):
             result.exceed(*excesses)
         else:
             result.joined.append(bound.holder)

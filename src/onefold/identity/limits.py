@@ -19,14 +19,17 @@ if TYPE_CHECKING:
     from onefold.identity.rules import Rules
 
 
-def beyond(joined: Sequence[Contact], held: Sequence[Bound], bound: Bound, interaction: Interaction, rules: Rules) -> Sequence[Excess]:
-    """What would be exceeded if the holder of `bound` joined those that joined already, through `held`; nothing where it may."""
+def beyond(bounds: Sequence[Bound], joined: Sequence[Contact], bound: Bound, interaction: Interaction, rules: Rules) -> Sequence[Excess]:
+    """What would be exceeded if the holder of one of an interaction's identifiers joined those that joined already.
+
+    Nothing, where it may. What counts over time does not hold back what a person released.
+    """
     if not joined or bound.holder is None:
         return ()
     size = _by_size(joined, bound.holder, bound, rules)
     if size is not None:
         return (size,)
-    return () if interaction.is_released else _by_frequency(len(joined) - 1, (*held, bound), interaction, rules)
+    return () if interaction.is_released else _by_frequency(bounds, [*joined, bound.holder], interaction, rules)
 
 
 def full(contact: Contact, bound: Bound, rules: Rules) -> Excess | None:
@@ -50,13 +53,19 @@ def _by_size(joined: Sequence[Contact], other: Contact, bound: Bound, rules: Rul
     return None
 
 
-def _by_frequency(pending: int, bounds: Sequence[Bound], interaction: Interaction, rules: Rules) -> list[Excess]:
-    """Merges an identifier and hour; distinct contacts, the first included, a value and day. `pending`: those of this event so far."""
+def _by_frequency(bounds: Sequence[Bound], together: Sequence[Contact], interaction: Interaction, rules: Rules) -> list[Excess]:
+    """Merges an identifier and hour; distinct contacts, the first included, a value and day.
+
+    A merge counts for every identifier of the event that one of the merged contacts holds.
+    """
     found = []
+    merges = len(together) - 1
     for each in bounds:
-        in_hour, in_day = each.tenure.joins.until(interaction.at) if each.tenure is not None else (0, 0)
-        if in_hour + pending >= rules.limits.merges_per_identifier_hour:
+        if each.tenure is None or each.holder is None or all(each.holder is not contact for contact in together):
+            continue
+        in_hour, in_day = each.tenure.joins.until(interaction.at)
+        if in_hour + merges > rules.limits.merges_per_identifier_hour:
             found.append(Excess(Limit.MERGES_PER_IDENTIFIER_HOUR, each.entry.semantic_type, each.identifier.key))
-        if in_day + pending + 2 > rules.limits.contacts_per_value_day:
+        if in_day + merges + 1 > rules.limits.contacts_per_value_day:
             found.append(Excess(Limit.CONTACTS_PER_VALUE_DAY, each.entry.semantic_type, each.identifier.key))
     return found
