@@ -45,7 +45,7 @@ async def test_a_value_that_joined_too_many_is_listed_and_released_with_what_it_
     services: Services, database: Database, topic_prefix: str, redis_url: str
 ) -> None:
     """The learning quarantine, end to end: found out, left alone by everybody, released, decided again."""
-    async with installation(services, database, topic_prefix, redis_url, partitions=2) as mine:
+    async with installation(services, database, topic_prefix, redis_url, partitions=1) as mine:
         await onefold(mine, "rules", "set", "limits.contacts_per_value_day=5", "--execute")
         assert await resolve(mine, flood()) == 1
         assert JOINED in await mine.groups()
