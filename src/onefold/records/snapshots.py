@@ -11,6 +11,7 @@ from onefold.records.rows import CONTACT_COLUMNS, TENURE_COLUMNS, contact_of, te
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
     from uuid import UUID
 
     from onefold.identity.contact import Tenure
@@ -52,13 +53,16 @@ class Rows(NamedTuple):
     listings: Sequence[Row]
 
 
-async def read(connection: Connection, interactions: Sequence[Interaction]) -> Rows:
-    """The tenures of these interactions' identifiers, the contacts that hold them, and the other identifiers that those list."""
+async def read(connection: Connection, interactions: Sequence[Interaction], *, since: datetime | None = None) -> Rows:
+    """The tenures of these interactions' identifiers, the contacts that hold them, and the other identifiers that those list.
+
+    Of ended tenures those that lasted beyond the earliest interaction, or beyond `since`.
+    """
     workspaces = sorted({interaction.workspace for interaction in interactions})
     keys = list({identifier.key for interaction in interactions for identifier in interaction.identifiers})
     if not keys:
         return Rows([], [], [])
-    earliest = min(interaction.at for interaction in interactions)
+    earliest = since or min(interaction.at for interaction in interactions)
     tenures = await connection.fetch(TENURES, keys, workspaces, earliest)
     ids = list({row["contact_id"] for row in tenures})
     contacts = await connection.fetch(CONTACTS, ids, workspaces) if ids else []
