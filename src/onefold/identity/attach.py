@@ -66,9 +66,9 @@ def attach_fresh(work: Workbench, interaction: Interaction, rules: Rules, contac
     return attached
 
 
-def hand_over(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId, gathering: Gathering) -> int:
-    """Move device-bound identifiers of conflicting contacts to this one: a shared device (guard 1); gives how many moved."""
-    moved = 0
+def hand_over(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId, gathering: Gathering) -> list[Bound]:
+    """Move device-bound identifiers of conflicting contacts to this one: a shared device (guard 1); gives those that moved."""
+    moved = []
     for bound in gathering.handed_over:
         if bound.tenure is None or bound.holder is None or _is_full(work, interaction, rules, contact_id, bound):
             gathering.leave(Reason.LIMIT)
@@ -80,8 +80,9 @@ def hand_over(work: Workbench, interaction: Interaction, rules: Rules, contact_i
         _promote(work, loser, ended)
         first = next((each for each in gathering.held if each.tenure is not None), None)
         via = first.tenure.tenure_id if first is not None and first.tenure is not None else None
-        _open(work, interaction, contact_id, bound, Rule.HAND_OVER, via=via, held_from=interaction.moment)
-        moved += 1
+        tenure = _open(work, interaction, contact_id, bound, Rule.HAND_OVER, via=via, held_from=interaction.moment)
+        tenure.joins = ended.joins  # a value's merges count wherever it is (R11)
+        moved.append(bound)
     return moved
 
 

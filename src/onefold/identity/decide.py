@@ -73,7 +73,7 @@ def _decide_one(work: Workbench, interaction: Interaction, rules: Rules) -> Outc
     attached = attach_fresh(work, interaction, rules, contact_id, gathering)
     moved = hand_over(work, interaction, rules, contact_id, gathering)
     with_personal = any(not bound.entry.device_bound for bound in (*gathering.held, *attached))
-    touch(work, interaction, rules, [*gathering.held, *attached, *gathering.handed_over], with_personal=with_personal)
+    touch(work, interaction, rules, [*gathering.held, *attached, *moved], with_personal=with_personal)
     if not _put_values(work, interaction, rules, contact_id):
         gathering.leave(Reason.LIMIT)
     _see(work, interaction, rules, contact_id)

@@ -94,7 +94,7 @@ def gather(work: Workbench, bounds: list[Bound], interaction: Interaction, rules
             _conflict(result, bound, interaction)
         elif any(work.are_kept_apart(each, bound.holder) for each in result.joined):
             result.leave(Reason.KEPT_APART)
-        elif not _within_limits(result.joined, bound.holder, rules) or not _may_join(result, bound, interaction, rules):
+        elif not _within_limits(result.joined, bound.holder, rules) or not _may_join(bounds, result.joined, bound, interaction, rules):
             result.leave(Reason.LIMIT)
         else:
             result.joined.append(bound.holder)
@@ -147,13 +147,18 @@ def _conflict(result: Gathering, bound: Bound, interaction: Interaction) -> None
         result.leave(Reason.CONFLICT)
 
 
-def _may_join(result: Gathering, bound: Bound, interaction: Interaction, rules: Rules) -> bool:
-    """Guard 4 over time (R11): merges an identifier and hour, and distinct contacts, the first included, a value and day."""
-    if not result.joined:
+def _may_join(bounds: list[Bound], joined: list[Contact], bound: Bound, interaction: Interaction, rules: Rules) -> bool:
+    """Guard 4 over time (R11): merges an identifier and hour, and distinct contacts, the first included, a value and day.
+
+    A merge counts for every identifier of the event that one of the merged contacts holds.
+    """
+    if not joined or bound.holder is None:
         return True
-    pending = len(result.joined) - 1
-    for each in (*result.held, bound):
-        in_hour, in_day = each.tenure.joins.until(interaction.at) if each.tenure is not None else (0, 0)
+    pending, together = len(joined) - 1, [*joined, bound.holder]
+    for each in bounds:
+        if each.tenure is None or each.holder is None or not _same(together, each.holder):
+            continue
+        in_hour, in_day = each.tenure.joins.until(interaction.at)
         if in_hour + pending >= rules.limits.merges_per_identifier_hour or in_day + pending + 2 > rules.limits.contacts_per_value_day:
             return False
     return True
