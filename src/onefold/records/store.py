@@ -59,6 +59,9 @@ _SESSION = {
 }
 
 
+PATIENCE = "select set_config(name, $1, true) from unnest('{transaction_timeout,idle_in_transaction_session_timeout}'::text[]) as name"
+
+
 class _Connection(asyncpg.Connection):
     """A connection that is put back as it was only where it was held as a session: transactions leave nothing behind.
 
@@ -159,6 +162,13 @@ class Store:
         """One transaction that sees the rows of these workspaces and of no other; commits unless the block raises."""
         async with self.begin() as connection:
             await name_workspaces(connection, workspaces)
+            yield connection
+
+    @asynccontextmanager
+    async def moment(self, *, seconds: float) -> AsyncIterator[Connection]:
+        """One transaction that sees one moment, for up to so long, and cannot write; it names no workspace yet."""
+        async with self.connection() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+            await connection.execute(PATIENCE, str(round(seconds * 1000)))
             yield connection
 
 
