@@ -29,8 +29,7 @@ from onefold.messages.times import from_milliseconds
 from onefold.messages.topics import INTERACTIONS, INTERACTIONS_RESOLVED, partition_of
 from onefold.observe import ResolverMetrics
 from onefold.records import progress
-from onefold.records.resolution import Moved
-from onefold.records.store import RACES, REJECTED, name_workspaces
+from onefold.records.store import RACES, REJECTED, Moved, name_workspaces
 from onefold.topics.breaker import Breaker
 from onefold.topics.consumer import PartitionedConsumer
 

@@ -27,6 +27,7 @@ from onefold.cli import (
     segments,
     settings,
     setup,
+    simulate,
     topics,
     up,
 )
@@ -56,6 +57,7 @@ app.add_typer(keys.app, name="keys", rich_help_panel=LOOK)
 app.add_typer(identity_keys.app, name="identity-keys", rich_help_panel=LOOK)
 app.add_typer(topics.app, name="topics", rich_help_panel=LOOK)
 app.add_typer(rules.app, name="rules", rich_help_panel=LOOK)
+app.command("simulate", rich_help_panel=LOOK)(simulate.simulate)
 app.add_typer(settings.app, name="settings", rich_help_panel=LOOK)
 app.command("check", rich_help_panel=OPERATE)(check.check)
 app.add_typer(index.app, name="index", rich_help_panel=OPERATE)

@@ -63,7 +63,9 @@ def _decide_one(work: Workbench, interaction: Interaction, rules: Rules) -> Outc
         interaction = interaction.without(gone)
     if not interaction.identifiers:
         return Outcome(interaction, OutcomeKind.UNRESOLVED, Reason.NO_IDENTIFIER, None, None)
-    gathering = gather(bind(work, interaction, rules), interaction, rules)
+    gathering = gather(work, bind(work, interaction, rules), interaction, rules)
+    if not (gathering.joined or gathering.fresh):
+        return Outcome(interaction, OutcomeKind.BARRED, Reason.BARRED, None, None)
     kind = OutcomeKind.SEEN
     if not gathering.joined:
         contact_id, kind = create(work, interaction), OutcomeKind.CREATED

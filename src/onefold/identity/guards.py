@@ -35,6 +35,8 @@ class Bound(NamedTuple):
     holder: Contact | None
     is_late: bool
     """The event is older than the present holder's tenure: it is credited, and changes no tenure."""
+    is_barred: bool = False
+    """The event is older than a separation of the identifier: it joins nothing through it, and takes or attaches it no more."""
 
 
 class Gathering(Struct):
@@ -72,16 +74,19 @@ def bind(work: Workbench, interaction: Interaction, rules: Rules) -> list[Bound]
         tenure = work.tenure_at(workspace, identifier.key, moment)
         holder = work.contact(workspace, tenure.contact_id) if tenure is not None else None
         assurance = interaction.assurance_of(identifier, device_bound=entry.device_bound)
-        found.append(Bound(identifier, entry, assurance, tenure, holder, tenure is not None and not tenure.is_open))
+        is_late, is_barred = tenure is not None and not tenure.is_open, work.is_barred(interaction, identifier.key)
+        found.append(Bound(identifier, entry, assurance, tenure, holder, is_late, is_barred))
     found.sort(key=lambda bound: (not bound.entry.unique_per_contact, bound.entry.priority))
     return found
 
 
-def gather(bounds: list[Bound], interaction: Interaction, rules: Rules) -> Gathering:
-    """Sort the identifiers by what becomes of them. Without `joined` the event has a new contact."""
-    open_to, sealed = _apart_proved(bounds)
+def gather(work: Workbench, bounds: list[Bound], interaction: Interaction, rules: Rules) -> Gathering:
+    """Sort the identifiers by what becomes of them. Without `joined` the event has a new contact, of what is `fresh`."""
+    open_to, sealed = _apart_sealed(bounds)
     if not open_to:
-        open_to, sealed = sealed[:1], sealed[1:]  # a claim that only names a proved identifier joins nothing through it
+        # An event that names nothing else is its holder's, and joins nothing through it.
+        open_to = [bound for bound in sealed if bound.holder is not None][:1]
+        sealed = [bound for bound in sealed if bound not in open_to]
     result = Gathering()
     unique: dict[str, IdentifierKey] = {
         bound.entry.semantic_type: bound.identifier.key for bound in open_to if bound.entry.unique_per_contact
@@ -93,6 +98,8 @@ def gather(bounds: list[Bound], interaction: Interaction, rules: Rules) -> Gathe
             result.held.append(bound)
         elif not _compatible(unique, bound.holder, rules):
             _conflict(result, bound, interaction)
+        elif any(work.are_kept_apart(each, bound.holder) for each in result.joined):
+            result.leave(Reason.KEPT_APART)
         elif excesses := beyond(bounds, result.joined, bound, interaction, rules):
             result.exceed(*excesses)
         else:
@@ -103,16 +110,24 @@ def gather(bounds: list[Bound], interaction: Interaction, rules: Rules) -> Gathe
         if bound.holder is not None and _same(result.joined, bound.holder):
             result.held.append(bound)
         else:
-            result.leave(Reason.PROOF)
+            result.leave(Reason.BARRED if bound.is_barred else Reason.PROOF)
     return result
 
 
-def _apart_proved(bounds: list[Bound]) -> tuple[list[Bound], list[Bound]]:
-    """Guard 2 (R4): a claim never joins through, and never takes, an identifier that another contact holds validated."""
-    sealed = [bound for bound in bounds if bound.assurance is Assurance.CLAIMED and bound.tenure is not None and bound.tenure.is_validated]
+def _apart_sealed(bounds: list[Bound]) -> tuple[list[Bound], list[Bound]]:
+    """The identifiers through which the event may join, and those that stay whose they are.
+
+    Guard 2 (R4): a claim never joins through, and never takes, an identifier that another contact holds validated. And old news takes
+    nothing back: an event from before a separation does not join through what was separated.
+    """
+    sealed = [bound for bound in bounds if bound.is_barred or _is_proved_elsewhere(bound)]
     if not sealed:
         return bounds, sealed
     return [bound for bound in bounds if bound not in sealed], sealed
+
+
+def _is_proved_elsewhere(bound: Bound) -> bool:
+    return bound.assurance is Assurance.CLAIMED and bound.tenure is not None and bound.tenure.is_validated
 
 
 def _same(joined: list[Contact], contact: Contact) -> bool:

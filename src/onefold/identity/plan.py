@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from msgspec import Struct, field
 
@@ -30,6 +30,8 @@ class OutcomeKind(StrEnum):
     UPDATED = "updated"
     SEEN = "seen"
     UNRESOLVED = "unresolved"
+    BARRED = "barred"
+    """Older than the separation of everything that it names, which nobody holds any more."""
 
 
 class Reason(StrEnum):
@@ -38,6 +40,8 @@ class Reason(StrEnum):
     CONFLICT = "conflict"
     PROOF = "proof"
     LIMIT = "limit"
+    KEPT_APART = "kept_apart"
+    BARRED = "barred"
     NO_IDENTIFIER = "no_identifier"
 
 
@@ -161,6 +165,26 @@ class Quarantined(Struct, frozen=True):
     """The one that would have joined one more."""
 
 
+class KeptApart(NamedTuple):
+    """Two contacts of which somebody said that they are two people: no event joins what holds them."""
+
+    workspace: str
+    one: ContactId
+    other: ContactId
+    why: Literal["unmerged", "refused"]
+    actor: str
+    reason: str | None
+    at: datetime
+
+
+class Barrier(NamedTuple):
+    """A separation's time: older events attach, join and hand over nothing through the identifier."""
+
+    workspace: str
+    key: IdentifierKey
+    at: datetime
+
+
 class Plan(Struct):
     """Everything that one transaction writes, and what it tells."""
 
@@ -169,6 +193,8 @@ class Plan(Struct):
     tenures_new: list[Tenure] = field(default_factory=list)
     tenures_changed: list[Tenure] = field(default_factory=list)
     separated: list[Tenure] = field(default_factory=list)
+    kept_apart: list[KeptApart] = field(default_factory=list)
+    barriers: list[Barrier] = field(default_factory=list)
     merges: list[Merge] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)
     changes: list[ContactChanged] = field(default_factory=list)

@@ -75,6 +75,23 @@ class Workbench:
                 best = tenure
         return best
 
+    def are_kept_apart(self, one: Contact, other: Contact) -> bool:
+        """Whether a pair that is kept apart has a side in each: they never join by an event."""
+        if not (one.summary.apart and other.summary.apart):
+            return False
+        sides = {one.contact_id, other.contact_id}
+        workspace = one.workspace
+        return any(
+            {self.contact(workspace, left).contact_id, self.contact(workspace, right).contact_id} == sides
+            for where, left, right in self._snapshot.apart
+            if where == workspace
+        )
+
+    def is_barred(self, interaction: Interaction, key: IdentifierKey) -> bool:
+        """Whether an event is older than the barrier that a separation left for the identifier."""
+        until = self._snapshot.barriers.get((interaction.workspace, key))
+        return until is not None and interaction.at < until
+
     # -- editing ------------------------------------------------------------------------------------------------------
 
     def create(self, contact: Contact) -> None:

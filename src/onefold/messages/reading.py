@@ -115,6 +115,11 @@ def event_seconds(message: Message, appended_ms: int) -> float:
     return appended if told is None else min(told.timestamp(), appended)
 
 
+def arrival_time(message: Message) -> datetime | None:
+    """When it arrived, of a message that lies in no log: as received, else as it happened; None where it says neither (R27)."""
+    return _time(message.received_at) or _time(message.occurred_at)
+
+
 def _told(message: Message) -> datetime | None:
     return _time(message.occurred_at) or _time(message.received_at)
 

@@ -12,6 +12,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from onefold.identity.plan import EvidenceKind
 from onefold.identity.separation import bucket
 from onefold.messages.topics import CONTACTS_CHANGED
+from onefold.records.apart import insert_barriers, insert_pairs
 from onefold.records.changes import change_row
 from onefold.records.rows import provenance_text, summary_text, to_json
 
@@ -112,9 +113,8 @@ async def apply(connection: Connection, plan: Plan, *, shards: int, incarnation:
         await connection.execute(INSERT_TENURES, _tenure_rows(sorted(plan.tenures_new, key=lambda each: (each.key, each.workspace))))
     if plan.evidence:
         await connection.execute(UPSERT_EVIDENCE, _evidence_rows(plan.evidence))
-    if plan.separated:
-        buckets = sorted({bucket(tenure.workspace, tenure.key) for tenure in plan.separated})
-        await connection.execute(INSERT_SEPARATIONS, buckets)
+    if plan.separated or plan.kept_apart:
+        await _write_separations(connection, plan)
     if plan.changes:
         rows = [change_row(change, incarnation) for change in plan.changes]
         await connection.execute(
@@ -125,6 +125,17 @@ async def apply(connection: Connection, plan: Plan, *, shards: int, incarnation:
             [row.payload for row in rows],
             [row.headers for row in rows],
         )
+
+
+async def _write_separations(connection: Connection, plan: Plan) -> None:
+    """What makes index entries doubtful, and what keeps events from undoing it."""
+    if plan.separated:
+        buckets = sorted({bucket(tenure.workspace, tenure.key) for tenure in plan.separated})
+        await connection.execute(INSERT_SEPARATIONS, buckets)
+    if plan.barriers:
+        await insert_barriers(connection, plan.barriers)
+    if plan.kept_apart:
+        await insert_pairs(connection, plan.kept_apart)
 
 
 def _contact_rows(contacts: Sequence[Contact]) -> list[Row]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onefold.errors import OnefoldError
 from onefold.failpoints import reach
 from onefold.identity.decide import decide
 from onefold.records import apply as applying
 from onefold.records import snapshots
 from onefold.records.parked import park
 from onefold.records.quarantine import put
+from onefold.records.store import Moved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,12 +25,6 @@ if TYPE_CHECKING:
     from onefold.identity.rules import Rules
     from onefold.records.numbers import TenureNumbers
     from onefold.records.store import Connection
-
-
-class Moved(OnefoldError):
-    """An identifier changed hands between reading and locking: roll back and repeat."""
-
-    code = "moved"
 
 
 class Resolution:

@@ -38,6 +38,7 @@ class _StoredSummary(msgspec.Struct, omit_defaults=True):
     validated: dict[str, int] = {}
     assurance: tuple[int, int, int, int] = (0, 0, 0, 0)
     unique: dict[str, str] = {}
+    apart: bool = False
 
 
 _decode_summary = msgspec.json.Decoder(_StoredSummary).decode
@@ -57,6 +58,7 @@ def summary_text(summary: Summary) -> str:
             {kind: count for kind, count in summary.validated_by_type.items() if count},
             (summary.by_assurance[0], summary.by_assurance[1], summary.by_assurance[2], summary.by_assurance[3]),
             {kind: key.hex() for kind, key in summary.unique.items()},
+            summary.apart,
         )
     )
 
@@ -76,7 +78,7 @@ def summary_of(text: str) -> Summary:
     """A summary from its stored form."""
     stored = _decode_summary(text)
     unique = {kind: IdentifierKey(bytes.fromhex(key)) for kind, key in stored.unique.items()}
-    return Summary(stored.open, stored.validated, list(stored.assurance), unique)
+    return Summary(stored.open, stored.validated, list(stored.assurance), unique, stored.apart)
 
 
 def contact_of(row: Row) -> Contact:

@@ -16,7 +16,8 @@ from onefold.records import parked, quarantine
 from onefold.records.numbers import TenureNumbers
 from onefold.records.parked import Meant, ParkedId
 from onefold.records.resolution import Resolution
-from onefold.records.rules import KNOWN, RulesCache
+from onefold.records.rules import RulesCache
+from onefold.records.rules_versions import IN_FORCE
 from onefold.records.store import Store
 from tests.support.workspaces import add_workspace
 from tests.support.worlds import event
@@ -164,7 +165,7 @@ async def test_the_rules_and_what_is_open_are_read_by_their_indexes_whatever_lie
     insert into quarantine (workspace, identifier_key, semantic_type, identifier, normalised, contacts, event_id, partition, "offset", since)
     select 'w' || n % 50, decode(md5(n::text), 'hex'), 'email', n, n, 50, n, 0, n, now() from generate_series(1, 20000) n
     """
-    questions = [(parked.OPEN, ("w1", None, 20)), (parked.TAKE, (*Meant("w1").arguments, 100)), (KNOWN, (["w1"],))]
+    questions = [(parked.OPEN, ("w1", None, 20)), (parked.TAKE, (*Meant("w1").arguments, 100)), (IN_FORCE, (["w1"],))]
     async with store.transaction([f"w{number}" for number in range(50)]) as connection:
         for statement, arguments in questions:
             await connection.fetch(statement, *arguments)
