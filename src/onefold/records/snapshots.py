@@ -43,9 +43,12 @@ select {TENURE_COLUMNS} from identifiers
 where contact_id = any($1::uuid[]) and workspace = any($2::text[]) and held_until is null
 """
 
-LONG_LISTING = f"""
-select {TENURE_COLUMNS} from identifiers where contact_id = $1 and workspace = $2 and held_until is null
-order by slug is null, tenure_id limit {LISTED_IDENTIFIERS}
+# Of each contact apart, in the order of identifiers_listing: 200 rows are read of a contact that holds 10,000.
+LONG_LISTINGS = f"""
+select t.* from unnest($1::uuid[], $2::text[]) as n (contact_id, workspace) cross join lateral (
+  select {TENURE_COLUMNS} from identifiers i where i.contact_id = n.contact_id and i.workspace = n.workspace and i.held_until is null
+  order by i.slug is null, i.tenure_id limit {LISTED_IDENTIFIERS}
+) as t
 """
 
 TREES = """
@@ -153,6 +156,7 @@ async def _read_listings(connection: Connection, tenures: Sequence[Row], contact
         elif known[row["workspace"], row["contact_id"]] < row["identifiers_total"]:
             unknown.append(row["contact_id"])
     rows: list[Row] = list(await connection.fetch(LISTINGS, unknown, workspaces)) if unknown else []
-    for row in long:
-        rows.extend(await connection.fetch(LONG_LISTING, row["contact_id"], row["workspace"]))
+    if long:
+        of = [row["contact_id"] for row in long], [row["workspace"] for row in long]
+        rows.extend(await connection.fetch(LONG_LISTINGS, *of))
     return rows
