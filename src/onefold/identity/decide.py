@@ -77,14 +77,9 @@ def _decide_one(work: Workbench, interaction: Interaction, rules: Rules) -> Outc
     moved = hand_over(work, interaction, rules, contact_id, gathering)
     with_personal = any(not bound.entry.device_bound for bound in (*gathering.held, *attached))
     touch(work, interaction, rules, [*gathering.held, *attached, *moved], with_personal=with_personal)
-<<<<<<< HEAD
     history = _history(work, interaction, contact_id)
     if not _put_values(work, interaction, rules, contact_id, history):
-        gathering.leave(Reason.LIMIT)
-=======
-    if not _put_values(work, interaction, rules, contact_id):
         gathering.exceed(Excess(Limit.BYTES_PER_CONTACT))
->>>>>>> main
     _see(work, interaction, rules, contact_id)
     if kind is OutcomeKind.SEEN or (moved and kind is OutcomeKind.CREATED):
         kind = OutcomeKind.HANDED_OVER if moved else OutcomeKind.ATTACHED if attached else kind
@@ -98,9 +93,6 @@ def _decide_one(work: Workbench, interaction: Interaction, rules: Rules) -> Outc
     return Outcome(interaction, kind, gathering.reason, contact_id, history)
 
 
-<<<<<<< HEAD
-def _put_values(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId, history: Tenure | None) -> bool:
-=======
 def _park(work: Workbench, interaction: Interaction, gathering: Gathering, contact_id: ContactId) -> None:
     """Keep what a limit left something out of; a value that tries to join too many contacts on a day resolves no more (R11)."""
     work.plan.parked.append(Parked(interaction, tuple(gathering.excesses), contact_id))
@@ -109,8 +101,7 @@ def _park(work: Workbench, interaction: Interaction, gathering: Gathering, conta
             work.quarantine(interaction, excess.key)
 
 
-def _put_values(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId) -> bool:
->>>>>>> main
+def _put_values(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId, history: Tenure | None) -> bool:
     """Let the interaction's fields and attributes compete with the contact's (R12); gives whether there was room for all that won."""
     if not interaction.carries_values:
         return True

@@ -24,13 +24,8 @@ def merge(work: Workbench, interaction: Interaction, gathering: Gathering) -> Co
     for contact in gathering.joined:
         if contact.contact_id != winner.contact_id:
             joining = next(bound for bound in gathering.held if bound.holder is contact)
-<<<<<<< HEAD
             _absorb(work, interaction, winner, contact, joining.identifier.semantic_type)
-    for bound in gathering.held:
-=======
-            _absorb(work, interaction, work.edit(winner), contact, joining.identifier.semantic_type)
     for bound in gathering.held if not interaction.is_released else ():
->>>>>>> main
         if bound.tenure is not None and not bound.is_late:
             tenure = work.edit_tenure(bound.tenure)
             tenure.joins = tenure.joins.and_more(interaction.at, len(gathering.joined) - 1)
