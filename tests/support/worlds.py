@@ -78,6 +78,8 @@ class World:
     rules: Rules = EXACT
     contacts: dict[tuple[str, ContactId], Contact] = field(default_factory=dict)
     tenures: dict[TenureId, Tenure] = field(default_factory=dict)
+    quarantined: dict[str, set[IdentifierKey]] = field(default_factory=dict)
+    """By workspace; events name these values as if they had been read under rules that know of them."""
     plans: list[Plan] = field(default_factory=list)
     apart: list[KeptApart] = field(default_factory=list)
     barriers: dict[tuple[str, IdentifierKey], datetime] = field(default_factory=dict)
@@ -111,7 +113,8 @@ class World:
         found.apart = {(each.workspace, self.root(each.workspace, each.one), self.root(each.workspace, each.other)) for each in self.apart}
         return found
 
-    def _play(self, interactions: Sequence[Interaction]) -> list[Outcome]:
+    def _play(self, given: Sequence[Interaction]) -> list[Outcome]:
+        interactions = [each.without(self.quarantined.get(each.workspace, ())) for each in given]
         rules = {each.workspace: self.rules for each in interactions}
         plan = decide(self.snapshot(interactions), interactions, rules, (TenureId(n) for n in self.numbers))
         self.apply(plan)
@@ -120,6 +123,8 @@ class World:
     def apply(self, plan: Plan) -> None:
         """Write a plan down."""
         self.plans.append(plan)
+        for found_out in plan.quarantined:
+            self.quarantined.setdefault(found_out.tenure.workspace, set()).add(found_out.tenure.key)
         for contact in (*plan.contacts_new, *plan.contacts_changed):
             self.contacts[contact.workspace, contact.contact_id] = contact
         for merge in plan.merges:

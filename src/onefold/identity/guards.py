@@ -11,7 +11,8 @@ from msgspec import Struct, field
 
 from onefold.identity.assurance import Assurance
 from onefold.identity.contact import Contact
-from onefold.identity.plan import Reason
+from onefold.identity.limits import beyond
+from onefold.identity.plan import Excess, Reason
 
 if TYPE_CHECKING:
     from onefold.identity.catalog import CatalogEntry
@@ -51,12 +52,17 @@ class Gathering(Struct):
     """Device-bound identifiers of contacts that conflict."""
     reason: Reason | None = None
     """The guard that left something out."""
-    limited: bool = False
+    excesses: list[Excess] = field(default_factory=list)
+    """What limits left out: the interaction is parked."""
 
     def leave(self, reason: Reason) -> None:
         """Note that a guard left something where it is; the first guard is the one that is told."""
         self.reason = self.reason or reason
-        self.limited = self.limited or reason is Reason.LIMIT
+
+    def exceed(self, *excesses: Excess) -> None:
+        """Note that limits left something out (guard 4)."""
+        self.leave(Reason.LIMIT)
+        self.excesses.extend(excesses)
 
 
 def bind(work: Workbench, interaction: Interaction, rules: Rules) -> list[Bound]:
@@ -94,8 +100,8 @@ def gather(work: Workbench, bounds: list[Bound], interaction: Interaction, rules
             _conflict(result, bound, interaction)
         elif any(work.are_kept_apart(each, bound.holder) for each in result.joined):
             result.leave(Reason.KEPT_APART)
-        elif not _within_limits(result.joined, bound.holder, rules) or not _may_join(bounds, result.joined, bound, interaction, rules):
-            result.leave(Reason.LIMIT)
+        elif excesses := beyond(bounds, result.joined, bound, interaction, rules):
+            result.exceed(*excesses)
         else:
             result.joined.append(bound.holder)
             result.held.append(bound)
@@ -145,34 +151,3 @@ def _conflict(result: Gathering, bound: Bound, interaction: Interaction) -> None
         result.handed_over.append(bound)
     else:
         result.leave(Reason.CONFLICT)
-
-
-def _may_join(bounds: list[Bound], joined: list[Contact], bound: Bound, interaction: Interaction, rules: Rules) -> bool:
-    """Guard 4 over time (R11): merges an identifier and hour, and distinct contacts, the first included, a value and day.
-
-    A merge counts for every identifier of the event that one of the merged contacts holds.
-    """
-    if not joined or bound.holder is None:
-        return True
-    pending, together = len(joined) - 1, [*joined, bound.holder]
-    for each in bounds:
-        if each.tenure is None or each.holder is None or not _same(together, each.holder):
-            continue
-        in_hour, in_day = each.tenure.joins.until(interaction.at)
-        if in_hour + pending >= rules.limits.merges_per_identifier_hour or in_day + pending + 2 > rules.limits.contacts_per_value_day:
-            return False
-    return True
-
-
-def _within_limits(joined: list[Contact], other: Contact, rules: Rules) -> bool:
-    """Guard 4: what would exceed a limit stays apart (R11)."""
-    if not joined:
-        return True
-    total = sum(contact.summary.total for contact in joined) + other.summary.total
-    if total > rules.limits.identifiers_per_contact:
-        return False
-    for kind, count in other.summary.open_by_type.items():
-        mine = sum(contact.summary.open_by_type.get(kind, 0) for contact in joined)
-        if mine and mine + count > rules.values_limit(kind):
-            return False
-    return True

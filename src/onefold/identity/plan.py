@@ -45,6 +45,16 @@ class Reason(StrEnum):
     NO_IDENTIFIER = "no_identifier"
 
 
+class Limit(StrEnum):
+    """What an interaction would have exceeded (guard 4, R11). All but the last are set by the rules of its workspace."""
+
+    VALUES_PER_TYPE = "values_per_type"
+    IDENTIFIERS_PER_CONTACT = "identifiers_per_contact"
+    MERGES_PER_IDENTIFIER_HOUR = "merges_per_identifier_hour"
+    CONTACTS_PER_VALUE_DAY = "contacts_per_value_day"
+    BYTES_PER_CONTACT = "bytes_per_contact"
+
+
 class Rule(StrEnum):
     """Why a tenure, a merge or a change came about."""
 
@@ -63,6 +73,15 @@ class Outcome(Struct, frozen=True):
     reason: Reason | None
     contact_id: ContactId | None
     tenure: Tenure | None
+
+
+class Act(Struct, frozen=True):
+    """What a named user decided: assurance *decided* (R19)."""
+
+    act_id: str
+    actor: str
+    reason: str | None
+    at: datetime
 
 
 class Cause(Struct, frozen=True):
@@ -113,16 +132,54 @@ class Merge(Struct, frozen=True):
     """Two contacts became one: all that unmerge and explain need."""
 
     workspace: str
-    survivor: ContactId
+    winner: Contact
+    """The survivor as it was before the event."""
     absorbed: Contact
     """The absorbed record as it was."""
-    identifier: str
-    """The type of the identifier that joined them."""
-    interaction: Interaction
+    identifier: str | None
+    """The type of the identifier that joined them; a person needs none."""
+    cause: Interaction | Act
     lost: dict[str, object]
     """Values that lost against the survivor's, by path."""
+    labels: dict[TenureId, str]
+    """Labels that the absorbed one's identifiers lost, since the survivor's wins."""
     gained: tuple[TenureId, ...]
     """Tenures of the absorbed one that are not in the store yet: it won them in this very plan."""
+
+    @property
+    def survivor(self) -> ContactId:
+        """Whose id leads on."""
+        return self.winner.contact_id
+
+
+class Excess(NamedTuple):
+    """What one limit kept out of an interaction."""
+
+    limit: Limit
+    semantic_type: str | None = None
+    """Of which there would be too many, or of the identifier that joined too often; None for values."""
+    key: IdentifierKey | None = None
+    """The identifier that was left where it is, or that joined too often; None for values."""
+
+
+class Parked(Struct, frozen=True):
+    """An interaction that is kept until a person releases it, since a limit left a part of it out (R11)."""
+
+    interaction: Interaction
+    excesses: tuple[Excess, ...]
+    contact_id: ContactId
+    """Whom the rest of it went to."""
+
+
+class Quarantined(Struct, frozen=True):
+    """A value that tried to join more contacts than it may: from the next interaction on it resolves no more (guard 5)."""
+
+    tenure: Tenure
+    """It stays with its holder."""
+    contacts: int
+    """Contacts that it had joined on the day, the first included."""
+    interaction: Interaction
+    """The one that would have joined one more."""
 
 
 class KeptApart(NamedTuple):
@@ -159,6 +216,8 @@ class Plan(Struct):
     evidence: list[Evidence] = field(default_factory=list)
     changes: list[ContactChanged] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+    parked: list[Parked] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)
     current: list[Tenure] = field(default_factory=list)
     """The open tenures of the interactions' identifiers after the plan: what the index should say."""
     moved: int = 0

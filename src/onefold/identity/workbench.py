@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from onefold.identity.contact import LISTED_IDENTIFIERS, listing_order
-from onefold.identity.plan import Cause, ContactChanged, Evidence, EvidenceKind, Plan
+from onefold.identity.plan import Cause, ContactChanged, Evidence, EvidenceKind, Plan, Quarantined
 from onefold.identity.survivorship import same_value
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class Workbench:
         self._merged: dict[_ContactKey, list[ContactId]] = {}
         self._fresh_tenures: set[TenureId] = set()
         self._current: dict[tuple[str, IdentifierKey], Tenure] = {}
+        self.quarantined: dict[str, set[IdentifierKey]] = {}
+        """What the interactions so far put into quarantine, by workspace."""
         self.plan = Plan()
 
     # -- reading ------------------------------------------------------------------------------------------------------
@@ -152,6 +154,14 @@ class Workbench:
         text = f"{tenure.semantic_type}:{tenure.normalised}"
         if text not in present:
             present.append(text)
+
+    def quarantine(self, interaction: Interaction, key: IdentifierKey) -> None:
+        """Let an identifier resolve no more from the next interaction on (guard 5). Its tenure stays as it is."""
+        tenure = self.open_tenure(interaction.workspace, key)
+        if tenure is not None:
+            self.quarantined.setdefault(interaction.workspace, set()).add(key)
+            _, in_day = tenure.joins.until(interaction.at)
+            self.plan.quarantined.append(Quarantined(tenure, in_day + 1, interaction))
 
     def next_tenure_id(self) -> TenureId:
         """The number of a new tenure."""
