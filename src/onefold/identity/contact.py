@@ -91,11 +91,18 @@ class Tenure(Struct):
 
 
 class Provenance(NamedTuple):
-    """Where a value came from, in the order in which values compete (R12): assurance, event time, event id."""
+    """Where a value came from. The first three, in their order, are its `place` among those that compete with it (R12)."""
 
     assurance: Assurance
     at: datetime
     event_id: str
+    via: TenureId | None = None
+    """The tenure that its interaction's history hangs on: an unmerge leaves each value where its tenure is."""
+
+    @property
+    def place(self) -> tuple[Assurance, datetime, str]:
+        """What decides between two values: the greater one is the contact's."""
+        return self[:3]
 
 
 class Summary(Struct):

@@ -77,7 +77,8 @@ def _decide_one(work: Workbench, interaction: Interaction, rules: Rules) -> Outc
     moved = hand_over(work, interaction, rules, contact_id, gathering)
     with_personal = any(not bound.entry.device_bound for bound in (*gathering.held, *attached))
     touch(work, interaction, rules, [*gathering.held, *attached, *moved], with_personal=with_personal)
-    if not _put_values(work, interaction, rules, contact_id):
+    history = _history(work, interaction, contact_id)
+    if not _put_values(work, interaction, rules, contact_id, history):
         gathering.exceed(Excess(Limit.BYTES_PER_CONTACT))
     _see(work, interaction, rules, contact_id)
     if kind is OutcomeKind.SEEN or (moved and kind is OutcomeKind.CREATED):
@@ -89,7 +90,7 @@ def _decide_one(work: Workbench, interaction: Interaction, rules: Rules) -> Outc
         kind = OutcomeKind.PARKED
         _park(work, interaction, gathering, contact_id)
     work.note_current(interaction)
-    return Outcome(interaction, kind, gathering.reason, contact_id, _history(work, interaction, contact_id))
+    return Outcome(interaction, kind, gathering.reason, contact_id, history)
 
 
 def _park(work: Workbench, interaction: Interaction, gathering: Gathering, contact_id: ContactId) -> None:
@@ -100,7 +101,7 @@ def _park(work: Workbench, interaction: Interaction, gathering: Gathering, conta
             work.quarantine(interaction, excess.key)
 
 
-def _put_values(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId) -> bool:
+def _put_values(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId, history: Tenure | None) -> bool:
     """Let the interaction's fields and attributes compete with the contact's (R12); gives whether there was room for all that won."""
     if not interaction.carries_values:
         return True
@@ -108,7 +109,8 @@ def _put_values(work: Workbench, interaction: Interaction, rules: Rules, contact
     won = survivorship.offered(contact, interaction, rules.recency)
     fitting = survivorship.fitting(contact, won)
     if fitting:
-        provenance = Provenance(interaction.value_assurance, interaction.at, interaction.event_id)
+        via = history.tenure_id if history is not None else None
+        provenance = Provenance(interaction.value_assurance, interaction.at, interaction.event_id, via)
         twin = work.edit(contact)
         for path, _, value in fitting:
             survivorship.put(twin, path, value, provenance)

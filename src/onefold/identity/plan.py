@@ -75,6 +75,15 @@ class Outcome(Struct, frozen=True):
     tenure: Tenure | None
 
 
+class Act(Struct, frozen=True):
+    """What a named user decided: assurance *decided* (R19)."""
+
+    act_id: str
+    actor: str
+    reason: str | None
+    at: datetime
+
+
 class Cause(Struct, frozen=True):
     """What brought a change about."""
 
@@ -123,16 +132,24 @@ class Merge(Struct, frozen=True):
     """Two contacts became one: all that unmerge and explain need."""
 
     workspace: str
-    survivor: ContactId
+    winner: Contact
+    """The survivor as it was before the event."""
     absorbed: Contact
     """The absorbed record as it was."""
-    identifier: str
-    """The type of the identifier that joined them."""
-    interaction: Interaction
+    identifier: str | None
+    """The type of the identifier that joined them; a person needs none."""
+    cause: Interaction | Act
     lost: dict[str, object]
     """Values that lost against the survivor's, by path."""
+    labels: dict[TenureId, str]
+    """Labels that the absorbed one's identifiers lost, since the survivor's wins."""
     gained: tuple[TenureId, ...]
     """Tenures of the absorbed one that are not in the store yet: it won them in this very plan."""
+
+    @property
+    def survivor(self) -> ContactId:
+        """Whose id leads on."""
+        return self.winner.contact_id
 
 
 class Excess(NamedTuple):

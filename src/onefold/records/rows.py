@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -42,7 +41,7 @@ class _StoredSummary(msgspec.Struct, omit_defaults=True):
 
 
 _decode_summary = msgspec.json.Decoder(_StoredSummary).decode
-_decode_provenance = msgspec.json.Decoder(dict[str, tuple[int, datetime, str]]).decode
+_decode_provenance = msgspec.json.Decoder(dict[str, Provenance]).decode
 
 
 def to_json(value: object) -> str:
@@ -64,14 +63,10 @@ def summary_text(summary: Summary) -> str:
 
 
 def provenance_text(provenance: Mapping[str, Provenance]) -> str:
-    """The stored form of provenance: path to [assurance, event time, event id]."""
+    """The stored form of provenance: path to [assurance, event time, event id, tenure]."""
     if not provenance:
         return "{}"
-    return to_json({path: (int(each.assurance), each.at, each.event_id) for path, each in provenance.items()})
-
-
-def _provenance_of(text: str) -> dict[str, Provenance]:
-    return {path: Provenance(Assurance(level), at, event_id) for path, (level, at, event_id) in _decode_provenance(text).items()}
+    return to_json(provenance)
 
 
 def summary_of(text: str) -> Summary:
@@ -100,7 +95,7 @@ def contact_of(row: Row) -> Contact:
         organization_id=row["organization_id"],
         attributes=msgspec.json.decode(row["attributes"]),
         tags=msgspec.json.decode(row["tags"]),
-        provenance=_provenance_of(row["provenance"]),
+        provenance=_decode_provenance(row["provenance"]),
         summary=summary_of(row["summary"]),
         merged_into=row["merged_into"],
         root=row["root"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from onefold.records.migrations.versions import run
 
 revision = "0013"
-down_revision = "0011"
+down_revision = "0012"
 
 
 def upgrade() -> None:
