@@ -34,11 +34,11 @@ RELEASE = f"""
 update quarantine set released_at = now(), actor = $3, reason = $4 where workspace = $1 and identifier_key = $2 and released_at is null
 returning {COLUMNS}
 """
-# The holder's lock is the mutex of what its tenures count: nobody who read the old count writes it back.
-LOCK_HOLDER = """
-select from contacts c where c.workspace = $1 and c.contact_id = any(array(
+# The holder's lock is the mutex of its tenures, and its row says that they changed: nobody who read the old count writes it back.
+TOUCH_HOLDER = """
+update contacts c set version = c.version where c.workspace = $1 and c.contact_id = any(array(
   select i.contact_id from identifiers i where i.identifier_key = $2 and i.workspace = $1 and i.held_until is null
-)) for no key update
+))
 """
 COUNT_ANEW = """
 update identifiers set joined_at = null, joins_in_hour = 0, joins_in_day = 0
@@ -96,7 +96,7 @@ async def release_value(
     row = await connection.fetchrow(RELEASE, workspace, key, actor, reason)
     if row is None:
         return None
-    await connection.execute(LOCK_HOLDER, workspace, key)
+    await connection.execute(TOUCH_HOLDER, workspace, key)
     await connection.execute(COUNT_ANEW, workspace, key)
     return _value(row)
 

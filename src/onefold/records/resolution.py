@@ -50,7 +50,7 @@ class Resolution:
         locked = await snapshots.lock(connection, plan.touched)
         if locked:
             await reach("resolver.locked")
-            again = await snapshots.read(connection, interactions)
+            again = await snapshots.read(connection, interactions, before=rows)
             if again != rows:  # else the decision stands, since it depends on nothing else
                 plan = self._decide(again, interactions, rules, numbers)
             if not plan.touched <= locked:

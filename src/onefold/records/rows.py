@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from onefold.identity.assurance import Assurance
-from onefold.identity.contact import Contact, ContactId, Joins, Provenance, Summary, Tenure, TenureId
+from onefold.identity.contact import NO_JOINS, Contact, ContactId, Joins, Provenance, Summary, Tenure, TenureId
 from onefold.identity.identifiers import IdentifierKey
 from onefold.identity.interaction import Moment
 
@@ -30,6 +30,7 @@ TENURE_COLUMNS = (
 )
 
 _encoder = msgspec.json.Encoder()
+_ASSURANCES = tuple(Assurance)
 
 
 class _StoredSummary(msgspec.Struct, omit_defaults=True):
@@ -104,28 +105,28 @@ def contact_of(row: Row) -> Contact:
 
 
 def tenure_of(row: Row) -> Tenure:
-    """A tenure from its row."""
-    used_at, held_from = row["used_at"], row["held_from"]
+    """A tenure from its row. Of a large contact 200 are listed, so what most of them lack costs nothing here."""
+    used_at, held_from, joined_at = row["used_at"], row["held_from"], row["joined_at"]
     return Tenure(
-        tenure_id=TenureId(row["tenure_id"]),
-        workspace=row["workspace"],
-        contact_id=ContactId(row["contact_id"]),
-        key=IdentifierKey(row["identifier_key"]),
-        semantic_type=row["semantic_type"],
-        identifier=row["identifier"],
-        normalised=row["normalised"],
-        slug=row["slug"],
-        assurance=Assurance(row["assurance"]),
-        source=row["source"],
-        outreach=row["outreach"],
-        first_seen_at=row["first_seen_at"],
-        last_seen_at=row["last_seen_at"],
-        is_validated=row["is_validated"],
-        validated_at=row["validated_at"],
-        validated_by=row["validated_by"],
-        used=Moment(used_at, row["used_event"]) if used_at is not None else None,
-        held_from=Moment(held_from, row["held_from_event"]) if held_from is not None else None,
-        held_until=row["held_until"],
-        via=row["via"],
-        joins=Joins(row["joined_at"], row["joins_in_hour"], row["joins_in_day"]),
+        row["tenure_id"],
+        row["workspace"],
+        row["contact_id"],
+        row["identifier_key"],
+        row["semantic_type"],
+        row["identifier"],
+        row["normalised"],
+        row["slug"],
+        _ASSURANCES[row["assurance"]],
+        row["source"],
+        row["outreach"],
+        row["first_seen_at"],
+        row["last_seen_at"],
+        row["is_validated"],
+        row["validated_at"],
+        row["validated_by"],
+        Moment(used_at, row["used_event"]) if used_at is not None else None,
+        Moment(held_from, row["held_from_event"]) if held_from is not None else None,
+        row["held_until"],
+        row["via"],
+        Joins(joined_at, row["joins_in_hour"], row["joins_in_day"]) if joined_at is not None else NO_JOINS,
     )

@@ -34,7 +34,7 @@ select {_BARRIER} from barriers where identifier_key = any($1::bytea[]) and work
 """
 
 CONTACTS = f"""
-select {CONTACT_COLUMNS}, identifiers_total, summary ? 'apart' as apart from contacts
+select {CONTACT_COLUMNS}, identifiers_total, summary ? 'apart' as apart, xmin as written_by from contacts
 where contact_id = any($1::uuid[]) and workspace = any($2::text[])
 """
 
@@ -77,10 +77,13 @@ class Rows(NamedTuple):
     barriers: Sequence[Row] = ()
 
 
-async def read(connection: Connection, interactions: Sequence[Interaction], *, since: datetime | None = None) -> Rows:
+async def read(
+    connection: Connection, interactions: Sequence[Interaction], *, since: datetime | None = None, before: Rows | None = None
+) -> Rows:
     """The tenures of these interactions' identifiers, the contacts that hold them, and the other identifiers that those list.
 
-    Of ended tenures those that lasted beyond the earliest interaction, or beyond `since`.
+    Of ended tenures those that lasted beyond the earliest interaction, or beyond `since`. `before`: what was read of them earlier. Whoever
+    changes what a contact lists writes the contact's row (`xmin` says who did), so the listings of rows that are the same are the same.
     """
     workspaces = sorted({interaction.workspace for interaction in interactions})
     # Sorted, since each arm of the statement would sort them by itself: of 1,000 keys that saves a third of its time.
@@ -94,7 +97,10 @@ async def read(connection: Connection, interactions: Sequence[Interaction], *, s
         tenures = [row for row in tenures if row["tenure_id"] is not None]
     ids = list({row["contact_id"] for row in tenures})
     contacts = await connection.fetch(CONTACTS, ids, workspaces) if ids else []
-    listings = await _read_listings(connection, tenures, contacts, workspaces)
+    if before is not None and tenures == before.tenures and contacts == before.contacts:
+        listings = before.listings
+    else:
+        listings = await _read_listings(connection, tenures, contacts, workspaces)
     marked = [row["contact_id"] for row in contacts if row["apart"]]
     apart = await _read_apart(connection, marked, workspaces) if len(marked) > 1 else ()
     return Rows(tenures, contacts, listings, apart, barriers)
