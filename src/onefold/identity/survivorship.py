@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from onefold.identity.contact import Provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable, Mapping
     from datetime import timedelta
 
     from onefold.identity.contact import Contact
@@ -129,6 +129,29 @@ def get(contact: Contact, path: str) -> object:
         return getattr(contact, path)
     _, profile, slug = path.split(".", 2)
     return contact.attributes.get(profile, {}).get(slug)
+
+
+def replace_values(contact: Contact, values: Mapping[str, tuple[object, Provenance]]) -> None:
+    """Give the contact these values, by path, in place of all whose origin is known."""
+    for path in list(contact.provenance):
+        put(contact, path, None, contact.provenance[path])
+    contact.provenance = {}
+    contact.attributes = {profile: held for profile, held in contact.attributes.items() if held}
+    for path, (value, provenance) in values.items():
+        put(contact, path, value, provenance)
+
+
+def within_bounds(values: dict[str, tuple[object, Provenance]], first: Container[str]) -> dict[str, tuple[object, Provenance]]:
+    """As many of these values as a contact has room for (R11): those of the paths named `first`, then the greatest."""
+    if _size({path: value for path, (value, _) in values.items()}) <= MOST_VALUE_BYTES:
+        return values
+    kept: dict[str, tuple[object, Provenance]] = {}
+    size = 2
+    for path in sorted(values, key=lambda each: (each in first, values[each][1].place), reverse=True):
+        size += _size({path: values[path][0]})
+        if size <= MOST_VALUE_BYTES:
+            kept[path] = values[path]
+    return kept
 
 
 def unite(winner: Contact, absorbed: Contact) -> dict[str, object]:

@@ -189,7 +189,7 @@ class Workbench:
             after = self._contacts[key]
             if not after.is_absorbed:
                 after.derive()
-            changes = _changes(before, after)
+            changes = changes_between(before, after)
             altered = self._altered.get(key)
             if altered is not None and not after.is_absorbed:
                 changes["identifiers"] = altered
@@ -248,7 +248,7 @@ class Workbench:
         self._fresh_tenures.add(tenure.tenure_id)
 
 
-def _changes(before: Contact | None, after: Contact) -> dict[str, tuple[object, object]]:
+def changes_between(before: Contact | None, after: Contact) -> dict[str, tuple[object, object]]:
     """Field by field, old and new value of what is part of a version. Being seen is not."""
     found: dict[str, tuple[object, object]] = {}
     for name in ("type", "given_name", "last_name", "email", "phone", "is_vendor", "organization_id", "merged_into", "archived_at"):
