@@ -100,10 +100,10 @@ class _Sides:
         via, merge = provenance.via, self._merge
         if via in self._gone or provenance.event_id in self._void:
             return None  # it went with an earlier unmerge, or was chosen for a merge that is undone
-        if record is merge.survivor_record or record is merge.absorbed_record:
-            return record is merge.absorbed_record
         if via in self._staying or via in self._leaving:
             return via in self._leaving
+        if record is merge.survivor_record or record is merge.absorbed_record:
+            return record is merge.absorbed_record
         if contact_id not in self._members:
             return None
         own = merge.absorbed_record.provenance.get(path)
