@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from onefold import bootstrap
 from onefold.errors import ConfigurationError, IndexUnavailable, OnefoldError
-from onefold.messages.topics import INTERACTIONS
+from onefold.messages.topics import INTERACTIONS, INTERACTIONS_RESOLVED
 from onefold.ops.dead_letters import count_open as count_open_letters
-from onefold.records import migrate
+from onefold.records import migrate, timeline_checks
 from onefold.records.parked import count_open
 from onefold.records.quarantine import count_held
 from onefold.records.store import name_workspaces
@@ -126,6 +126,11 @@ async def _state(role: Role, store: Store) -> list[Finding]:
                 "progress", False, f"ahead of the log in {ahead}", "the topic was made anew or lost records; nothing is skipped by itself"
             )
         )
+    told = await end_offsets(role.kafka, INTERACTIONS_RESOLVED)
+    stored = await timeline_checks.passed(store)
+    findings.append(
+        Finding("timeline lag", True, f"{sum(max(0, end - stored.get(partition, 0)) for partition, end in told.items())} lines")
+    )
     dead = await count_open_letters(store, role.kafka, most=MOST_LETTERS)
     said = f"{dead} open" if dead < MOST_LETTERS else f"{dead} open or more"
     findings += await _held_back(store)

@@ -54,6 +54,12 @@ class ResolvedLine(Struct):
     interaction: ResolvedOrigin
 
 
+class CheckedLine(ResolvedLine):
+    """The same with the time by which the timeline keeps it."""
+
+    at_ms: int | None = None
+
+
 class TimelineOrigin(Struct):
     """What the timeline keeps of the original."""
 
