@@ -154,6 +154,20 @@ def within_bounds(values: dict[str, tuple[object, Provenance]], first: Container
     return kept
 
 
+def choose(contact: Contact, path: str, chosen: Contact, decided: Provenance) -> None:
+    """Give the contact another's value, as a user decided; it stays a value of whom it came from (see `unmerge`)."""
+    held = chosen.provenance.get(path)
+    put(contact, path, get(chosen, path), decided._replace(via=held.via if held is not None else None))
+
+
+def as_lost(contact: Contact, path: str) -> dict[str, object]:
+    """A contact's value as a merge record keeps one that lost; empty where there is none."""
+    held, value = contact.provenance.get(path), get(contact, path)
+    if held is None or value is None:
+        return {}
+    return {path: {"value": value, "assurance": held.assurance.word, "at": held.at, "event_id": held.event_id}}
+
+
 def unite(winner: Contact, absorbed: Contact) -> dict[str, object]:
     """Let the absorbed contact's values compete with the survivor's; gives what lost, by path, with where it came from.
 
@@ -165,10 +179,7 @@ def unite(winner: Contact, absorbed: Contact) -> dict[str, object]:
         mine, value = winner.provenance.get(path), get(absorbed, path)
         growth = _growth(winner, path, value)
         wins = (mine is None or mine.place < theirs.place) and growth <= max(room, 0)
-        loser, contact = (mine, winner) if wins else (theirs, absorbed)
-        left = get(contact, path)
-        if loser is not None and left is not None:
-            lost[path] = {"value": left, "assurance": loser.assurance.word, "at": loser.at, "event_id": loser.event_id}
+        lost.update(as_lost(winner if wins else absorbed, path))
         if wins:
             room -= growth
             put(winner, path, value, theirs)

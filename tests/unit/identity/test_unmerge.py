@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from onefold.identity.assurance import Assurance
 from onefold.identity.plan import OutcomeKind, Reason
+from tests.support.stories import VISITORS, visits
 from tests.support.worlds import World, event
 
 if TYPE_CHECKING:
     from onefold.identity.contact import Contact
-    from onefold.identity.interaction import Interaction
 
 ASSERTED = Assurance.ASSERTED
 
@@ -241,42 +241,20 @@ def test_tags_vendors_and_archives_part_too() -> None:
     assert (ben.tags, ben.is_vendor, ben.archived_at) == (["y", "z"], True, None)
 
 
-NAMES = "abcdef"
-
-
-def own_events(name: str, dice: random.Random, minutes: float) -> list[Interaction]:
-    """What one visitor does: alone, nobody else's identifiers in it. Paths that are written late are each visitor's own."""
-    values = [{}, {}, {"plan": dice.choice("xyz")}] if minutes < 100 else [{}, {f"late{name}": dice.randrange(9)}]
-    count = dice.randrange(1, 4)
-    kinds = ("email:{}{}@example.com", "device_id:{}{}", "anonymous_token:{}{}")
-    return [
-        event(
-            f"anonymous_token:{name}0",
-            *[dice.choice(kinds).format(name, dice.randrange(1, 4)) for _ in range(dice.randrange(3))],
-            assurance=dice.choice([Assurance.CLAIMED, ASSERTED]),
-            attributes=dice.choice(values),
-            fields={"given_name": name} if dice.random() < 0.2 and minutes < 100 else {},
-            minutes=minutes + number + dice.random(),
-            event_id=f"{dice.getrandbits(64):x}",
-        )
-        for number in range(count)
-    ]
-
-
 @settings(deadline=None, max_examples=150)
 @given(st.integers(0, 1 << 32))
 def test_merges_that_are_all_undone_leave_everybody_as_if_alone(seed: int) -> None:
     """Merge then unmerge is the identity, in chains, in any order, with what came since: each contact is what its own events make of it."""
     dice, world, alone = random.Random(seed), World(), World()
-    for name in NAMES:
-        story = own_events(name, dice, dice.randrange(50))
+    for name in VISITORS:
+        story = visits(name, dice, dice.randrange(50))
         world.play(*story)
         alone.play(*story)
     for minutes in range(100, 100 + 20 * dice.randrange(1, 5), 20):
-        one, other = dice.sample(NAMES, 2)
+        one, other = dice.sample(VISITORS, 2)
         world.play(event(f"anonymous_token:{one}0", f"anonymous_token:{other}0", minutes=minutes, event_id=f"join{minutes}"))
-        for name in dice.sample(NAMES, 3):
-            story = own_events(name, dice, minutes + dice.randrange(1, 10))
+        for name in dice.sample(VISITORS, 3):
+            story = visits(name, dice, minutes + dice.randrange(1, 10))
             world.play(*story)
             alone.play(*story)
         if dice.random() < 0.4:
@@ -284,7 +262,7 @@ def test_merges_that_are_all_undone_leave_everybody_as_if_alone(seed: int) -> No
     while undo(world, dice, 1_000):
         pass
     assert world.groups() == alone.groups()
-    for name in NAMES:
+    for name in VISITORS:
         mine, expected = world.holder(f"anonymous_token:{name}0"), alone.holder(f"anonymous_token:{name}0")
         assert mine.contact_id == expected.contact_id
         assert (mine.type, mine.given_name, mine.attributes) == (expected.type, expected.given_name, expected.attributes)
