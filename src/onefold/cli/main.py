@@ -19,6 +19,8 @@ from onefold.cli import (
     jobs,
     keys,
     output,
+    parked,
+    quarantine,
     replay,
     roles,
     rules,
@@ -59,6 +61,8 @@ app.command("simulate", rich_help_panel=LOOK)(simulate.simulate)
 app.add_typer(settings.app, name="settings", rich_help_panel=LOOK)
 app.command("check", rich_help_panel=OPERATE)(check.check)
 app.add_typer(index.app, name="index", rich_help_panel=OPERATE)
+app.add_typer(parked.app, name="parked", rich_help_panel=OPERATE)
+app.add_typer(quarantine.app, name="quarantine", rich_help_panel=OPERATE)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=OPERATE)
 app.command("replay", rich_help_panel=OPERATE)(replay.replay)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=OPERATE)

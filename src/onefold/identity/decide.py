@@ -14,13 +14,14 @@ from onefold.identity.attach import attach_fresh, create, hand_over, touch
 from onefold.identity.contact import Provenance
 from onefold.identity.guards import bind, gather
 from onefold.identity.merge import merge
-from onefold.identity.plan import Outcome, OutcomeKind, Plan, Reason, Rule
+from onefold.identity.plan import Excess, Limit, Outcome, OutcomeKind, Parked, Plan, Reason, Rule
 from onefold.identity.workbench import Workbench
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from onefold.identity.contact import ContactId, Tenure, TenureId
+    from onefold.identity.guards import Gathering
     from onefold.identity.interaction import Interaction
     from onefold.identity.rules import Rules
     from onefold.identity.snapshot import Snapshot
@@ -58,9 +59,13 @@ def decide(
 
 
 def _decide_one(work: Workbench, interaction: Interaction, rules: Rules) -> Outcome:
+    if work.quarantined and (gone := work.quarantined.get(interaction.workspace)):
+        interaction = interaction.without(gone)
     if not interaction.identifiers:
         return Outcome(interaction, OutcomeKind.UNRESOLVED, Reason.NO_IDENTIFIER, None, None)
-    gathering = gather(bind(work, interaction, rules), interaction, rules)
+    gathering = gather(work, bind(work, interaction, rules), interaction, rules)
+    if not (gathering.joined or gathering.fresh):
+        return Outcome(interaction, OutcomeKind.BARRED, Reason.BARRED, None, None)
     kind = OutcomeKind.SEEN
     if not gathering.joined:
         contact_id, kind = create(work, interaction), OutcomeKind.CREATED
@@ -72,21 +77,31 @@ def _decide_one(work: Workbench, interaction: Interaction, rules: Rules) -> Outc
     moved = hand_over(work, interaction, rules, contact_id, gathering)
     with_personal = any(not bound.entry.device_bound for bound in (*gathering.held, *attached))
     touch(work, interaction, rules, [*gathering.held, *attached, *moved], with_personal=with_personal)
-    if not _put_values(work, interaction, rules, contact_id):
-        gathering.leave(Reason.LIMIT)
+    history = _history(work, interaction, contact_id)
+    if not _put_values(work, interaction, rules, contact_id, history):
+        gathering.exceed(Excess(Limit.BYTES_PER_CONTACT))
     _see(work, interaction, rules, contact_id)
     if kind is OutcomeKind.SEEN or (moved and kind is OutcomeKind.CREATED):
         kind = OutcomeKind.HANDED_OVER if moved else OutcomeKind.ATTACHED if attached else kind
     changed = work.close(interaction, _RULES.get(kind, Rule.PROOF if interaction.proof is not None else Rule.VALUES))
     if changed and kind is OutcomeKind.SEEN:
         kind = OutcomeKind.UPDATED
-    if gathering.limited:
+    if gathering.excesses:
         kind = OutcomeKind.PARKED
+        _park(work, interaction, gathering, contact_id)
     work.note_current(interaction)
-    return Outcome(interaction, kind, gathering.reason, contact_id, _history(work, interaction, contact_id))
+    return Outcome(interaction, kind, gathering.reason, contact_id, history)
 
 
-def _put_values(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId) -> bool:
+def _park(work: Workbench, interaction: Interaction, gathering: Gathering, contact_id: ContactId) -> None:
+    """Keep what a limit left something out of; a value that tries to join too many contacts on a day resolves no more (R11)."""
+    work.plan.parked.append(Parked(interaction, tuple(gathering.excesses), contact_id))
+    for excess in gathering.excesses:
+        if excess.limit is Limit.CONTACTS_PER_VALUE_DAY and excess.key is not None:
+            work.quarantine(interaction, excess.key)
+
+
+def _put_values(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId, history: Tenure | None) -> bool:
     """Let the interaction's fields and attributes compete with the contact's (R12); gives whether there was room for all that won."""
     if not interaction.carries_values:
         return True
@@ -94,7 +109,8 @@ def _put_values(work: Workbench, interaction: Interaction, rules: Rules, contact
     won = survivorship.offered(contact, interaction, rules.recency)
     fitting = survivorship.fitting(contact, won)
     if fitting:
-        provenance = Provenance(interaction.value_assurance, interaction.at, interaction.event_id)
+        via = history.tenure_id if history is not None else None
+        provenance = Provenance(interaction.value_assurance, interaction.at, interaction.event_id, via)
         twin = work.edit(contact)
         for path, _, value in fitting:
             survivorship.put(twin, path, value, provenance)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from onefold.errors import ConfigurationError, StoreUnavailable
+from onefold.errors import ConfigurationError, OnefoldError, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -22,6 +22,13 @@ Connection = asyncpg.pool.PoolConnectionProxy
 
 RACES = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 """Errors after which the same transaction, begun anew, can succeed."""
+
+
+class Moved(OnefoldError):
+    """An identifier or a contact changed hands between reading and locking: roll back and repeat."""
+
+    code = "moved"
+
 
 REJECTED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError)
 """Errors that a record of its own brings about: no repeat will help. Races are told apart first."""

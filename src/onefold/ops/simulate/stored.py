@@ -5,6 +5,7 @@ What is stored of an identifier is read when a line first names it. While the tr
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -42,10 +43,14 @@ class StoredRun(Run):
 
     async def learn(self, connection: Connection, lines: Sequence[Line], stored: Mapping[str, Rules]) -> None:
         """Read what is stored of the identifiers in these lines, whose workspaces the transaction names."""
-        self._of.update({workspace: self._mine or rules for workspace, rules in stored.items() if workspace not in self._of})
+        self._of.update({workspace: self._under(rules) for workspace, rules in stored.items() if workspace not in self._of})
         naming = self.world.unknown(self.named(lines))
         if naming:
             self.world.learn(naming, snapshots.snapshot_of(await snapshots.read(connection, naming, since=_EVER)))
+
+    def _under(self, stored: Rules) -> Rules:
+        """The rules of a workspace in this run. What is in quarantine is no part of the document, and stays there."""
+        return replace(self._mine, quarantined=stored.quarantined) if self._mine is not None else stored
 
 
 async def from_stored(stream: BinaryIO, store: Store, runs: Sequence[StoredRun], recency: timedelta) -> list[BadLine]:

@@ -43,6 +43,8 @@ class World:
         self._redirects: dict[ContactKey, ContactId] = {}
         self._merged: dict[ContactKey, list[ContactId]] = {}
         self._learnt: set[Key] = set()
+        self._quarantined: dict[str, set[IdentifierKey]] = {}
+        """What the run put into quarantine, by workspace: its rules do not know of it."""
 
     @property
     def contacts(self) -> Sequence[Contact]:
@@ -61,6 +63,8 @@ class World:
 
     def decide(self, interaction: Interaction, rules: Mapping[str, Rules]) -> Outcome:
         """Decide on an interaction, and go on with what it leaves behind."""
+        if self._quarantined:
+            interaction = interaction.without(self._quarantined.get(interaction.workspace, ()))
         plan = decide(self._snapshot, [interaction], rules, self._numbers)
         self._fold(plan)
         return plan.outcomes[0]
@@ -91,7 +95,7 @@ class World:
     def _firm(self, key: Key, assurance: Assurance) -> Tenure | None:
         """The tenure of an identifier that never had another, if an interaction of this assurance cannot strengthen it."""
         held = self._snapshot.tenures.get(key)
-        if held is None or len(held) > 1:
+        if held is None or len(held) > 1 or (self._quarantined and key[1] in self._quarantined.get(key[0], ())):
             return None
         (tenure,) = held
         return tenure if tenure.is_open and tenure.held_from is None and assurance <= tenure.assurance else None
@@ -113,6 +117,8 @@ class World:
                 contacts[contact.workspace, contact.contact_id] = contact
         for merge in plan.merges:
             self._absorb(merge)
+        for found_out in plan.quarantined:
+            self._quarantined.setdefault(found_out.tenure.workspace, set()).add(found_out.tenure.key)
 
     def _absorb(self, merge: Merge) -> None:
         absorbed, survivor = (merge.workspace, merge.absorbed.contact_id), (merge.workspace, merge.survivor)
