@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
@@ -145,7 +146,7 @@ class System:
     async def check(self) -> list[str]:
         """What is wrong: I3, I4, I5 without lines, I6, and I7 of what waits in the outbox."""
         kafka: KafkaConnection = None  # type: ignore[assignment]  # none of these asks for it
-        examined = Examined(self.store, kafka, frozenset({"acme"}), "none", self.upkeep, SECRET)
+        examined = Examined(self.store, kafka, frozenset({"acme"}), "none", self.upkeep, SECRET, timedelta(days=30))
         look = Look(examined, _lines=Lines({}, examined.sees))
         found = [await each(look) for each in (people.one_owner, people.redirects_sound, people.same_people, index.index_equals_truth)]
         return [str(each) for one in (*found, await self._versions()) for each in one.differences]

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 from msgspec.structs import replace
@@ -51,8 +51,13 @@ moments = st.integers(0, MOST_MINUTES)
 assurances = st.sampled_from(list(Assurance)[:3])
 workers = st.integers(0, 1)
 SETTINGS = settings(
-    max_examples=50, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=50,
+    stateful_step_count=50,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+"""Without shrinking, which takes minutes on servers: put `Phase.shrink` in to look for a fault."""
 
 
 class Machine(RuleBasedStateMachine):
@@ -86,6 +91,7 @@ class Machine(RuleBasedStateMachine):
         made = event(
             *given,
             minutes=minutes,
+            event_id=f"e{len(self.log)}",
             assurance=assurance,
             proof=email if assurance is Assurance.PROVED else None,
             fields={name: value for name, value in carried.items() if name != "plan"},
@@ -112,7 +118,14 @@ class Machine(RuleBasedStateMachine):
     def visitors_come_again(self, number: int, visits: list[tuple[int, int]]) -> None:
         """And say nothing new: this is what the index is for."""
         known = [(self.log[-min(back, len(self.log))], later) for back, later in visits]
-        again = [replace(event(rules=HOURLY), identifiers=one.identifiers, at=one.at + timedelta(minutes=later)) for one, later in known]
+        again = [
+            replace(
+                event(event_id=f"again-{one.event_id}-{later}", rules=HOURLY),
+                identifiers=one.identifiers,
+                at=one.at + timedelta(minutes=later),
+            )
+            for one, later in known
+        ]
         self.taken(number, *again)
 
     @rule(number=workers, given=names, minutes=moments, assurance=assurances)
