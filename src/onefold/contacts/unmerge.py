@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from onefold.contacts import acting
 from onefold.errors import ContactNotFound, MergeNotFound
+from onefold.identity.contact import ContactId
 from onefold.identity.unmerge import unmerge as planned
 from onefold.records.snapshots import lock
 from onefold.records.store import Moved
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from onefold.contacts.acting import User
-    from onefold.identity.contact import ContactId
     from onefold.identity.plan import Plan
     from onefold.identity.tree import MergeRecord, Tree
     from onefold.records.store import Connection
@@ -59,4 +59,4 @@ async def _find(connection: Connection, workspace: str, named: UUID) -> tuple[Co
     root = await root_of(connection, workspace, absorbed)
     if root is None:
         raise ContactNotFound(f"workspace {workspace} has neither a contact nor a merge {named}. Is the workspace right (--workspace)?")
-    return type(root)(absorbed), root
+    return ContactId(absorbed), root

@@ -101,7 +101,7 @@ async def read_contacts(connection: Connection, workspace: str, contacts: Iterab
     """Contacts by their ids, with the identifiers that they list, for what users do to them."""
     found = await connection.fetch(CONTACTS, sorted(contacts), [workspace])
     marked = [row["contact_id"] for row in found if row["apart"]]
-    apart = await _read_apart(connection, marked, [workspace]) if len(marked) > 1 else ()
+    apart = await read_apart(connection, marked, [workspace]) if len(marked) > 1 else ()
     return Rows([], found, await _read_listings(connection, [], found, [workspace]), apart)
 
 

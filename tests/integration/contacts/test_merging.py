@@ -157,7 +157,7 @@ async def test_two_that_would_be_too_large_together_are_refused(store: Store) ->
     ann, ben = await two_people(store)
     async with store.transaction(["acme"]) as connection:
         await connection.execute('update workspaces set rules = \'{"limits": {"identifiers_per_contact": 3}}\'')
-    with pytest.raises(MergeRefused, match="limits.identifiers_per_contact"):
+    with pytest.raises(MergeRefused, match="identifiers_per_contact"):
         await join(store, ann, ben)
 
 
@@ -179,6 +179,7 @@ async def test_an_unmerge_gives_everything_back_and_says_so(store: Store) -> Non
         (ben, ben, None, 3),
     }
     assert buckets == {bucket("acme", identifier_key(*each)) for each in (("email", "b@example.com"), ("anonymous_token", "b"))}
+    assert undone is not None
     assert msgspec.json.decode(undone["undone"])["actor"] == "ann@host"
     assert sorted(undone["returned"]) == sorted(undoing.merge.tenures)
     (outcome,) = await play(store, event("anonymous_token:a", "email:b@example.com", minutes=5_000_000))
