@@ -22,19 +22,20 @@ if TYPE_CHECKING:
 CONTACT_NAMESPACE = uuid5(NAMESPACE_URL, "onefold:contact")
 
 
-def contact_id_of(interaction: Interaction) -> ContactId:
-    """The id of the contact that an interaction creates.
+def contact_id_of(interaction: Interaction, gathering: Gathering) -> ContactId:
+    """The id of the contact that an interaction creates for these of its identifiers.
 
-    From workspace, first identifier and event: the same log in the same interleaving gives the same ids.
+    From workspace, first of them in its own order, and event: the same log in the same interleaving gives the same ids.
     """
-    first = interaction.identifiers[0]
+    its_own = {bound.identifier.key for bound in (*gathering.fresh, *gathering.handed_over)}
+    first = next(identifier for identifier in interaction.identifiers if identifier.key in its_own)
     name = f"{interaction.workspace}\0{first.semantic_type}\0{first.normalised}\0{interaction.event_id}"
     return ContactId(uuid5(CONTACT_NAMESPACE, name))
 
 
-def create(work: Workbench, interaction: Interaction) -> ContactId:
+def create(work: Workbench, interaction: Interaction, gathering: Gathering) -> ContactId:
     """A new contact, a ghost until it has a name and an email or phone."""
-    contact_id = contact_id_of(interaction)
+    contact_id = contact_id_of(interaction, gathering)
     seen, now = interaction.at, interaction.appended_at
     work.create(
         Contact(

@@ -1,8 +1,7 @@
 """Decide what some interactions change: `decide(snapshot, interactions, rules) → plan`. Pure: no I/O, no clock, no randomness.
 
 Resolver, what-if, simulator and tests all come through here. Interactions are taken in the given order, each on what the ones
-before it left behind, so the size of a batch changes no outcome. Policies and proposals will enter where `guards.gather` sorts
-identifiers, unmerge as a plan of its own; until then every interaction is handled as under the policy `eager`.
+before it left behind, so the size of a batch changes no outcome.
 """
 
 from __future__ import annotations
@@ -12,15 +11,18 @@ from typing import TYPE_CHECKING
 from onefold.identity import survivorship
 from onefold.identity.attach import attach_fresh, create, hand_over, touch
 from onefold.identity.contact import Provenance
-from onefold.identity.guards import bind, gather
+from onefold.identity.guards import bind
 from onefold.identity.merge import merge
 from onefold.identity.plan import Outcome, OutcomeKind, Plan, Reason, Rule
+from onefold.identity.policy import sort_out, takes_values
+from onefold.identity.proposals import propose
 from onefold.identity.workbench import Workbench
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from onefold.identity.contact import ContactId, Tenure, TenureId
+    from onefold.identity.guards import Gathering
     from onefold.identity.interaction import Interaction
     from onefold.identity.rules import Rules
     from onefold.identity.snapshot import Snapshot
@@ -60,24 +62,19 @@ def decide(
 def _decide_one(work: Workbench, interaction: Interaction, rules: Rules) -> Outcome:
     if not interaction.identifiers:
         return Outcome(interaction, OutcomeKind.UNRESOLVED, Reason.NO_IDENTIFIER, None, None)
-    gathering = gather(bind(work, interaction, rules), interaction, rules)
-    kind = OutcomeKind.SEEN
-    if not gathering.joined:
-        contact_id, kind = create(work, interaction), OutcomeKind.CREATED
-    elif len(gathering.joined) > 1:
-        contact_id, kind = merge(work, interaction, gathering), OutcomeKind.MERGED
-    else:
-        contact_id = gathering.joined[0].contact_id
-    attached = attach_fresh(work, interaction, rules, contact_id, gathering)
-    moved = hand_over(work, interaction, rules, contact_id, gathering)
-    with_personal = any(not bound.entry.device_bound for bound in (*gathering.held, *attached))
-    touch(work, interaction, rules, [*gathering.held, *attached, *gathering.handed_over], with_personal=with_personal)
+    gathering = sort_out(bind(work, interaction, rules), interaction, rules)
+    contact_id, kind = _carry_out(work, interaction, rules, gathering)
+    rule, beside = _RULES.get(kind), None
+    if gathering.side is not None:
+        beside, what = _carry_out(work, interaction, rules, gathering.side)
+        rule = rule or _RULES.get(what)
+        gathering.limited = gathering.limited or gathering.side.limited
     if not _put_values(work, interaction, rules, contact_id):
         gathering.leave(Reason.LIMIT)
     _see(work, interaction, rules, contact_id)
-    if kind is OutcomeKind.SEEN or (moved and kind is OutcomeKind.CREATED):
-        kind = OutcomeKind.HANDED_OVER if moved else OutcomeKind.ATTACHED if attached else kind
-    changed = work.close(interaction, _RULES.get(kind, Rule.PROOF if interaction.proof is not None else Rule.VALUES))
+    if gathering.reason is not None:
+        propose(work, interaction, gathering, contact_id, beside)
+    changed = work.close(interaction, rule or (Rule.PROOF if interaction.proof is not None else Rule.VALUES))
     if changed and kind is OutcomeKind.SEEN:
         kind = OutcomeKind.UPDATED
     if gathering.limited:
@@ -86,11 +83,31 @@ def _decide_one(work: Workbench, interaction: Interaction, rules: Rules) -> Outc
     return Outcome(interaction, kind, gathering.reason, contact_id, _history(work, interaction, contact_id))
 
 
+def _carry_out(work: Workbench, interaction: Interaction, rules: Rules, gathering: Gathering) -> tuple[ContactId, OutcomeKind]:
+    """Make one contact of what gathered; gives it, and what was done."""
+    kind = OutcomeKind.SEEN
+    if not gathering.joined:
+        contact_id, kind = create(work, interaction, gathering), OutcomeKind.CREATED
+    elif len(gathering.joined) > 1:
+        contact_id, kind = merge(work, interaction, gathering), OutcomeKind.MERGED
+    else:
+        contact_id = gathering.joined[0].contact_id
+    attached = attach_fresh(work, interaction, rules, contact_id, gathering)
+    moved = hand_over(work, interaction, rules, contact_id, gathering)
+    with_personal = any(not bound.entry.device_bound for bound in (*gathering.held, *attached))
+    touch(work, interaction, rules, [*gathering.held, *attached, *gathering.handed_over], with_personal=with_personal)
+    if kind is OutcomeKind.SEEN or (moved and kind is OutcomeKind.CREATED):
+        kind = OutcomeKind.HANDED_OVER if moved else OutcomeKind.ATTACHED if attached else kind
+    return contact_id, kind
+
+
 def _put_values(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId) -> bool:
     """Let the interaction's fields and attributes compete with the contact's (R12); gives whether there was room for all that won."""
     if not interaction.carries_values:
         return True
     contact = work.contact(interaction.workspace, contact_id)
+    if not takes_values(contact, interaction, rules):
+        return True
     won = survivorship.offered(contact, interaction, rules.recency)
     fitting = survivorship.fitting(contact, won)
     if fitting:

@@ -11,12 +11,13 @@ from msgspec import Struct, field
 
 from onefold.identity.assurance import Assurance
 from onefold.identity.contact import Contact
+from onefold.identity.identifiers import IdentifierKey
 from onefold.identity.plan import Reason
 
 if TYPE_CHECKING:
     from onefold.identity.catalog import CatalogEntry
     from onefold.identity.contact import Tenure
-    from onefold.identity.identifiers import Identifier, IdentifierKey
+    from onefold.identity.identifiers import Identifier
     from onefold.identity.interaction import Interaction
     from onefold.identity.rules import Rules
     from onefold.identity.workbench import Workbench
@@ -36,9 +37,18 @@ class Bound(NamedTuple):
     """The event is older than the present holder's tenure: it is credited, and changes no tenure."""
 
 
-class Gathering(Struct):
-    """How the identifiers of one interaction sort themselves."""
+class Refusal(NamedTuple):
+    """An identifier whose holder the event does not join, and the guard that says so."""
 
+    bound: Bound
+    reason: Reason
+
+
+class Gathering(Struct):
+    """How the identifiers of one interaction sort themselves around one contact."""
+
+    unique: dict[str, IdentifierKey] = field(default_factory=dict)
+    """Values of `unique_per_contact` types that it holds, or that the event names."""
     joined: list[Contact] = field(default_factory=list)
     """Contacts that are, or become, the contact of the event."""
     fresh: list[Bound] = field(default_factory=list)
@@ -47,14 +57,32 @@ class Gathering(Struct):
     """Identifiers that one of `joined` holds."""
     handed_over: list[Bound] = field(default_factory=list)
     """Device-bound identifiers of contacts that conflict."""
+    refused: list[Refusal] = field(default_factory=list)
+    """What a claim would have joined: each is a proposal."""
+    side: Gathering | None = None
+    """What a claim may not join to this contact, and gathers around one of its own (R1)."""
     reason: Reason | None = None
     """The guard that left something out."""
     limited: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing of which a contact could be."""
+        return not (self.joined or self.fresh or self.handed_over)
+
+    def holds(self, contact: Contact) -> bool:
+        """Whether the contact is among those that it joins."""
+        return any(each.contact_id == contact.contact_id for each in self.joined)
 
     def leave(self, reason: Reason) -> None:
         """Note that a guard left something where it is; the first guard is the one that is told."""
         self.reason = self.reason or reason
         self.limited = self.limited or reason is Reason.LIMIT
+
+    def refuse(self, bound: Bound, reason: Reason) -> None:
+        """Leave it where it is, and propose to join its holder."""
+        self.leave(reason)
+        self.refused.append(Refusal(bound, reason))
 
 
 def bind(work: Workbench, interaction: Interaction, rules: Rules) -> list[Bound]:
@@ -67,41 +95,50 @@ def bind(work: Workbench, interaction: Interaction, rules: Rules) -> list[Bound]
         holder = work.contact(workspace, tenure.contact_id) if tenure is not None else None
         assurance = interaction.assurance_of(identifier, device_bound=entry.device_bound)
         found.append(Bound(identifier, entry, assurance, tenure, holder, tenure is not None and not tenure.is_open))
-    found.sort(key=lambda bound: (not bound.entry.unique_per_contact, bound.entry.priority))
+    found.sort(key=lambda bound: (not bound.entry.unique_per_contact, bound.entry.device_bound, bound.entry.priority))
     return found
 
 
 def gather(bounds: list[Bound], interaction: Interaction, rules: Rules) -> Gathering:
-    """Sort the identifiers by what becomes of them. Without `joined` the event has a new contact."""
-    open_to, sealed = _apart_proved(bounds)
-    if not open_to:
-        open_to, sealed = sealed[:1], sealed[1:]  # a claim that only names a proved identifier joins nothing through it
-    result = Gathering()
-    unique: dict[str, IdentifierKey] = {
-        bound.entry.semantic_type: bound.identifier.key for bound in open_to if bound.entry.unique_per_contact
-    }
+    """Join all that guards let join: asserted interactions, and claims among contacts that are open to them.
+
+    Without `joined` the event has a new contact.
+    """
+    open_to, sealed = apart_sealed(bounds)
+    result = Gathering(named_once(bounds))
     for bound in open_to:
-        if bound.holder is None:
-            result.fresh.append(bound)
-        elif _same(result.joined, bound.holder):
-            result.held.append(bound)
-        elif not _compatible(unique, bound.holder, rules):
-            _conflict(result, bound, interaction)
-        elif not _within_limits(result.joined, bound.holder, rules) or not _may_join(result, bound, interaction, rules):
-            result.leave(Reason.LIMIT)
-        else:
-            result.joined.append(bound.holder)
-            result.held.append(bound)
-            unique.update(_held_once(bound.holder, rules))
-    for bound in sealed:
-        if bound.holder is not None and _same(result.joined, bound.holder):
-            result.held.append(bound)
-        else:
-            result.leave(Reason.PROOF)
+        take(result, bound, interaction, rules)
+    leave_sealed(result, sealed)
     return result
 
 
-def _apart_proved(bounds: list[Bound]) -> tuple[list[Bound], list[Bound]]:
+def take(result: Gathering, bound: Bound, interaction: Interaction, rules: Rules) -> None:
+    """Sort one more identifier: new, held, in conflict, over a limit, or joined with its holder."""
+    if bound.holder is None:
+        result.fresh.append(bound)
+    elif result.holds(bound.holder):
+        result.held.append(bound)
+    elif not compatible(result, bound.holder, rules):
+        leave_conflict(result, bound, interaction)
+    elif not _within_limits(result.joined, bound.holder, rules) or not _may_join(result, bound, interaction, rules):
+        result.leave(Reason.LIMIT)
+    else:
+        begin_with(result, bound.holder, rules)
+        result.held.append(bound)
+
+
+def begin_with(result: Gathering, holder: Contact, rules: Rules) -> None:
+    """Make a contact one of those that the event joins."""
+    result.joined.append(holder)
+    result.unique.update(held_once(holder, rules))
+
+
+def named_once(bounds: list[Bound]) -> dict[str, IdentifierKey]:
+    """The values of `unique_per_contact` types that an event names."""
+    return {bound.entry.semantic_type: bound.identifier.key for bound in bounds if bound.entry.unique_per_contact}
+
+
+def apart_sealed(bounds: list[Bound]) -> tuple[list[Bound], list[Bound]]:
     """Guard 2 (R4): a claim never joins through, and never takes, an identifier that another contact holds validated."""
     sealed = [bound for bound in bounds if bound.assurance is Assurance.CLAIMED and bound.tenure is not None and bound.tenure.is_validated]
     if not sealed:
@@ -109,24 +146,38 @@ def _apart_proved(bounds: list[Bound]) -> tuple[list[Bound], list[Bound]]:
     return [bound for bound in bounds if bound not in sealed], sealed
 
 
-def _same(joined: list[Contact], contact: Contact) -> bool:
-    return any(each.contact_id == contact.contact_id for each in joined)
+def leave_sealed(result: Gathering, sealed: list[Bound]) -> None:
+    """Validated identifiers that a claim names lead to their holder only where the event is its own anyway, or names nothing else."""
+    for bound in sealed:
+        assert bound.holder is not None, "what is validated is held"  # noqa: S101 -- for the type checker
+        if result.is_empty:
+            result.joined.append(bound.holder)
+        if result.holds(bound.holder):
+            result.held.append(bound)
+        else:
+            result.refuse(bound, Reason.PROOF)
 
 
-def _compatible(unique: dict[str, IdentifierKey], contact: Contact, rules: Rules) -> bool:
+def compatible(result: Gathering, contact: Contact, rules: Rules) -> bool:
     """Guard 1: different values of a `unique_per_contact` type never come together by an event."""
-    return all(unique.get(kind, key) == key for kind, key in _held_once(contact, rules).items())
+    unique = result.unique
+    return all(unique.get(kind, key) == key for kind, key in held_once(contact, rules).items())
 
 
-def _held_once(contact: Contact, rules: Rules) -> dict[str, IdentifierKey]:
+def held_once(contact: Contact, rules: Rules) -> dict[str, IdentifierKey]:
     """What the contact holds of types that are `unique_per_contact`; a summary still names those that were so earlier (R18)."""
     return {kind: key for kind, key in contact.summary.unique.items() if rules.is_unique(kind)}
 
 
-def _conflict(result: Gathering, bound: Bound, interaction: Interaction) -> None:
-    """A device-bound identifier is handed over where event time allows (R7); a personal one stays where it is (R5)."""
+def leave_conflict(result: Gathering, bound: Bound, interaction: Interaction) -> None:
+    """A device-bound identifier is handed over where event time allows (R2, R7); a personal one stays where it is (R5, R26)."""
     used = bound.tenure.used if bound.tenure is not None else None
-    if bound.entry.device_bound and not bound.is_late and (used is None or interaction.moment > used):
+    if not bound.entry.device_bound:
+        if bound.assurance is Assurance.CLAIMED:
+            result.refuse(bound, Reason.CONFLICT)
+        else:
+            result.leave(Reason.CONFLICT)
+    elif not bound.is_late and (used is None or interaction.moment > used):
         result.handed_over.append(bound)
     else:
         result.leave(Reason.CONFLICT)

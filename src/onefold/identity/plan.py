@@ -35,9 +35,17 @@ class Reason(StrEnum):
     """Which guard or rule held something back (product.md, section 4)."""
 
     CONFLICT = "conflict"
+    """Guard 1: the contacts hold different values of a `unique_per_contact` type."""
     PROOF = "proof"
+    """Guard 2: a claim named an identifier that another contact holds validated."""
+    KNOWN = "known"
+    """Guard 3: a claim named identifiers of two known contacts."""
+    POLICY = "policy"
+    """The workspace's policy lets a claim join no more than it did."""
     LIMIT = "limit"
+    """Guard 4: a limit would be exceeded; the event is parked."""
     NO_IDENTIFIER = "no_identifier"
+    """None of the event's identifiers resolves."""
 
 
 class Rule(StrEnum):
@@ -120,6 +128,19 @@ class Merge(Struct, frozen=True):
     """Tenures of the absorbed one that are not in the store yet: it won them in this very plan."""
 
 
+class Proposed(Struct, frozen=True):
+    """Two contacts that an event would have joined, had a guard let it; as they were then."""
+
+    workspace: str
+    one: ContactId
+    other: ContactId
+    """`one` has the smaller id."""
+    guard: Reason
+    semantic_type: str
+    """Of the identifier that names the other one."""
+    interaction: Interaction
+
+
 class Plan(Struct):
     """Everything that one transaction writes, and what it tells."""
 
@@ -129,6 +150,7 @@ class Plan(Struct):
     tenures_changed: list[Tenure] = field(default_factory=list)
     separated: list[Tenure] = field(default_factory=list)
     merges: list[Merge] = field(default_factory=list)
+    proposed: list[Proposed] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)
     changes: list[ContactChanged] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)

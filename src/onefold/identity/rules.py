@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from onefold.identity.catalog import Catalog
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from onefold.identity.blocked import BlockedValues
+
+Policy: TypeAlias = Literal["careful", "eager", "strict"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class Rules:
     """Normalised values that never resolve, by type."""
     recency: timedelta = timedelta(hours=1)
     """How precisely last use is recorded; zero is exact (R7)."""
-    policy: str = "eager"
+    policy: Policy = "careful"
+    """What a claim may do (product.md, section 4)."""
     version: int = 1
 
     def is_unique(self, semantic_type: str) -> bool:

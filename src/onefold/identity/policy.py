@@ -1,0 +1,153 @@
+"""What a claim may do, by the policy of its workspace: `careful`, `eager` or `strict` (product.md, section 4; R1 to R5, R16).
+
+Asserted and proved identifiers join by the guards alone. Claims join freely what is open to them. What is closed takes, under
+`careful`, device-bound identifiers and ghosts that hold nothing else; all else of the event gathers on its own *side*, and each pair
+of contacts that stays two is a proposal. Pure reading, like `guards`. Called by `decide`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from onefold.identity.assurance import Assurance
+from onefold.identity.guards import (
+    Gathering,
+    apart_sealed,
+    begin_with,
+    compatible,
+    gather,
+    held_once,
+    leave_conflict,
+    leave_sealed,
+    named_once,
+    take,
+)
+from onefold.identity.plan import Reason
+
+if TYPE_CHECKING:
+    from onefold.identity.contact import Contact
+    from onefold.identity.guards import Bound
+    from onefold.identity.interaction import Interaction
+    from onefold.identity.rules import Rules
+
+
+def sort_out(bounds: list[Bound], interaction: Interaction, rules: Rules) -> Gathering:
+    """Sort the identifiers of an event by what becomes of them."""
+    if rules.policy == "eager":  # a claim joins as if asserted (R4)
+        return gather(bounds, interaction, rules)
+    claims = [bound for bound in bounds if bound.assurance is Assurance.CLAIMED]
+    if not claims:
+        return gather(bounds, interaction, rules)
+    if len(claims) < len(bounds):
+        core = gather([bound for bound in bounds if bound.assurance is not Assurance.CLAIMED], interaction, rules)
+        return _around(core, claims, interaction, rules)
+    closed = [bound for bound in claims if bound.holder is not None and is_closed(bound.holder, rules) and not _is_sealed(bound)]
+    if not closed:
+        return gather(bounds, interaction, rules)
+    return _meet(bounds, closed, interaction, rules)
+
+
+def is_closed(contact: Contact, rules: Rules) -> bool:
+    """Whether a claim may not join the contact freely: it is known or, under `strict`, no ghost (R3)."""
+    return contact.is_known or (rules.policy == "strict" and contact.type != "ghost")
+
+
+def takes_values(contact: Contact, interaction: Interaction, rules: Rules) -> bool:
+    """Whether the interaction's values may compete with the contact's: under `strict` claims fill open ghosts only (R12)."""
+    return not (rules.policy == "strict" and interaction.value_assurance is Assurance.CLAIMED and is_closed(contact, rules))
+
+
+def _is_sealed(bound: Bound) -> bool:
+    return bound.tenure is not None and bound.tenure.is_validated
+
+
+def _is_device(contact: Contact, rules: Rules) -> bool:
+    """Whether it is a ghost that holds nothing but device-bound identifiers (R16)."""
+    if contact.type != "ghost":
+        return False
+    kinds = (rules.catalog.find(kind) for kind, count in contact.summary.open_by_type.items() if count)
+    return all(entry is not None and entry.device_bound for entry in kinds)
+
+
+def _meet(bounds: list[Bound], closed: list[Bound], interaction: Interaction, rules: Rules) -> Gathering:
+    """A claim that leads to closed contacts: either the first of them is its contact, or what is free is (R1)."""
+    claims, sealed = apart_sealed(bounds)
+    free = [bound for bound in claims if bound not in closed]
+    own = Gathering(named_once(bounds))
+    chosen = next(bound for bound in claims if bound.holder is not None)
+    aspiring = Gathering({**(held_once(chosen.holder, rules) if chosen.holder is not None else {}), **own.unique})
+    if _goes_its_own_way(bounds, free, closed, aspiring, rules):
+        for bound in free:
+            take(aspiring, bound, interaction, rules)
+        for bound in closed:
+            _leave_closed(aspiring, bound, interaction, rules)
+        if not aspiring.is_empty:
+            leave_sealed(aspiring, sealed)
+            return aspiring
+    first = closed[0]
+    assert first.holder is not None, "what is closed is held"  # noqa: S101 -- for the type checker
+    begin_with(own, first.holder, rules)
+    own.held.append(first)
+    return _around(own, [bound for bound in bounds if bound is not first], interaction, rules)
+
+
+def _goes_its_own_way(bounds: list[Bound], free: list[Bound], closed: list[Bound], aspiring: Gathering, rules: Rules) -> bool:
+    """Whether the event is that of its free identifiers, and nothing of it reaches a closed contact (R1).
+
+    So it is where they hold its `unique_per_contact` identifier or conflict with what is closed, where its device belongs to somebody who
+    may not join, and always under `strict`.
+    """
+    if rules.policy == "strict":
+        return True
+    named = next((bound for bound in bounds if bound.entry.unique_per_contact), None)
+    if named is not None:
+        return named not in closed
+    chosen = next(bound for bound in bounds if bound in closed or (bound in free and bound.holder is not None))
+    if chosen in free and any(bound.holder is not None and not compatible(aspiring, bound.holder, rules) for bound in closed):
+        return True
+    theirs = (bound.holder for bound in free if bound.entry.device_bound and bound.holder is not None)
+    return any(not _is_device(holder, rules) and compatible(aspiring, holder, rules) for holder in theirs)
+
+
+def _leave_closed(own: Gathering, bound: Bound, interaction: Interaction, rules: Rules) -> None:
+    """What a closed contact holds stays with it, but for a device that guard 1 takes from it (R2)."""
+    assert bound.holder is not None, "what is closed is held"  # noqa: S101 -- for the type checker
+    if compatible(own, bound.holder, rules):
+        own.refuse(bound, Reason.POLICY)
+    else:
+        leave_conflict(own, bound, interaction)
+
+
+def _around(own: Gathering, bounds: list[Bound], interaction: Interaction, rules: Rules) -> Gathering:
+    """Let claims come to a closed contact as far as the policy lets them; the rest gathers on the side."""
+    claims, sealed = apart_sealed(bounds)
+    aside: list[Bound] = []
+    stranded: list[Bound] = []
+    lets_devices = rules.policy == "careful"
+    for bound in claims:
+        holder = bound.holder
+        if holder is not None and (own.holds(holder) or not compatible(own, holder, rules)):
+            if own.holds(holder) or lets_devices or not bound.entry.device_bound:
+                take(own, bound, interaction, rules)
+            else:
+                stranded.append(bound)
+        elif holder is not None and is_closed(holder, rules):
+            own.refuse(bound, Reason.KNOWN if holder.is_known else Reason.POLICY)
+        elif lets_devices and (bound.entry.device_bound if holder is None else _is_device(holder, rules)):
+            take(own, bound, interaction, rules)
+        else:
+            aside.append(bound)
+    if aside or stranded:
+        _set_aside(own, aside, stranded, interaction, rules)
+    leave_sealed(own, sealed)
+    return own
+
+
+def _set_aside(own: Gathering, aside: list[Bound], stranded: list[Bound], interaction: Interaction, rules: Rules) -> None:
+    """Gather on the side what may not come to the contact, with the devices that guard 1 takes and that may not either (R2)."""
+    side = gather(aside, interaction, rules)
+    for bound in stranded:
+        leave_conflict(side, bound, interaction)
+    own.leave(Reason.POLICY if aside else Reason.CONFLICT)
+    if not side.is_empty:
+        own.side = side
