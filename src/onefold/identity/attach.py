@@ -55,7 +55,7 @@ def create(work: Workbench, interaction: Interaction, gathering: Gathering) -> C
 def attach_fresh(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId, gathering: Gathering) -> list[Bound]:
     """Give the contact the identifiers that nobody holds; gives those that the limits let through (R11)."""
     attached = []
-    rule = Rule.SHARED_IDENTIFIER if gathering.joined else Rule.NEW_VISITOR
+    rule = Rule.ASIDE if gathering.is_aside else Rule.SHARED_IDENTIFIER if gathering.joined else Rule.NEW_VISITOR
     via = next((bound.tenure.tenure_id for bound in gathering.held if bound.tenure is not None), None)
     for bound in gathering.fresh:
         if _is_full(work, interaction, rules, contact_id, bound):
@@ -67,9 +67,9 @@ def attach_fresh(work: Workbench, interaction: Interaction, rules: Rules, contac
     return attached
 
 
-def hand_over(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId, gathering: Gathering) -> int:
-    """Move device-bound identifiers of conflicting contacts to this one: a shared device (guard 1); gives how many moved."""
-    moved = 0
+def hand_over(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId, gathering: Gathering) -> list[Bound]:
+    """Move device-bound identifiers of conflicting contacts to this one: a shared device (guard 1); gives those that moved."""
+    moved = []
     for bound in gathering.handed_over:
         if bound.tenure is None or bound.holder is None or _is_full(work, interaction, rules, contact_id, bound):
             gathering.leave(Reason.LIMIT)
@@ -81,8 +81,10 @@ def hand_over(work: Workbench, interaction: Interaction, rules: Rules, contact_i
         _promote(work, loser, ended)
         first = next((each for each in gathering.held if each.tenure is not None), None)
         via = first.tenure.tenure_id if first is not None and first.tenure is not None else None
-        _open(work, interaction, contact_id, bound, Rule.HAND_OVER, via=via, held_from=interaction.moment)
-        moved += 1
+        rule = Rule.ASIDE if gathering.is_aside else Rule.HAND_OVER
+        tenure = _open(work, interaction, contact_id, bound, rule, via=via, held_from=interaction.moment)
+        tenure.joins = ended.joins  # a value's merges count wherever it is (R11)
+        moved.append(bound)
     return moved
 
 

@@ -67,7 +67,7 @@ def _decide_one(work: Workbench, interaction: Interaction, rules: Rules) -> Outc
     rule, beside = _RULES.get(kind), None
     if gathering.side is not None:
         beside, what = _carry_out(work, interaction, rules, gathering.side)
-        rule = rule or _RULES.get(what)
+        rule = rule or (Rule.ASIDE if what is not OutcomeKind.SEEN else None)
         gathering.limited = gathering.limited or gathering.side.limited
     if not _put_values(work, interaction, rules, contact_id):
         gathering.leave(Reason.LIMIT)
@@ -95,7 +95,7 @@ def _carry_out(work: Workbench, interaction: Interaction, rules: Rules, gatherin
     attached = attach_fresh(work, interaction, rules, contact_id, gathering)
     moved = hand_over(work, interaction, rules, contact_id, gathering)
     with_personal = any(not bound.entry.device_bound for bound in (*gathering.held, *attached))
-    touch(work, interaction, rules, [*gathering.held, *attached, *gathering.handed_over], with_personal=with_personal)
+    touch(work, interaction, rules, [*gathering.held, *attached, *moved], with_personal=with_personal)
     if kind is OutcomeKind.SEEN or (moved and kind is OutcomeKind.CREATED):
         kind = OutcomeKind.HANDED_OVER if moved else OutcomeKind.ATTACHED if attached else kind
     return contact_id, kind

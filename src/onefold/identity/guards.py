@@ -47,7 +47,9 @@ class Refusal(NamedTuple):
 class Gathering(Struct):
     """How the identifiers of one interaction sort themselves around one contact."""
 
-    unique: dict[str, IdentifierKey] = field(default_factory=dict)
+    bounds: list[Bound]
+    """All identifiers of the event."""
+    unique: dict[str, IdentifierKey]
     """Values of `unique_per_contact` types that it holds, or that the event names."""
     joined: list[Contact] = field(default_factory=list)
     """Contacts that are, or become, the contact of the event."""
@@ -61,6 +63,8 @@ class Gathering(Struct):
     """What a claim would have joined: each is a proposal."""
     side: Gathering | None = None
     """What a claim may not join to this contact, and gathers around one of its own (R1)."""
+    is_aside: bool = False
+    """Whether it is the side of another one."""
     reason: Reason | None = None
     """The guard that left something out."""
     limited: bool = False
@@ -105,7 +109,7 @@ def gather(bounds: list[Bound], interaction: Interaction, rules: Rules) -> Gathe
     Without `joined` the event has a new contact.
     """
     open_to, sealed = apart_sealed(bounds)
-    result = Gathering(named_once(bounds))
+    result = Gathering(bounds, named_once(bounds))
     for bound in open_to:
         take(result, bound, interaction, rules)
     leave_sealed(result, sealed)
@@ -184,12 +188,17 @@ def leave_conflict(result: Gathering, bound: Bound, interaction: Interaction) ->
 
 
 def _may_join(result: Gathering, bound: Bound, interaction: Interaction, rules: Rules) -> bool:
-    """Guard 4 over time (R11): merges an identifier and hour, and distinct contacts, the first included, a value and day."""
-    if not result.joined:
+    """Guard 4 over time (R11): merges an identifier and hour, and distinct contacts, the first included, a value and day.
+
+    A merge counts for every identifier of the event that one of the merged contacts holds.
+    """
+    if not result.joined or bound.holder is None:
         return True
     pending = len(result.joined) - 1
-    for each in (*result.held, bound):
-        in_hour, in_day = each.tenure.joins.until(interaction.at) if each.tenure is not None else (0, 0)
+    for each in result.bounds:
+        if each.tenure is None or each.holder is None or not (each.holder is bound.holder or result.holds(each.holder)):
+            continue
+        in_hour, in_day = each.tenure.joins.until(interaction.at)
         if in_hour + pending >= rules.limits.merges_per_identifier_hour or in_day + pending + 2 > rules.limits.contacts_per_value_day:
             return False
     return True

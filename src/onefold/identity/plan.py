@@ -54,6 +54,8 @@ class Rule(StrEnum):
     NEW_VISITOR = "new_visitor"
     SHARED_IDENTIFIER = "shared_identifier"
     HAND_OVER = "hand_over"
+    ASIDE = "aside"
+    """A claim may not join it to the contact of its event, so it lies with another one (R1)."""
     PROOF = "proof"
     VALUES = "values"
 

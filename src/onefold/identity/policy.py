@@ -73,9 +73,9 @@ def _meet(bounds: list[Bound], closed: list[Bound], interaction: Interaction, ru
     """A claim that leads to closed contacts: either the first of them is its contact, or what is free is (R1)."""
     claims, sealed = apart_sealed(bounds)
     free = [bound for bound in claims if bound not in closed]
-    own = Gathering(named_once(bounds))
+    own = Gathering(bounds, named_once(bounds))
     chosen = next(bound for bound in claims if bound.holder is not None)
-    aspiring = Gathering({**(held_once(chosen.holder, rules) if chosen.holder is not None else {}), **own.unique})
+    aspiring = Gathering(bounds, {**(held_once(chosen.holder, rules) if chosen.holder is not None else {}), **own.unique})
     if _goes_its_own_way(bounds, free, closed, aspiring, rules):
         for bound in free:
             take(aspiring, bound, interaction, rules)
@@ -146,6 +146,7 @@ def _around(own: Gathering, bounds: list[Bound], interaction: Interaction, rules
 def _set_aside(own: Gathering, aside: list[Bound], stranded: list[Bound], interaction: Interaction, rules: Rules) -> None:
     """Gather on the side what may not come to the contact, with the devices that guard 1 takes and that may not either (R2)."""
     side = gather(aside, interaction, rules)
+    side.is_aside = True
     for bound in stranded:
         leave_conflict(side, bound, interaction)
     own.leave(Reason.POLICY if aside else Reason.CONFLICT)

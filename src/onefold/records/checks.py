@@ -57,7 +57,7 @@ NOT_ABSORBED = "select contact_id from contacts where contact_id = any($1::uuid[
 MERGES = "select absorbed, survivor from merges where absorbed = any($1::uuid[])"
 TENURE_HOLDERS = "select tenure_id, contact_id from identifiers where tenure_id = any($1::bigint[])"
 FIRST_EVIDENCE = """
-select tenure_id, event_id, topic, partition, "offset" from evidence where tenure_id = any($1::bigint[]) and ordinal = 1
+select tenure_id, event_id, topic, partition, "offset", rule from evidence where tenure_id = any($1::bigint[]) and ordinal = 1
 """
 HELD = """
 select tenure_id, contact_id, semantic_type, assurance, is_validated, identifier_key from identifiers

@@ -10,6 +10,7 @@ import time
 import uuid
 from contextlib import asynccontextmanager, closing, suppress
 from typing import TYPE_CHECKING, Any
+from unittest.mock import create_autospec
 
 import pytest
 import structlog
@@ -18,6 +19,7 @@ from onefold.access.identity_tokens import Verifier
 from onefold.access.keys import WriteKey, new_text
 from onefold.errors import ConfigurationError
 from onefold.http.collector.app import Collector
+from onefold.http.collector.connection import _WholeAnswers
 from onefold.http.collector.meters import Meters
 from onefold.http.collector.options import Options
 from onefold.http.collector.server import _listener, listening
@@ -122,6 +124,44 @@ async def test_an_endless_head_is_cut_off() -> None:
         answer = await exchange(port, b"POST /v1/track HTTP/1.1\r\nHost: x\r\n", *[b"X-Filler: " + b"x" * 4_000 + b"\r\n"] * 5, pause=0.05)
     assert answer.startswith(b"HTTP/1.1 431 ")
     assert body_of(answer)["code"] == "head_too_large"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("head", [b"HEAD /sourceConfig?writeKey=%b HTTP/1.1\r\n" % KEY.encode(), b"OPTIONS /v1/track HTTP/1.1\r\n"])
+async def test_an_answer_without_a_body_is_not_kept_back(head: bytes) -> None:
+    """The head of an answer waits for its body, and there may be none."""
+    async with running(Taken()) as port, asyncio.timeout(5):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        with closing(writer):
+            for _ in range(2):
+                writer.write(head + b"Host: x\r\n\r\n")
+                assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 20")
+
+
+@pytest.mark.asyncio
+async def test_a_client_that_asks_before_it_sends_is_told_to_go_on() -> None:
+    """`curl` with a large body sends `Expect: 100-continue` and waits."""
+    async with running(Taken()) as port, asyncio.timeout(5):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        with closing(writer):
+            head, _, body = request(b"Expect: 100-continue\r\n").partition(b"\r\n\r\n")
+            writer.write(head + b"\r\n\r\n")
+            assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+            writer.write(body)
+            assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200 ")
+
+
+def test_head_and_body_of_an_answer_are_written_at_once() -> None:
+    """Each write is a system call, which is much for answers as small as ours."""
+    written: list[bytes] = []
+    transport = create_autospec(asyncio.Transport, instance=True)
+    transport.write.side_effect = written.append
+    whole = _WholeAnswers(transport)
+    for piece in (b"HTTP/1.1 200 OK\r\n\r\n", b"{}", b"HTTP/1.1 404 Not Found\r\n\r\n"):
+        whole.write(piece)
+    assert written == [b"HTTP/1.1 200 OK\r\n\r\n{}"]
+    whole.close()
+    assert written[1:] == [b"HTTP/1.1 404 Not Found\r\n\r\n"]
 
 
 @pytest.mark.asyncio

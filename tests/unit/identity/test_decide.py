@@ -10,7 +10,7 @@ from onefold.identity.assurance import Assurance
 from onefold.identity.catalog import Catalog
 from onefold.identity.plan import OutcomeKind, Reason
 from onefold.identity.rules import Limits, Rules
-from tests.support.worlds import World, event
+from tests.support.worlds import World, at, event
 
 ASSERTED, PROVED = Assurance.ASSERTED, Assurance.PROVED
 
@@ -345,6 +345,33 @@ def test_what_exceeds_the_values_of_a_type_gets_no_contact_and_the_rest_applies(
     (outcome,) = world.play(event("anonymous_token:t", "anonymous_token:u", minutes=4))
     assert outcome.kind is OutcomeKind.PARKED
     assert len(world.groups()) == 2
+
+
+def test_a_merge_counts_for_every_identifier_of_its_event_and_wherever_it_goes() -> None:
+    """R11: merges an identifier and hour, also of one that came last in the event, and of one that was handed over since."""
+    world = World(rules=Rules(recency=timedelta(0), limits=Limits(merges_per_identifier_hour=1)))
+    world.play(
+        event("anonymous_token:t", "user_id:1"),
+        event("email:a@example.com", minutes=1),
+        event("anonymous_token:t", "email:a@example.com", minutes=2),
+        event("phone:+4915112345678", minutes=3),
+        event("user_id:1", minutes=4),
+    )
+    (outcome,) = world.play(event("phone:+4915112345678", "user_id:1", "anonymous_token:t", minutes=5))
+    assert (outcome.kind, outcome.reason) == (OutcomeKind.PARKED, Reason.LIMIT)
+    world.play(event("anonymous_token:t", "user_id:2", minutes=6))
+    (outcome,) = world.play(event("anonymous_token:t", "phone:+4915112345678", minutes=7))
+    assert (outcome.kind, outcome.reason) == (OutcomeKind.PARKED, Reason.LIMIT)
+
+
+def test_a_device_that_a_limit_keeps_where_it_is_learns_nothing_from_the_event() -> None:
+    """R11, R5: what is left out was not used with this contact, so it does not become asserted, and may be handed over later."""
+    world = World(rules=Rules(recency=timedelta(0), limits=Limits(values_per_type=1)))
+    world.play(event("anonymous_token:t1", "user_id:1", event_id="told"), event("anonymous_token:t2", "user_id:2", minutes=1))
+    (outcome,) = world.play(event("anonymous_token:t1", "anonymous_token:t2", "user_id:2", assurance=ASSERTED, minutes=3))
+    assert (outcome.kind, outcome.reason) == (OutcomeKind.PARKED, Reason.LIMIT)
+    (token,) = [tenure for tenure in world.tenures.values() if tenure.normalised == "t1"]
+    assert (token.assurance, token.used) == (Assurance.CLAIMED, (at(0), "told"))
 
 
 def test_a_type_that_is_unique_no_more_keeps_nobody_apart() -> None:

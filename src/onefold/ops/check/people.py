@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
 from onefold.identity.catalog import BUILT_IN
+from onefold.identity.plan import Rule
 from onefold.messages.topics import INTERACTIONS
 from onefold.ops.check.differences import Found
 from onefold.ops.check.positions import position
@@ -120,7 +121,7 @@ class Beginning(NamedTuple):
     via: int | None
     via_root: UUID | None
     evidence: Row | None
-    """Event id, topic, partition and offset of the first."""
+    """Event id, topic, partition, offset and rule of the first."""
     told: Told | None
     """The line of that position."""
     told_root: UUID | None
@@ -172,7 +173,7 @@ def _against_line(each: Beginning, evidence: Row, *, is_first_life: bool) -> str
         return "whose line tells of another event" if is_first_life else None
     if told.contact_id is None:
         return "whose line names no contact"
-    if each.told_root == each.root:
+    if each.told_root == each.root or evidence["rule"] == Rule.ASIDE:
         return None
     return f"whose line leads to contact {each.told_root}, while the tenure belongs to {each.root}"
 

@@ -73,7 +73,7 @@ def test_a_type_that_was_unique_at_times_may_be_held_once_or_not() -> None:
     assert held_once([[{"semantic_type": "user_id", "title": "Customer"}]]).always == {"user_id"}
 
 
-EVIDENCE = {"event_id": "e0", "topic": "interactions", "partition": 0, "offset": 0}
+EVIDENCE = {"event_id": "e0", "topic": "interactions", "partition": 0, "offset": 0, "rule": "shared_identifier"}
 """Of the tenure that ANN's line at offset 0 opened."""
 
 
@@ -95,6 +95,7 @@ def test_a_tenure_belongs_where_its_evidence_leads() -> None:
     assert beginnings() == []
     assert beginnings(root=BEA, leads_to=BEA, via=BEA) == []
     assert beginnings(offset=99) == [], "it is not decided yet"
+    assert beginnings(root=BEA, rule="aside") == [], "what a claim may not join lies beside its event's contact (R1)"
     assert beginnings(topic="elsewhere", offset=1) == []
 
 
