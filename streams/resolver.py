@@ -8,6 +8,7 @@ three fates, in `process` and `_settle`: an outcome, a dead letter, or another t
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -21,14 +22,14 @@ from onefold.identity.plan import OutcomeKind, Plan
 from onefold.index.naming import Namings
 from onefold.index.recognise import recognise
 from onefold.messages.codec import skim
+from onefold.messages.interactions import is_released
 from onefold.messages.reading import Arrival, carries_values, check_key, event_seconds, read
 from onefold.messages.resolved import LineWriter
 from onefold.messages.times import from_milliseconds
 from onefold.messages.topics import INTERACTIONS, INTERACTIONS_RESOLVED, partition_of
 from onefold.observe import ResolverMetrics
 from onefold.records import progress
-from onefold.records.resolution import Moved
-from onefold.records.store import RACES, REJECTED, name_workspaces
+from onefold.records.store import RACES, REJECTED, Moved, name_workspaces
 from onefold.topics.breaker import Breaker
 from onefold.topics.consumer import PartitionedConsumer
 
@@ -103,6 +104,7 @@ class Resolver:
     def __init__(self, role: Role, parts: Resolving, metrics: ResolverMetrics) -> None:
         self._parts = parts
         self._metrics = metrics
+        self._log = role.log
         self._worker = role.worker
         self._batch_size = role.settings.resolver.batch_size
         self._namings = Namings()
@@ -230,7 +232,19 @@ class Resolver:
         dead = [item.error.code for item in resolved.done if item.error is not None]
         hot = sum(item.voucher is not None for item in resolved.done)
         self._metrics.settled(len(resolved.done), hot, dead, resolved.plan)
+        if resolved.plan.parked:
+            self._alarm(resolved.plan)
         return items[len(resolved.done) :]
+
+    def _alarm(self, plan: Plan) -> None:
+        """Call for a person where limits held something back: a line for each workspace and limit of a batch."""
+        counts = Counter((each.interaction.workspace, excess.limit) for each in plan.parked for excess in each.excesses)
+        for (workspace, limit), count in counts.items():
+            self._log.warning("parked", workspace=workspace, limit=limit.value, times=count)
+        for each in plan.quarantined:
+            self._log.warning(
+                "quarantined", workspace=each.tenure.workspace, semantic_type=each.tenure.semantic_type, event_id=each.interaction.event_id
+            )
 
     async def _read(self, items: list[Item]) -> Mapping[str, Rules | None]:
         """See how each message names its visitor under the present rules of its workspace."""
@@ -308,7 +322,13 @@ def _interaction(item: Item, rules: Mapping[str, Rules | None]) -> Interaction:
     record, naming = item.record, item.naming
     mine = rules[naming.workspace]
     assert mine is not None, "its workspace exists"  # noqa: S101 -- for the type checker
-    arrival = Arrival(Position(INTERACTIONS, record.partition, record.offset), from_milliseconds(record.timestamp_ms), record.key)
+    arrival = Arrival(
+        Position(INTERACTIONS, record.partition, record.offset),
+        from_milliseconds(record.timestamp_ms),
+        record.key,
+        record.value or b"",
+        is_released=bool(record.headers) and is_released(record.headers),
+    )
     return read(item.message, naming.identifiers, arrival, mine, naming.dropped)
 
 

@@ -86,6 +86,18 @@ class LetterNotFound(Refused):
     code = "letter_not_found"
 
 
+class ParkedNotFound(Refused):
+    """No parked interaction lay at the place that was asked for."""
+
+    code = "parked_not_found"
+
+
+class NotQuarantined(Refused):
+    """The value that was asked for is not in quarantine."""
+
+    code = "not_quarantined"
+
+
 class InvalidRange(Refused):
     """A range of the log that does not exist."""
 

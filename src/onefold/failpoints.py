@@ -28,6 +28,7 @@ POINTS: Final = frozenset(
         "segments.committed",  # memberships are committed, the messages are not acknowledged
         "rebuild.read",  # a chunk of identifiers is read, the index does not know of it
         "rebuild.written",  # the index knows, the rebuild's progress is not stored
+        "parked.produced",  # parked interactions lie on their topic again, nothing is recorded
         "redrive.produced",  # dead letters lie on their topic again, nothing is recorded
         "collector.translated",  # events are ready, the broker has none of them
     }

@@ -155,6 +155,12 @@ class ResolverMetrics:
         self._fenced = metrics.counter("onefold_resolver_fenced_batches", "Batches that found a newer owner of their partition.")
         self._merges = metrics.counter("onefold_resolver_merges", "Contacts absorbed.")
         self._dropped = metrics.counter("onefold_resolver_dropped_identifiers", "Identifiers that do not resolve, by reason.", "reason")
+        self._parked = metrics.counter(
+            "onefold_resolver_parked", "Interactions that a limit left something out of, by workspace and limit.", "workspace", "limit"
+        )
+        self._quarantined = metrics.counter(
+            "onefold_resolver_quarantined", "Values that joined too many contacts, by workspace and type.", "workspace", "semantic_type"
+        )
         self._dead = metrics.counter("onefold_resolver_dead_letters", "Records written to the dead letters, by code.", "code")
         self._lag = metrics.gauge("onefold_resolver_lag_records", "Records between progress and the end of the partition.", "partition")
         self._lag_s = metrics.gauge(
@@ -196,6 +202,11 @@ class ResolverMetrics:
             self._outcomes.labels(outcome.kind.value).inc()
             for dropped in outcome.interaction.dropped:
                 self._dropped.labels(dropped.reason).inc()
+        for parked in plan.parked:
+            for limit in {each.limit for each in parked.excesses}:
+                self._parked.labels(parked.interaction.workspace, limit.value).inc()
+        for each in plan.quarantined:
+            self._quarantined.labels(each.tenure.workspace, each.tenure.semantic_type).inc()
 
     def raced(self, cause: str) -> None:
         """A transaction lost a race."""

@@ -66,6 +66,7 @@ class Model:
     told: list[tuple[str, str, tuple[int, Moment], object]] = field(default_factory=list)
     seen: list[tuple[str, int]] = field(default_factory=list)
     merges: list[tuple[str, int]] = field(default_factory=list)
+    quarantined: set[str] = field(default_factory=set)
 
     # -- what follows from the facts -------------------------------------------------------------------------------------
 
@@ -138,7 +139,7 @@ class Model:
             second = kind_of(each) in self.order.unique and any(kind_of(other) == kind_of(each) for other in found)
             if each not in self.order.blocked and each not in found and not second:
                 found.append(each)
-        return found
+        return [each for each in found if each not in self.quarantined]
 
     def _priority(self, identifier: str) -> int:
         return self.order.priority.index(kind_of(identifier))
@@ -184,12 +185,14 @@ class Model:
             return True
         if any(kind in kinds and (kinds + theirs).count(kind) > self.order.values_per_type for kind in theirs):
             return True
+        too_often = False
         for each in through:
             times = [at for identifier, at in self.merges if identifier == each.identifier] + [event.at] * (len(group) - 1)
             in_hour, on_day = (sum(at // unit == event.at // unit for at in times) for unit in (60, 24 * 60))
-            if in_hour >= self.order.merges_per_hour or on_day + 2 > self.order.contacts_per_day:
-                return True
-        return False
+            too_often |= in_hour >= self.order.merges_per_hour or on_day + 2 > self.order.contacts_per_day
+            if on_day + 2 > self.order.contacts_per_day:
+                self.quarantined.add(each.identifier)
+        return too_often
 
     def _join(self, event: Event, group: list[str], through: list[Stay]) -> str:
         """One contact of several. Survivor: the strongest before this event (R14), then who was seen first, then the smallest id."""

@@ -12,12 +12,14 @@ from onefold.identity.contact import Contact, ContactId, Tenure, TenureId
 from onefold.identity.decide import decide
 from onefold.identity.identifiers import resolve_identifiers
 from onefold.identity.interaction import Interaction, Position, Proof
+from onefold.identity.plan import KeptApart
 from onefold.identity.rules import Rules
 from onefold.identity.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from onefold.identity.identifiers import IdentifierKey
     from onefold.identity.plan import Outcome, Plan
 
 START = datetime(2026, 11, 1, 9, 0, tzinfo=UTC)
@@ -76,7 +78,11 @@ class World:
     rules: Rules = EXACT
     contacts: dict[tuple[str, ContactId], Contact] = field(default_factory=dict)
     tenures: dict[TenureId, Tenure] = field(default_factory=dict)
+    quarantined: dict[str, set[IdentifierKey]] = field(default_factory=dict)
+    """By workspace; events name these values as if they had been read under rules that know of them."""
     plans: list[Plan] = field(default_factory=list)
+    apart: list[KeptApart] = field(default_factory=list)
+    barriers: dict[tuple[str, IdentifierKey], datetime] = field(default_factory=dict)
     numbers: Iterable[int] = field(default_factory=lambda: count(1))
 
     def play(self, *interactions: Interaction, size: int = 1) -> list[Outcome]:
@@ -103,9 +109,12 @@ class World:
                 if (each.workspace, each.contact_id) == key and each.is_open
             ]
             found.contacts[key] = contact
+        found.barriers = {key: until for key, until in self.barriers.items() if key in wanted}
+        found.apart = {(each.workspace, self.root(each.workspace, each.one), self.root(each.workspace, each.other)) for each in self.apart}
         return found
 
-    def _play(self, interactions: Sequence[Interaction]) -> list[Outcome]:
+    def _play(self, given: Sequence[Interaction]) -> list[Outcome]:
+        interactions = [each.without(self.quarantined.get(each.workspace, ())) for each in given]
         rules = {each.workspace: self.rules for each in interactions}
         plan = decide(self.snapshot(interactions), interactions, rules, (TenureId(n) for n in self.numbers))
         self.apply(plan)
@@ -114,6 +123,8 @@ class World:
     def apply(self, plan: Plan) -> None:
         """Write a plan down."""
         self.plans.append(plan)
+        for found_out in plan.quarantined:
+            self.quarantined.setdefault(found_out.tenure.workspace, set()).add(found_out.tenure.key)
         for contact in (*plan.contacts_new, *plan.contacts_changed):
             self.contacts[contact.workspace, contact.contact_id] = contact
         for merge in plan.merges:
@@ -125,6 +136,20 @@ class World:
             self.tenures[tenure.tenure_id].contact_id = self.root(tenure.workspace, tenure.contact_id)
         for tenure in plan.tenures_new:
             self.tenures[tenure.tenure_id] = tenure.fork()
+        self.apart += plan.kept_apart
+        for barrier in plan.barriers:
+            self.bar(barrier.workspace, barrier.key, barrier.at)
+
+    def bar(self, workspace: str, key: IdentifierKey, until: datetime) -> None:
+        """Leave a barrier."""
+        self.barriers[workspace, key] = max(until, self.barriers.get((workspace, key), until))
+
+    def keep_apart(self, one: str, other: str, workspace: str = "acme") -> None:
+        """Say of the holders of two identifiers that they are two people."""
+        sides = [self.holder(each, workspace) for each in (one, other)]
+        for contact in sides:
+            contact.summary.apart = True
+        self.apart.append(KeptApart(workspace, sides[0].contact_id, sides[1].contact_id, "refused", "ann", None, START))
 
     def root(self, workspace: str, contact_id: ContactId) -> ContactId:
         """Where a contact's id leads."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -86,6 +87,7 @@ async def _check(invariants: Sequence[str], workspaces: Sequence[str], max_outbo
             resolver_group=kafka.topic_prefix + kafka.group,
             index=index,
             index_secret=role.settings.index_secret,
+            timeline_kept=timedelta(days=role.settings.timeline.retention_days),
             max_outbox_age_seconds=max_outbox_age,
         )
         told = say if sys.stderr.isatty() else lambda _text: None

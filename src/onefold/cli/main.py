@@ -19,12 +19,15 @@ from onefold.cli import (
     jobs,
     keys,
     output,
+    parked,
+    quarantine,
     replay,
     roles,
     rules,
     segments,
     settings,
     setup,
+    simulate,
     topics,
     up,
 )
@@ -54,9 +57,12 @@ app.add_typer(keys.app, name="keys", rich_help_panel=LOOK)
 app.add_typer(identity_keys.app, name="identity-keys", rich_help_panel=LOOK)
 app.add_typer(topics.app, name="topics", rich_help_panel=LOOK)
 app.add_typer(rules.app, name="rules", rich_help_panel=LOOK)
+app.command("simulate", rich_help_panel=LOOK)(simulate.simulate)
 app.add_typer(settings.app, name="settings", rich_help_panel=LOOK)
 app.command("check", rich_help_panel=OPERATE)(check.check)
 app.add_typer(index.app, name="index", rich_help_panel=OPERATE)
+app.add_typer(parked.app, name="parked", rich_help_panel=OPERATE)
+app.add_typer(quarantine.app, name="quarantine", rich_help_panel=OPERATE)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=OPERATE)
 app.command("replay", rich_help_panel=OPERATE)(replay.replay)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=OPERATE)

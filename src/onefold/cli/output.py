@@ -88,6 +88,12 @@ def print_line(value: Any) -> None:
     sys.stdout.flush()
 
 
+def print_document(pieces: Iterable[bytes]) -> None:
+    """One JSON document, on standard output, piece by piece."""
+    for piece in pieces:
+        sys.stdout.write(_visible_json(piece.decode()))
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None, then: str | None = None) -> None:
     """A table for people, and the next useful command below it."""
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")

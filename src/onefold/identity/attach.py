@@ -10,7 +10,8 @@ from uuid import NAMESPACE_URL, uuid5
 
 from onefold.identity.assurance import Assurance
 from onefold.identity.contact import MAIN, Contact, ContactId, Tenure
-from onefold.identity.plan import EvidenceKind, Reason, Rule
+from onefold.identity.limits import full
+from onefold.identity.plan import EvidenceKind, Rule
 
 if TYPE_CHECKING:
     from onefold.identity.contact import TenureId
@@ -58,8 +59,8 @@ def attach_fresh(work: Workbench, interaction: Interaction, rules: Rules, contac
     rule = Rule.ASIDE if gathering.is_aside else Rule.SHARED_IDENTIFIER if gathering.joined else Rule.NEW_VISITOR
     via = next((bound.tenure.tenure_id for bound in gathering.held if bound.tenure is not None), None)
     for bound in gathering.fresh:
-        if _is_full(work, interaction, rules, contact_id, bound):
-            gathering.leave(Reason.LIMIT)
+        if (excess := full(work.contact(interaction.workspace, contact_id), bound, rules)) is not None:
+            gathering.exceed(excess)
             continue
         tenure = _open(work, interaction, contact_id, bound, rule, via=via, held_from=None)
         via = via if via is not None else tenure.tenure_id
@@ -71,8 +72,10 @@ def hand_over(work: Workbench, interaction: Interaction, rules: Rules, contact_i
     """Move device-bound identifiers of conflicting contacts to this one: a shared device (guard 1); gives those that moved."""
     moved = []
     for bound in gathering.handed_over:
-        if bound.tenure is None or bound.holder is None or _is_full(work, interaction, rules, contact_id, bound):
-            gathering.leave(Reason.LIMIT)
+        if bound.tenure is None or bound.holder is None:
+            continue
+        if (excess := full(work.contact(interaction.workspace, contact_id), bound, rules)) is not None:
+            gathering.exceed(excess)
             continue
         loser = work.edit(bound.holder)
         ended = bound.tenure
@@ -97,12 +100,6 @@ def touch(work: Workbench, interaction: Interaction, rules: Rules, bounds: list[
         if tenure is not None:
             _raise(work, interaction, bound, tenure)
             _see(work, interaction, rules, bound, with_personal=with_personal)
-
-
-def _is_full(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId, bound: Bound) -> bool:
-    held = work.contact(interaction.workspace, contact_id).summary
-    kind = bound.entry.semantic_type
-    return held.total >= rules.limits.identifiers_per_contact or held.open_by_type.get(kind, 0) >= rules.values_limit(kind)
 
 
 def _open(

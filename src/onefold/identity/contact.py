@@ -91,25 +91,34 @@ class Tenure(Struct):
 
 
 class Provenance(NamedTuple):
-    """Where a value came from, in the order in which values compete (R12): assurance, event time, event id."""
+    """Where a value came from. The first three, in their order, are its `place` among those that compete with it (R12)."""
 
     assurance: Assurance
     at: datetime
     event_id: str
+    via: TenureId | None = None
+    """The tenure that its interaction's history hangs on: an unmerge leaves each value where its tenure is."""
+
+    @property
+    def place(self) -> tuple[Assurance, datetime, str]:
+        """What decides between two values: the greater one is the contact's."""
+        return self[:3]
 
 
 class Summary(Struct):
-    """What the guards need of a contact's open tenures. Kept exact at every attach, end and merge."""
+    """What the guards need of a contact: its open tenures, counted exactly at every attach, end and merge."""
 
     open_by_type: dict[str, int] = field(default_factory=dict)
     validated_by_type: dict[str, int] = field(default_factory=dict)
     by_assurance: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
     unique: dict[str, IdentifierKey] = field(default_factory=dict)
     """Held value by `unique_per_contact` type."""
+    apart: bool = False
+    """Whether the contact, or one that it absorbed, is kept apart from another: whoever might join it looks from whom."""
 
     def copy(self) -> Summary:
         """An independent copy."""
-        return Summary(dict(self.open_by_type), dict(self.validated_by_type), list(self.by_assurance), dict(self.unique))
+        return Summary(dict(self.open_by_type), dict(self.validated_by_type), list(self.by_assurance), dict(self.unique), self.apart)
 
     @property
     def total(self) -> int:
@@ -142,6 +151,7 @@ class Summary(Struct):
         self.by_assurance = [mine + theirs for mine, theirs in zip(self.by_assurance, other.by_assurance, strict=True)]
         for kind, key in other.unique.items():
             self.unique.setdefault(kind, key)
+        self.apart = self.apart or other.apart
 
 
 class Contact(Struct):

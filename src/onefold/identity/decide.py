@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from onefold.identity import survivorship
 from onefold.identity.attach import attach_fresh, create, hand_over, touch
 from onefold.identity.contact import Provenance
-from onefold.identity.guards import bind
+from onefold.identity.guards import Case, bind
 from onefold.identity.merge import merge
-from onefold.identity.plan import Outcome, OutcomeKind, Plan, Reason, Rule
+from onefold.identity.plan import Excess, Limit, Outcome, OutcomeKind, Parked, Plan, Reason, Rule
 from onefold.identity.policy import sort_out, takes_values
 from onefold.identity.proposals import propose
 from onefold.identity.workbench import Workbench
@@ -60,27 +60,33 @@ def decide(
 
 
 def _decide_one(work: Workbench, interaction: Interaction, rules: Rules) -> Outcome:
+    if work.quarantined and (gone := work.quarantined.get(interaction.workspace)):
+        interaction = interaction.without(gone)
     if not interaction.identifiers:
         return Outcome(interaction, OutcomeKind.UNRESOLVED, Reason.NO_IDENTIFIER, None, None)
-    gathering = sort_out(bind(work, interaction, rules), interaction, rules)
+    gathering = sort_out(Case(work, interaction, rules, bind(work, interaction, rules)))
+    if gathering.is_empty:
+        return Outcome(interaction, OutcomeKind.BARRED, Reason.BARRED, None, None)
     contact_id, kind = _carry_out(work, interaction, rules, gathering)
     rule, beside = _RULES.get(kind), None
     if gathering.side is not None:
         beside, what = _carry_out(work, interaction, rules, gathering.side)
         rule = rule or (Rule.ASIDE if what is not OutcomeKind.SEEN else None)
-        gathering.limited = gathering.limited or gathering.side.limited
-    if not _put_values(work, interaction, rules, contact_id):
-        gathering.leave(Reason.LIMIT)
+        gathering.excesses.extend(gathering.side.excesses)
+    history = _history(work, interaction, contact_id)
+    if not _put_values(work, interaction, rules, contact_id, history):
+        gathering.exceed(Excess(Limit.BYTES_PER_CONTACT))
     _see(work, interaction, rules, contact_id)
     if gathering.reason is not None:
         propose(work, interaction, gathering, contact_id, beside)
     changed = work.close(interaction, rule or (Rule.PROOF if interaction.proof is not None else Rule.VALUES))
     if changed and kind is OutcomeKind.SEEN:
         kind = OutcomeKind.UPDATED
-    if gathering.limited:
+    if gathering.excesses:
         kind = OutcomeKind.PARKED
+        _park(work, interaction, gathering, contact_id)
     work.note_current(interaction)
-    return Outcome(interaction, kind, gathering.reason, contact_id, _history(work, interaction, contact_id))
+    return Outcome(interaction, kind, gathering.reason, contact_id, history)
 
 
 def _carry_out(work: Workbench, interaction: Interaction, rules: Rules, gathering: Gathering) -> tuple[ContactId, OutcomeKind]:
@@ -101,7 +107,15 @@ def _carry_out(work: Workbench, interaction: Interaction, rules: Rules, gatherin
     return contact_id, kind
 
 
-def _put_values(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId) -> bool:
+def _park(work: Workbench, interaction: Interaction, gathering: Gathering, contact_id: ContactId) -> None:
+    """Keep what a limit left something out of; a value that tries to join too many contacts on a day resolves no more (R11)."""
+    work.plan.parked.append(Parked(interaction, tuple(gathering.excesses), contact_id))
+    for excess in gathering.excesses:
+        if excess.limit is Limit.CONTACTS_PER_VALUE_DAY and excess.key is not None:
+            work.quarantine(interaction, excess.key)
+
+
+def _put_values(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId, history: Tenure | None) -> bool:
     """Let the interaction's fields and attributes compete with the contact's (R12); gives whether there was room for all that won."""
     if not interaction.carries_values:
         return True
@@ -111,7 +125,8 @@ def _put_values(work: Workbench, interaction: Interaction, rules: Rules, contact
     won = survivorship.offered(contact, interaction, rules.recency)
     fitting = survivorship.fitting(contact, won)
     if fitting:
-        provenance = Provenance(interaction.value_assurance, interaction.at, interaction.event_id)
+        via = history.tenure_id if history is not None else None
+        provenance = Provenance(interaction.value_assurance, interaction.at, interaction.event_id, via)
         twin = work.edit(contact)
         for path, _, value in fitting:
             survivorship.put(twin, path, value, provenance)

@@ -12,7 +12,8 @@ from msgspec import Struct, field
 from onefold.identity.assurance import Assurance
 from onefold.identity.contact import Contact
 from onefold.identity.identifiers import IdentifierKey
-from onefold.identity.plan import Reason
+from onefold.identity.limits import beyond
+from onefold.identity.plan import Excess, Reason
 
 if TYPE_CHECKING:
     from onefold.identity.catalog import CatalogEntry
@@ -35,6 +36,18 @@ class Bound(NamedTuple):
     holder: Contact | None
     is_late: bool
     """The event is older than the present holder's tenure: it is credited, and changes no tenure."""
+    is_barred: bool = False
+    """The event is older than a separation of the identifier: it joins nothing through it, and takes or attaches it no more."""
+
+
+class Case(NamedTuple):
+    """What deciding on one interaction looks at."""
+
+    work: Workbench
+    interaction: Interaction
+    rules: Rules
+    bounds: list[Bound]
+    """All its identifiers, in the order in which they choose its contact."""
 
 
 class Refusal(NamedTuple):
@@ -47,8 +60,6 @@ class Refusal(NamedTuple):
 class Gathering(Struct):
     """How the identifiers of one interaction sort themselves around one contact."""
 
-    bounds: list[Bound]
-    """All identifiers of the event."""
     unique: dict[str, IdentifierKey]
     """Values of `unique_per_contact` types that it holds, or that the event names."""
     joined: list[Contact] = field(default_factory=list)
@@ -67,7 +78,8 @@ class Gathering(Struct):
     """Whether it is the side of another one."""
     reason: Reason | None = None
     """The guard that left something out."""
-    limited: bool = False
+    excesses: list[Excess] = field(default_factory=list)
+    """What limits left out: the interaction is parked."""
 
     @property
     def is_empty(self) -> bool:
@@ -81,7 +93,11 @@ class Gathering(Struct):
     def leave(self, reason: Reason) -> None:
         """Note that a guard left something where it is; the first guard is the one that is told."""
         self.reason = self.reason or reason
-        self.limited = self.limited or reason is Reason.LIMIT
+
+    def exceed(self, *excesses: Excess) -> None:
+        """Note that limits left something out (guard 4)."""
+        self.leave(Reason.LIMIT)
+        self.excesses.extend(excesses)
 
     def refuse(self, bound: Bound, reason: Reason) -> None:
         """Leave it where it is, and propose to join its holder."""
@@ -98,82 +114,96 @@ def bind(work: Workbench, interaction: Interaction, rules: Rules) -> list[Bound]
         tenure = work.tenure_at(workspace, identifier.key, moment)
         holder = work.contact(workspace, tenure.contact_id) if tenure is not None else None
         assurance = interaction.assurance_of(identifier, device_bound=entry.device_bound)
-        found.append(Bound(identifier, entry, assurance, tenure, holder, tenure is not None and not tenure.is_open))
+        is_late, is_barred = tenure is not None and not tenure.is_open, work.is_barred(interaction, identifier.key)
+        found.append(Bound(identifier, entry, assurance, tenure, holder, is_late, is_barred))
     found.sort(key=lambda bound: (not bound.entry.unique_per_contact, bound.entry.device_bound, bound.entry.priority))
     return found
 
 
-def gather(bounds: list[Bound], interaction: Interaction, rules: Rules) -> Gathering:
+def gather(case: Case, bounds: list[Bound]) -> Gathering:
     """Join all that guards let join: asserted interactions, and claims among contacts that are open to them.
 
-    Without `joined` the event has a new contact.
+    Without `joined` the event has a new contact, of what is `fresh` or handed over.
     """
     open_to, sealed = apart_sealed(bounds)
-    result = Gathering(bounds, named_once(bounds))
+    result = Gathering(named_once(bounds))
     for bound in open_to:
-        take(result, bound, interaction, rules)
+        take(case, result, bound)
     leave_sealed(result, sealed)
     return result
 
 
-def take(result: Gathering, bound: Bound, interaction: Interaction, rules: Rules) -> None:
-    """Sort one more identifier: new, held, in conflict, over a limit, or joined with its holder."""
-    if bound.holder is None:
+def take(case: Case, result: Gathering, bound: Bound) -> None:
+    """Sort one more identifier: new, held, in conflict, kept apart, over a limit, or joined with its holder."""
+    holder = bound.holder
+    if holder is None:
         result.fresh.append(bound)
-    elif result.holds(bound.holder):
+    elif result.holds(holder):
         result.held.append(bound)
-    elif not compatible(result, bound.holder, rules):
-        leave_conflict(result, bound, interaction)
-    elif not _within_limits(result.joined, bound.holder, rules) or not _may_join(result, bound, interaction, rules):
-        result.leave(Reason.LIMIT)
+    elif not compatible(case, result, holder):
+        leave_conflict(case, result, bound)
+    elif any(case.work.are_kept_apart(each, holder) for each in result.joined):
+        result.leave(Reason.KEPT_APART)
+    elif excesses := beyond(case.bounds, result.joined, bound, case.interaction, case.rules):
+        result.exceed(*excesses)
     else:
-        begin_with(result, bound.holder, rules)
+        begin_with(case, result, holder)
         result.held.append(bound)
 
 
-def begin_with(result: Gathering, holder: Contact, rules: Rules) -> None:
+def begin_with(case: Case, result: Gathering, holder: Contact) -> None:
     """Make a contact one of those that the event joins."""
     result.joined.append(holder)
-    result.unique.update(held_once(holder, rules))
+    result.unique.update(held_once(case, holder))
 
 
 def named_once(bounds: list[Bound]) -> dict[str, IdentifierKey]:
-    """The values of `unique_per_contact` types that an event names."""
-    return {bound.entry.semantic_type: bound.identifier.key for bound in bounds if bound.entry.unique_per_contact}
+    """The values of `unique_per_contact` types that an event names; what is barred takes nothing."""
+    return {bound.entry.semantic_type: bound.identifier.key for bound in bounds if bound.entry.unique_per_contact and not bound.is_barred}
 
 
 def apart_sealed(bounds: list[Bound]) -> tuple[list[Bound], list[Bound]]:
-    """Guard 2 (R4): a claim never joins through, and never takes, an identifier that another contact holds validated."""
-    sealed = [bound for bound in bounds if bound.assurance is Assurance.CLAIMED and bound.tenure is not None and bound.tenure.is_validated]
+    """The identifiers through which the event may join, and those that stay whose they are."""
+    sealed = [bound for bound in bounds if is_sealed(bound)]
     if not sealed:
         return bounds, sealed
     return [bound for bound in bounds if bound not in sealed], sealed
 
 
+def is_sealed(bound: Bound) -> bool:
+    """Whether the event may not join through the identifier, and never takes it.
+
+    Guard 2 (R4): a claim does not where another contact holds it validated. And old news takes nothing back: an event from before a
+    separation does not join through what was separated.
+    """
+    return bound.is_barred or (bound.assurance is Assurance.CLAIMED and bound.tenure is not None and bound.tenure.is_validated)
+
+
 def leave_sealed(result: Gathering, sealed: list[Bound]) -> None:
-    """Validated identifiers that a claim names lead to their holder only where the event is its own anyway, or names nothing else."""
+    """Sealed identifiers lead to their holder only where the event is its own anyway, or names nothing else."""
     for bound in sealed:
-        assert bound.holder is not None, "what is validated is held"  # noqa: S101 -- for the type checker
-        if result.is_empty:
+        if bound.holder is not None and result.is_empty:
             result.joined.append(bound.holder)
-        if result.holds(bound.holder):
+        if bound.holder is not None and result.holds(bound.holder):
             result.held.append(bound)
+        elif bound.is_barred:
+            result.leave(Reason.BARRED)
         else:
             result.refuse(bound, Reason.PROOF)
 
 
-def compatible(result: Gathering, contact: Contact, rules: Rules) -> bool:
+def compatible(case: Case, result: Gathering, contact: Contact) -> bool:
     """Guard 1: different values of a `unique_per_contact` type never come together by an event."""
     unique = result.unique
-    return all(unique.get(kind, key) == key for kind, key in held_once(contact, rules).items())
+    return all(unique.get(kind, key) == key for kind, key in held_once(case, contact).items())
 
 
-def held_once(contact: Contact, rules: Rules) -> dict[str, IdentifierKey]:
+def held_once(case: Case, contact: Contact) -> dict[str, IdentifierKey]:
     """What the contact holds of types that are `unique_per_contact`; a summary still names those that were so earlier (R18)."""
-    return {kind: key for kind, key in contact.summary.unique.items() if rules.is_unique(kind)}
+    return {kind: key for kind, key in contact.summary.unique.items() if case.rules.is_unique(kind)}
 
 
-def leave_conflict(result: Gathering, bound: Bound, interaction: Interaction) -> None:
+def leave_conflict(case: Case, result: Gathering, bound: Bound) -> None:
     """A device-bound identifier is handed over where event time allows (R2, R7); a personal one stays where it is (R5, R26)."""
     used = bound.tenure.used if bound.tenure is not None else None
     if not bound.entry.device_bound:
@@ -181,38 +211,7 @@ def leave_conflict(result: Gathering, bound: Bound, interaction: Interaction) ->
             result.refuse(bound, Reason.CONFLICT)
         else:
             result.leave(Reason.CONFLICT)
-    elif not bound.is_late and (used is None or interaction.moment > used):
+    elif not bound.is_late and (used is None or case.interaction.moment > used):
         result.handed_over.append(bound)
     else:
         result.leave(Reason.CONFLICT)
-
-
-def _may_join(result: Gathering, bound: Bound, interaction: Interaction, rules: Rules) -> bool:
-    """Guard 4 over time (R11): merges an identifier and hour, and distinct contacts, the first included, a value and day.
-
-    A merge counts for every identifier of the event that one of the merged contacts holds.
-    """
-    if not result.joined or bound.holder is None:
-        return True
-    pending = len(result.joined) - 1
-    for each in result.bounds:
-        if each.tenure is None or each.holder is None or not (each.holder is bound.holder or result.holds(each.holder)):
-            continue
-        in_hour, in_day = each.tenure.joins.until(interaction.at)
-        if in_hour + pending >= rules.limits.merges_per_identifier_hour or in_day + pending + 2 > rules.limits.contacts_per_value_day:
-            return False
-    return True
-
-
-def _within_limits(joined: list[Contact], other: Contact, rules: Rules) -> bool:
-    """Guard 4: what would exceed a limit stays apart (R11)."""
-    if not joined:
-        return True
-    total = sum(contact.summary.total for contact in joined) + other.summary.total
-    if total > rules.limits.identifiers_per_contact:
-        return False
-    for kind, count in other.summary.open_by_type.items():
-        mine = sum(contact.summary.open_by_type.get(kind, 0) for contact in joined)
-        if mine and mine + count > rules.values_limit(kind):
-            return False
-    return True

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 IdentifierKey = NewType("IdentifierKey", bytes)
 """16 bytes: BLAKE2b of type and normalised value. One column to look up by, of a size that does not depend on the value."""
 
-Reason = Literal["placeholder", "invalid", "unknown_type", "disabled", "blocked", "too_long", "control_characters", "conflict"]
+Reason = Literal[
+    "placeholder", "invalid", "unknown_type", "disabled", "blocked", "too_long", "control_characters", "conflict", "quarantined"
+]
 
 _MOST_BYTES = 1_024
 _MOST_CHARACTERS = 4 * _MOST_BYTES
@@ -74,7 +76,7 @@ def resolve_identifiers(raw: Iterable[tuple[str, object, str | None]], rules: Ru
     found: dict[IdentifierKey, Identifier] = {}
     dropped: list[Dropped] = []
     unique: set[str] = set()
-    catalog, blocked, normalisation = rules.catalog.entries, rules.blocked, rules.normalisation
+    catalog, blocked, normalisation, quarantined = rules.catalog.entries, rules.blocked, rules.normalisation, rules.quarantined
     for semantic_type, value, slug in raw:
         entry = catalog.get(semantic_type)
         if entry is None or not entry.enabled:
@@ -90,9 +92,12 @@ def resolve_identifiers(raw: Iterable[tuple[str, object, str | None]], rules: Ru
         elif semantic_type in unique:
             dropped.append(Dropped(semantic_type, "conflict"))
         else:
-            found[identified.key] = identified if slug is None else replace(identified, slug=slug)
             if entry.unique_per_contact:
                 unique.add(semantic_type)
+            if identified.key in quarantined:  # it keeps its place, as in the batch that finds it out (`Interaction.without`)
+                dropped.append(Dropped(semantic_type, "quarantined"))
+            else:
+                found[identified.key] = identified if slug is None else replace(identified, slug=slug)
     return tuple(found.values()), tuple(dropped)
 
 

@@ -6,11 +6,12 @@ the record, and is never after the broker's append (architecture, section 2).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from onefold.identity.assurance import Assurance
 from onefold.identity.identifiers import Dropped, Identifier, IdentifierKey
@@ -60,6 +61,10 @@ class Interaction(Struct, frozen=True):
     """`given_name` and `last_name`, trimmed and not blank."""
     attributes: Mapping[str, object] = field(default_factory=dict)
     """Unbound attributes; a null clears (R12)."""
+    raw: bytes = b""
+    """The message as it lay in the log, for those that are kept."""
+    is_released: bool = False
+    """Whether a person let it go from where a limit had parked it: what counts over time does not hold it back again."""
 
     @property
     def moment(self) -> Moment:
@@ -70,6 +75,18 @@ class Interaction(Struct, frozen=True):
     def carries_values(self) -> bool:
         """Whether it may change a field or an attribute."""
         return bool(self.fields or self.attributes)
+
+    def without(self, quarantined: Collection[IdentifierKey]) -> Interaction:
+        """The same, as it is read under rules by which these values do not resolve."""
+        gone = tuple(Dropped(each.semantic_type, "quarantined") for each in self.identifiers if each.key in quarantined)
+        if not gone:
+            return self
+        return replace(
+            self,
+            identifiers=tuple(each for each in self.identifiers if each.key not in quarantined),
+            dropped=(*self.dropped, *gone),
+            proof=None if self.proof is not None and self.proof.key in quarantined else self.proof,
+        )
 
     def assurance_of(self, identifier: Identifier, *, device_bound: bool) -> Assurance:
         """How strongly this interaction binds one of its identifiers.

@@ -12,7 +12,7 @@ from onefold.identity.contact import Summary
 from onefold.identity.plan import Merge
 
 if TYPE_CHECKING:
-    from onefold.identity.contact import Contact, ContactId
+    from onefold.identity.contact import Contact, ContactId, TenureId
     from onefold.identity.guards import Gathering
     from onefold.identity.interaction import Interaction
     from onefold.identity.workbench import Workbench
@@ -24,23 +24,23 @@ def merge(work: Workbench, interaction: Interaction, gathering: Gathering) -> Co
     for contact in gathering.joined:
         if contact.contact_id != winner.contact_id:
             joining = next(bound for bound in gathering.held if bound.holder is contact)
-            _absorb(work, interaction, work.edit(winner), contact, joining.identifier.semantic_type)
-    for bound in gathering.held:
+            _absorb(work, interaction, winner, contact, joining.identifier.semantic_type)
+    for bound in gathering.held if not interaction.is_released else ():
         if bound.tenure is not None and not bound.is_late:
             tenure = work.edit_tenure(bound.tenure)
             tenure.joins = tenure.joins.and_more(interaction.at, len(gathering.joined) - 1)
     return winner.contact_id
 
 
-def _absorb(work: Workbench, interaction: Interaction, survivor: Contact, absorbed: Contact, semantic_type: str) -> None:
-    gone = work.edit(absorbed)
+def _absorb(work: Workbench, interaction: Interaction, winner: Contact, absorbed: Contact, semantic_type: str) -> None:
+    survivor, gone = work.edit(winner), work.edit(absorbed)
     lost = survivorship.unite(survivor, gone)
     work.plan.moved += gone.summary.total
     gained = work.opened_here(absorbed.contact_id)
     _unite_records(survivor, gone)
-    _unite_identifiers(work, survivor, gone)
+    labels = _unite_identifiers(work, survivor, gone)
     gone.merged_into = gone.root = survivor.contact_id
-    work.absorb(gone, survivor, Merge(gone.workspace, survivor.contact_id, absorbed, semantic_type, interaction, lost, gained))
+    work.absorb(gone, survivor, Merge(gone.workspace, winner, absorbed, semantic_type, interaction, lost, labels, gained))
 
 
 def _unite_records(survivor: Contact, gone: Contact) -> None:
@@ -53,11 +53,13 @@ def _unite_records(survivor: Contact, gone: Contact) -> None:
     survivor.last_seen_at = max(survivor.last_seen_at, gone.last_seen_at)
 
 
-def _unite_identifiers(work: Workbench, survivor: Contact, gone: Contact) -> None:
-    """Move the identifiers; where a label clashes, the survivor's wins and the other becomes unlabelled."""
+def _unite_identifiers(work: Workbench, survivor: Contact, gone: Contact) -> dict[TenureId, str]:
+    """Move the identifiers; where a label clashes, the survivor's wins. Gives the labels that were lost by it."""
+    lost: dict[TenureId, str] = {}
     labels = {(tenure.semantic_type, tenure.slug) for tenure in survivor.listed if tenure.slug is not None}
     for tenure in tuple(gone.listed):
-        if (tenure.semantic_type, tenure.slug) in labels:
+        if tenure.slug is not None and (tenure.semantic_type, tenure.slug) in labels:
+            lost[tenure.tenure_id] = tenure.slug
             work.edit_tenure(tenure).slug = None
     survivor.summary.add(gone.summary)
     survivor.listed.extend(gone.listed)
@@ -65,3 +67,4 @@ def _unite_identifiers(work: Workbench, survivor: Contact, gone: Contact) -> Non
         work.alter(survivor, tenure)
     gone.listed = []
     gone.summary = Summary()
+    return lost

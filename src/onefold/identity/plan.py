@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from msgspec import Struct, field
 
@@ -16,6 +16,7 @@ from onefold.identity.interaction import Interaction, Position
 
 if TYPE_CHECKING:
     from onefold.identity.assurance import Assurance
+    from onefold.identity.identifiers import IdentifierKey
 
 
 class OutcomeKind(StrEnum):
@@ -29,6 +30,8 @@ class OutcomeKind(StrEnum):
     UPDATED = "updated"
     SEEN = "seen"
     UNRESOLVED = "unresolved"
+    BARRED = "barred"
+    """Older than the separation of everything that it names, which nobody holds any more."""
 
 
 class Reason(StrEnum):
@@ -44,8 +47,22 @@ class Reason(StrEnum):
     """The workspace's policy lets a claim join no more than it did."""
     LIMIT = "limit"
     """Guard 4: a limit would be exceeded; the event is parked."""
+    KEPT_APART = "kept_apart"
+    """A person keeps the contacts apart."""
+    BARRED = "barred"
+    """The event is older than the last separation of an identifier."""
     NO_IDENTIFIER = "no_identifier"
     """None of the event's identifiers resolves."""
+
+
+class Limit(StrEnum):
+    """What an interaction would have exceeded (guard 4, R11). All but the last are set by the rules of its workspace."""
+
+    VALUES_PER_TYPE = "values_per_type"
+    IDENTIFIERS_PER_CONTACT = "identifiers_per_contact"
+    MERGES_PER_IDENTIFIER_HOUR = "merges_per_identifier_hour"
+    CONTACTS_PER_VALUE_DAY = "contacts_per_value_day"
+    BYTES_PER_CONTACT = "bytes_per_contact"
 
 
 class Rule(StrEnum):
@@ -68,6 +85,15 @@ class Outcome(Struct, frozen=True):
     reason: Reason | None
     contact_id: ContactId | None
     tenure: Tenure | None
+
+
+class Act(Struct, frozen=True):
+    """What a named user decided: assurance *decided* (R19)."""
+
+    act_id: str
+    actor: str
+    reason: str | None
+    at: datetime
 
 
 class Cause(Struct, frozen=True):
@@ -118,16 +144,74 @@ class Merge(Struct, frozen=True):
     """Two contacts became one: all that unmerge and explain need."""
 
     workspace: str
-    survivor: ContactId
+    winner: Contact
+    """The survivor as it was before the event."""
     absorbed: Contact
     """The absorbed record as it was."""
-    identifier: str
-    """The type of the identifier that joined them."""
-    interaction: Interaction
+    identifier: str | None
+    """The type of the identifier that joined them; a person needs none."""
+    cause: Interaction | Act
     lost: dict[str, object]
     """Values that lost against the survivor's, by path."""
+    labels: dict[TenureId, str]
+    """Labels that the absorbed one's identifiers lost, since the survivor's wins."""
     gained: tuple[TenureId, ...]
     """Tenures of the absorbed one that are not in the store yet: it won them in this very plan."""
+
+    @property
+    def survivor(self) -> ContactId:
+        """Whose id leads on."""
+        return self.winner.contact_id
+
+
+class Excess(NamedTuple):
+    """What one limit kept out of an interaction."""
+
+    limit: Limit
+    semantic_type: str | None = None
+    """Of which there would be too many, or of the identifier that joined too often; None for values."""
+    key: IdentifierKey | None = None
+    """The identifier that was left where it is, or that joined too often; None for values."""
+
+
+class Parked(Struct, frozen=True):
+    """An interaction that is kept until a person releases it, since a limit left a part of it out (R11)."""
+
+    interaction: Interaction
+    excesses: tuple[Excess, ...]
+    contact_id: ContactId
+    """Whom the rest of it went to."""
+
+
+class Quarantined(Struct, frozen=True):
+    """A value that tried to join more contacts than it may: from the next interaction on it resolves no more (guard 5)."""
+
+    tenure: Tenure
+    """It stays with its holder."""
+    contacts: int
+    """Contacts that it had joined on the day, the first included."""
+    interaction: Interaction
+    """The one that would have joined one more."""
+
+
+class KeptApart(NamedTuple):
+    """Two contacts of which somebody said that they are two people: no event joins what holds them."""
+
+    workspace: str
+    one: ContactId
+    other: ContactId
+    why: Literal["unmerged", "refused"]
+    actor: str
+    reason: str | None
+    at: datetime
+
+
+class Barrier(NamedTuple):
+    """A separation's time: older events attach, join and hand over nothing through the identifier."""
+
+    workspace: str
+    key: IdentifierKey
+    at: datetime
 
 
 class Proposed(Struct, frozen=True):
@@ -151,11 +235,15 @@ class Plan(Struct):
     tenures_new: list[Tenure] = field(default_factory=list)
     tenures_changed: list[Tenure] = field(default_factory=list)
     separated: list[Tenure] = field(default_factory=list)
+    kept_apart: list[KeptApart] = field(default_factory=list)
+    barriers: list[Barrier] = field(default_factory=list)
     merges: list[Merge] = field(default_factory=list)
     proposed: list[Proposed] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)
     changes: list[ContactChanged] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
+    parked: list[Parked] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)
     current: list[Tenure] = field(default_factory=list)
     """The open tenures of the interactions' identifiers after the plan: what the index should say."""
     moved: int = 0

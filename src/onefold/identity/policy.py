@@ -17,6 +17,7 @@ from onefold.identity.guards import (
     compatible,
     gather,
     held_once,
+    is_sealed,
     leave_conflict,
     leave_sealed,
     named_once,
@@ -26,25 +27,26 @@ from onefold.identity.plan import Reason
 
 if TYPE_CHECKING:
     from onefold.identity.contact import Contact
-    from onefold.identity.guards import Bound
+    from onefold.identity.guards import Bound, Case
     from onefold.identity.interaction import Interaction
     from onefold.identity.rules import Rules
 
 
-def sort_out(bounds: list[Bound], interaction: Interaction, rules: Rules) -> Gathering:
+def sort_out(case: Case) -> Gathering:
     """Sort the identifiers of an event by what becomes of them."""
-    if rules.policy == "eager":  # a claim joins as if asserted (R4)
-        return gather(bounds, interaction, rules)
-    claims = [bound for bound in bounds if bound.assurance is Assurance.CLAIMED]
+    if case.rules.policy == "eager":  # a claim joins as if asserted (R4)
+        return gather(case, case.bounds)
+    claims = [bound for bound in case.bounds if bound.assurance is Assurance.CLAIMED]
     if not claims:
-        return gather(bounds, interaction, rules)
-    if len(claims) < len(bounds):
-        core = gather([bound for bound in bounds if bound.assurance is not Assurance.CLAIMED], interaction, rules)
-        return _around(core, claims, interaction, rules)
-    closed = [bound for bound in claims if bound.holder is not None and is_closed(bound.holder, rules) and not _is_sealed(bound)]
+        return gather(case, case.bounds)
+    if len(claims) < len(case.bounds):
+        core = gather(case, [bound for bound in case.bounds if bound.assurance is not Assurance.CLAIMED])
+        if not core.is_empty:
+            return _around(case, core, claims)
+    closed = [bound for bound in claims if bound.holder is not None and is_closed(bound.holder, case.rules) and not is_sealed(bound)]
     if not closed:
-        return gather(bounds, interaction, rules)
-    return _meet(bounds, closed, interaction, rules)
+        return gather(case, case.bounds)
+    return _meet(case, claims, closed)
 
 
 def is_closed(contact: Contact, rules: Rules) -> bool:
@@ -57,98 +59,92 @@ def takes_values(contact: Contact, interaction: Interaction, rules: Rules) -> bo
     return not (rules.policy == "strict" and interaction.value_assurance is Assurance.CLAIMED and is_closed(contact, rules))
 
 
-def _is_sealed(bound: Bound) -> bool:
-    return bound.tenure is not None and bound.tenure.is_validated
-
-
-def _is_device(contact: Contact, rules: Rules) -> bool:
+def _is_device(case: Case, contact: Contact) -> bool:
     """Whether it is a ghost that holds nothing but device-bound identifiers (R16)."""
     if contact.type != "ghost":
         return False
-    kinds = (rules.catalog.find(kind) for kind, count in contact.summary.open_by_type.items() if count)
+    kinds = (case.rules.catalog.find(kind) for kind, count in contact.summary.open_by_type.items() if count)
     return all(entry is not None and entry.device_bound for entry in kinds)
 
 
-def _meet(bounds: list[Bound], closed: list[Bound], interaction: Interaction, rules: Rules) -> Gathering:
-    """A claim that leads to closed contacts: either the first of them is its contact, or what is free is (R1)."""
-    claims, sealed = apart_sealed(bounds)
-    free = [bound for bound in claims if bound not in closed]
-    own = Gathering(bounds, named_once(bounds))
-    chosen = next(bound for bound in claims if bound.holder is not None)
-    aspiring = Gathering(bounds, {**(held_once(chosen.holder, rules) if chosen.holder is not None else {}), **own.unique})
-    if _goes_its_own_way(bounds, free, closed, aspiring, rules):
+def _meet(case: Case, claims: list[Bound], closed: list[Bound]) -> Gathering:
+    """Claims that lead to closed contacts: either the first of them is the event's contact, or what is free is (R1)."""
+    open_to, sealed = apart_sealed(claims)
+    free = [bound for bound in open_to if bound not in closed]
+    chosen = next(bound for bound in open_to if bound.holder is not None)
+    own = Gathering({**(held_once(case, chosen.holder) if chosen.holder is not None else {}), **named_once(claims)})
+    if _goes_its_own_way(case, own, chosen, free, closed):
         for bound in free:
-            take(aspiring, bound, interaction, rules)
+            take(case, own, bound)
         for bound in closed:
-            _leave_closed(aspiring, bound, interaction, rules)
-        if not aspiring.is_empty:
-            leave_sealed(aspiring, sealed)
-            return aspiring
-    first = closed[0]
+            _leave_closed(case, own, bound)
+        if not own.is_empty:
+            leave_sealed(own, sealed)
+            return own
+    own, first = Gathering(named_once(claims)), closed[0]
     assert first.holder is not None, "what is closed is held"  # noqa: S101 -- for the type checker
-    begin_with(own, first.holder, rules)
+    begin_with(case, own, first.holder)
     own.held.append(first)
-    return _around(own, [bound for bound in bounds if bound is not first], interaction, rules)
+    return _around(case, own, [bound for bound in claims if bound is not first])
 
 
-def _goes_its_own_way(bounds: list[Bound], free: list[Bound], closed: list[Bound], aspiring: Gathering, rules: Rules) -> bool:
+def _goes_its_own_way(case: Case, own: Gathering, chosen: Bound, free: list[Bound], closed: list[Bound]) -> bool:
     """Whether the event is that of its free identifiers, and nothing of it reaches a closed contact (R1).
 
     So it is where they hold its `unique_per_contact` identifier or conflict with what is closed, where its device belongs to somebody who
     may not join, and always under `strict`.
     """
-    if rules.policy == "strict":
+    if case.rules.policy == "strict":
         return True
-    named = next((bound for bound in bounds if bound.entry.unique_per_contact), None)
+    named = next((bound for bound in case.bounds if bound.entry.unique_per_contact), None)
     if named is not None:
         return named not in closed
-    chosen = next(bound for bound in bounds if bound in closed or (bound in free and bound.holder is not None))
-    if chosen in free and any(bound.holder is not None and not compatible(aspiring, bound.holder, rules) for bound in closed):
+    if chosen in free and any(bound.holder is not None and not compatible(case, own, bound.holder) for bound in closed):
         return True
     theirs = (bound.holder for bound in free if bound.entry.device_bound and bound.holder is not None)
-    return any(not _is_device(holder, rules) and compatible(aspiring, holder, rules) for holder in theirs)
+    return any(not _is_device(case, holder) and compatible(case, own, holder) for holder in theirs)
 
 
-def _leave_closed(own: Gathering, bound: Bound, interaction: Interaction, rules: Rules) -> None:
+def _leave_closed(case: Case, own: Gathering, bound: Bound) -> None:
     """What a closed contact holds stays with it, but for a device that guard 1 takes from it (R2)."""
     assert bound.holder is not None, "what is closed is held"  # noqa: S101 -- for the type checker
-    if compatible(own, bound.holder, rules):
+    if compatible(case, own, bound.holder):
         own.refuse(bound, Reason.POLICY)
     else:
-        leave_conflict(own, bound, interaction)
+        leave_conflict(case, own, bound)
 
 
-def _around(own: Gathering, bounds: list[Bound], interaction: Interaction, rules: Rules) -> Gathering:
+def _around(case: Case, own: Gathering, bounds: list[Bound]) -> Gathering:
     """Let claims come to a closed contact as far as the policy lets them; the rest gathers on the side."""
     claims, sealed = apart_sealed(bounds)
     aside: list[Bound] = []
     stranded: list[Bound] = []
-    lets_devices = rules.policy == "careful"
+    lets_devices = case.rules.policy == "careful"
     for bound in claims:
         holder = bound.holder
-        if holder is not None and (own.holds(holder) or not compatible(own, holder, rules)):
+        if holder is not None and (own.holds(holder) or not compatible(case, own, holder)):
             if own.holds(holder) or lets_devices or not bound.entry.device_bound:
-                take(own, bound, interaction, rules)
+                take(case, own, bound)
             else:
                 stranded.append(bound)
-        elif holder is not None and is_closed(holder, rules):
+        elif holder is not None and is_closed(holder, case.rules):
             own.refuse(bound, Reason.KNOWN if holder.is_known else Reason.POLICY)
-        elif lets_devices and (bound.entry.device_bound if holder is None else _is_device(holder, rules)):
-            take(own, bound, interaction, rules)
+        elif lets_devices and (bound.entry.device_bound if holder is None else _is_device(case, holder)):
+            take(case, own, bound)
         else:
             aside.append(bound)
     if aside or stranded:
-        _set_aside(own, aside, stranded, interaction, rules)
+        _set_aside(case, own, aside, stranded)
     leave_sealed(own, sealed)
     return own
 
 
-def _set_aside(own: Gathering, aside: list[Bound], stranded: list[Bound], interaction: Interaction, rules: Rules) -> None:
+def _set_aside(case: Case, own: Gathering, aside: list[Bound], stranded: list[Bound]) -> None:
     """Gather on the side what may not come to the contact, with the devices that guard 1 takes and that may not either (R2)."""
-    side = gather(aside, interaction, rules)
+    side = gather(case, aside)
     side.is_aside = True
     for bound in stranded:
-        leave_conflict(side, bound, interaction)
+        leave_conflict(case, side, bound)
     own.leave(Reason.POLICY if aside else Reason.CONFLICT)
     if not side.is_empty:
         own.side = side

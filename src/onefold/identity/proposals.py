@@ -45,7 +45,7 @@ def _propose(
     workspace = interaction.workspace
     contacts = [work.contact(workspace, each) for each in pair[:2]]
     one, other = sorted((each.contact_id for each in contacts), key=lambda each: each.int)
-    if one == other or (one, other) in told or not all(each.summary.total for each in contacts):
+    if one == other or (one, other) in told or not all(each.summary.total for each in contacts) or work.are_kept_apart(*contacts):
         return
     told.add((one, other))
     work.plan.proposed.append(Proposed(workspace, one, other, pair[2], pair[3], interaction))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from onefold.identity.blocked import BlockedValues
+    from onefold.identity.identifiers import IdentifierKey
 
 Policy: TypeAlias = Literal["careful", "eager", "strict"]
 
@@ -47,6 +48,8 @@ class Rules:
     limits: Limits = Limits()
     blocked: Mapping[str, BlockedValues] = field(default_factory=dict)
     """Normalised values that never resolve, by type."""
+    quarantined: frozenset[IdentifierKey] = frozenset()
+    """What joined too many contacts, and resolves no more until a person releases it. Learnt, so no part of the document."""
     recency: timedelta = timedelta(hours=1)
     """How precisely last use is recorded; zero is exact (R7)."""
     policy: Policy = "careful"
@@ -71,6 +74,6 @@ class Rules:
         return entry.max_per_contact if entry.max_per_contact is not None else self.limits.values_per_type
 
     def to_find(self) -> Rules:
-        """The same, to find what contacts hold: values that were blocked, and types that were switched off, since they got them, too."""
+        """The same, to find what contacts hold: values that were blocked or quarantined, and types that were switched off, since, too."""
         entries = {kind: replace(entry, enabled=True) for kind, entry in self.catalog.entries.items()}
-        return replace(self, catalog=Catalog(entries), blocked={})
+        return replace(self, catalog=Catalog(entries), blocked={}, quarantined=frozenset())

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from onefold.identity.contact import Contact, ContactId, Tenure
     from onefold.identity.identifiers import IdentifierKey
 
@@ -19,8 +21,11 @@ class Snapshot:
 
     `tenures` holds, by workspace and key, every tenure that an interaction at its event time can fall into: the open one, and
     ended ones that lasted beyond the earliest event. `contacts` holds every contact that such a tenure names; none of them is
-    absorbed, since a merge moves tenures. Each lists at least those of its open tenures that `tenures` holds.
+    absorbed, since a merge moves tenures. Each lists at least those of its open tenures that `tenures` holds. `apart` holds the pairs of
+    those contacts that are kept apart, both ways round not needed; `barriers` those times before which events move an identifier no more.
     """
 
     contacts: dict[tuple[str, ContactId], Contact] = field(default_factory=dict)
     tenures: dict[tuple[str, IdentifierKey], list[Tenure]] = field(default_factory=dict)
+    apart: set[tuple[str, ContactId, ContactId]] = field(default_factory=set)
+    barriers: dict[tuple[str, IdentifierKey], datetime] = field(default_factory=dict)

@@ -57,7 +57,7 @@ def offered(contact: Contact, interaction: Interaction, recency: timedelta) -> l
     found = []
     for path, slug, value in values_of(interaction):
         held = contact.provenance.get(path)
-        if held is not None and (mine <= held or _repeats(contact, slug, path, value, held, mine, recency)):
+        if held is not None and (mine[:3] <= held[:3] or _repeats(contact, slug, path, value, held, mine, recency)):
             continue
         found.append((path, slug, value))
     return found
@@ -140,7 +140,7 @@ def unite(winner: Contact, absorbed: Contact) -> dict[str, object]:
     for path, theirs in absorbed.provenance.items():
         mine, value = winner.provenance.get(path), get(absorbed, path)
         growth = _growth(winner, path, value)
-        wins = (mine is None or mine < theirs) and growth <= max(room, 0)
+        wins = (mine is None or mine.place < theirs.place) and growth <= max(room, 0)
         loser, contact = (mine, winner) if wins else (theirs, absorbed)
         left = get(contact, path)
         if loser is not None and left is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from onefold.identity.contact import LISTED_IDENTIFIERS, listing_order
-from onefold.identity.plan import Cause, ContactChanged, Evidence, EvidenceKind, Plan
+from onefold.identity.plan import Cause, ContactChanged, Evidence, EvidenceKind, Plan, Quarantined
 from onefold.identity.survivorship import same_value
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ class Workbench:
         self._merged: dict[_ContactKey, list[ContactId]] = {}
         self._fresh_tenures: set[TenureId] = set()
         self._current: dict[tuple[str, IdentifierKey], Tenure] = {}
+        self.quarantined: dict[str, set[IdentifierKey]] = {}
+        """What the interactions so far put into quarantine, by workspace."""
         self.plan = Plan()
 
     # -- reading ------------------------------------------------------------------------------------------------------
@@ -72,6 +74,23 @@ class Workbench:
             if best is None or (tenure.held_from is not None and (best.held_from is None or tenure.held_from > best.held_from)):
                 best = tenure
         return best
+
+    def are_kept_apart(self, one: Contact, other: Contact) -> bool:
+        """Whether a pair that is kept apart has a side in each: they never join by an event."""
+        if not (one.summary.apart and other.summary.apart):
+            return False
+        sides = {one.contact_id, other.contact_id}
+        workspace = one.workspace
+        return any(
+            {self.contact(workspace, left).contact_id, self.contact(workspace, right).contact_id} == sides
+            for where, left, right in self._snapshot.apart
+            if where == workspace
+        )
+
+    def is_barred(self, interaction: Interaction, key: IdentifierKey) -> bool:
+        """Whether an event is older than the barrier that a separation left for the identifier."""
+        until = self._snapshot.barriers.get((interaction.workspace, key))
+        return until is not None and interaction.at < until
 
     # -- editing ------------------------------------------------------------------------------------------------------
 
@@ -135,6 +154,14 @@ class Workbench:
         text = f"{tenure.semantic_type}:{tenure.normalised}"
         if text not in present:
             present.append(text)
+
+    def quarantine(self, interaction: Interaction, key: IdentifierKey) -> None:
+        """Let an identifier resolve no more from the next interaction on (guard 5). Its tenure stays as it is."""
+        tenure = self.open_tenure(interaction.workspace, key)
+        if tenure is not None:
+            self.quarantined.setdefault(interaction.workspace, set()).add(key)
+            _, in_day = tenure.joins.until(interaction.at)
+            self.plan.quarantined.append(Quarantined(tenure, in_day + 1, interaction))
 
     def next_tenure_id(self) -> TenureId:
         """The number of a new tenure."""

@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING
 
 from onefold import bootstrap
 from onefold.errors import ConfigurationError, IndexUnavailable, OnefoldError
-from onefold.messages.topics import INTERACTIONS
-from onefold.ops.dead_letters import count_open
-from onefold.records import migrate
+from onefold.messages.topics import INTERACTIONS, INTERACTIONS_RESOLVED
+from onefold.ops.dead_letters import count_open as count_open_letters
+from onefold.records import migrate, timeline_checks
+from onefold.records.parked import count_open
+from onefold.records.quarantine import count_held
+from onefold.records.store import name_workspaces
+from onefold.records.workspaces import list_workspaces
 from onefold.topics.admin import list_topics
 from onefold.topics.ends import end_offsets
 
@@ -29,6 +33,8 @@ PROGRESS = "select partition, next_offset from progress where consumer = 'resolv
 OUTBOX = "select count(*) as rows, coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float8 as age from outbox"
 OLD_OUTBOX_SECONDS = 60
 MOST_LETTERS = 1_000
+MOST_HELD_BACK = 1_000
+SHOWN_WORKSPACES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +126,34 @@ async def _state(role: Role, store: Store) -> list[Finding]:
                 "progress", False, f"ahead of the log in {ahead}", "the topic was made anew or lost records; nothing is skipped by itself"
             )
         )
-    dead = await count_open(store, role.kafka, most=MOST_LETTERS)
+    told = await end_offsets(role.kafka, INTERACTIONS_RESOLVED)
+    stored = await timeline_checks.passed(store)
+    findings.append(
+        Finding("timeline lag", True, f"{sum(max(0, end - stored.get(partition, 0)) for partition, end in told.items())} lines")
+    )
+    dead = await count_open_letters(store, role.kafka, most=MOST_LETTERS)
     said = f"{dead} open" if dead < MOST_LETTERS else f"{dead} open or more"
+    findings += await _held_back(store)
     findings.append(Finding("dead letters", dead == 0, said, "" if dead == 0 else "onefold dead-letters list"))
     return findings
+
+
+async def _held_back(store: Store) -> list[Finding]:
+    """What limits hold back in any workspace, until a person decides."""
+    async with store.begin() as connection:
+        workspaces = await list_workspaces(connection)
+        await name_workspaces(connection, workspaces)
+        events = await count_open(connection, workspaces, most=MOST_HELD_BACK)
+        values = await count_held(connection, workspaces, most=MOST_HELD_BACK)
+    return [_counted("parked", events, "onefold parked list"), _counted("quarantine", values, "onefold quarantine list")]
+
+
+def _counted(what: str, counts: dict[str, int], command: str) -> Finding:
+    if not counts:
+        return Finding(what, True, "0 open")
+    said = ", ".join(f"{count} in {workspace}" for workspace, count in sorted(counts.items())[:SHOWN_WORKSPACES])
+    more = " or more" if sum(counts.values()) >= MOST_HELD_BACK or len(counts) > SHOWN_WORKSPACES else ""
+    return Finding(what, False, said + more, f"{command} --workspace {min(counts)}")
 
 
 async def _redis(role: Role) -> list[Finding]:

@@ -1,6 +1,6 @@
 """Reference pages that are written from the code: `python -m onefold.installation.reference [--check]`.
 
-Settings from their docstrings, metrics from their definitions, the schema of RULES.json from its models.
+Settings from their docstrings, metrics from their definitions, the schemas of RULES.json and of simulated runs from their models.
 A test checks that the pages are fresh.
 """
 
@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from onefold import observe
 from onefold.identity import rules_document
+from onefold.ops.simulate import shapes as simulated
 from onefold.settings import described
 
 PAGES = Path("docs/reference")
@@ -49,7 +51,8 @@ def pages() -> dict[Path, str]:
     return {
         PAGES / "settings.md": settings_page(),
         PAGES / "metrics.md": metrics_page(),
-        PAGES / "rules.schema.json": json.dumps(rules_document.schema(), indent=2, ensure_ascii=False) + "\n",
+        PAGES / "rules.schema.json": _json(rules_document.schema()),
+        PAGES / "simulate.schema.json": _json(simulated.schema()),
     }
 
 
@@ -62,6 +65,10 @@ def main() -> None:
         return
     for path, text in pages().items():
         path.write_text(text, encoding="utf-8")
+
+
+def _json(schema: dict[str, Any]) -> str:
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def _default(text: str) -> str:

@@ -6,14 +6,18 @@ Lenient where the resolver sanitises (identifiers as given, times of any kind), 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from msgspec import Meta, Raw, Struct, field
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 WORKSPACE_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+
+RELEASED: Final = "parked_released_from"
+"""The header of an interaction that a person let go from where a limit had parked it: partition/offset of where it lay. Whoever may produce
+to the topic may say so; calls to the collector cannot."""
 
 AnyTime = Annotated[
     Any, Meta(description="RFC 3339 with a zone; anything else counts as absent.", extra_json_schema={"format": "date-time"})
@@ -84,6 +88,11 @@ class SkimmedInteraction(Struct):
     group: str | None = None
     asserts: list[WireIdentifier] | None = None
     schema: int = 1
+
+
+def is_released(headers: Iterable[tuple[str, bytes | None]]) -> bool:
+    """Whether a record's headers say that a person let it go from where a limit had parked it."""
+    return any(name == RELEASED for name, _ in headers)
 
 
 def interaction_key(message: InteractionMessage) -> bytes:

@@ -10,10 +10,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from onefold.errors import InvalidMessage
 from onefold.identity.assurance import Assurance
 from onefold.identity.identifiers import resolve_identifiers
 from onefold.identity.interaction import Interaction, Position, Proof
+from onefold.messages.codec import skim
+from onefold.messages.times import time_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,6 +40,9 @@ class Arrival(NamedTuple):
     position: Position
     appended_at: datetime
     key: bytes | None
+    value: bytes = b""
+    is_released: bool = False
+    """Whether an operator put it back from where a limit had parked it."""
 
 
 def check_key(expected: bytes, key: bytes | None) -> None:
@@ -72,10 +79,12 @@ def read(
         appended_at=arrival.appended_at,
         identifiers=identifiers,
         dropped=dropped,
-        proof=_proof(message, identifiers, rules) if assurance is Assurance.PROVED else None,
+        proof=_proof(message, identifiers, dropped, rules) if assurance is Assurance.PROVED else None,
         asserts=_asserts(message, rules) if assurance is Assurance.ASSERTED else None,
         fields=fields,
         attributes=attributes,
+        raw=arrival.value,
+        is_released=arrival.is_released,
     )
 
 
@@ -85,11 +94,30 @@ def event_time(message: Message, appended_at: datetime) -> datetime:
     return told if told is not None and told < appended_at else appended_at
 
 
+def with_event_time(value: bytes, appended_at: datetime) -> bytes:
+    """The message as it is appended again at another time, so that the event stays when it was: with `occurred_at` where it would move.
+
+    All else stays byte by byte. Raises InvalidMessage or UnsupportedVersion.
+    """
+    message = skim(value)
+    at = event_time(message, appended_at)
+    if _told(message) == at:
+        return value
+    content = msgspec.json.decode(value, type=dict[str, msgspec.Raw])
+    content["occurred_at"] = msgspec.Raw(msgspec.json.encode(time_text(at)))
+    return msgspec.json.encode(content)
+
+
 def event_seconds(message: Message, appended_ms: int) -> float:
     """The same, in seconds since 1970."""
     told = _told(message)
     appended = appended_ms / 1000
     return appended if told is None else min(told.timestamp(), appended)
+
+
+def arrival_time(message: Message) -> datetime | None:
+    """When it arrived, of a message that lies in no log: as received, else as it happened; None where it says neither (R27)."""
+    return _time(message.received_at) or _time(message.occurred_at)
 
 
 def _told(message: Message) -> datetime | None:
@@ -114,11 +142,12 @@ def _time(value: object) -> datetime | None:
         return None
 
 
-def _proof(message: Message, identifiers: tuple[Identifier, ...], rules: Rules) -> Proof | None:
-    """What a proved interaction proves (R8): the named identifier, else its only email or phone."""
+def _proof(message: Message, identifiers: tuple[Identifier, ...], dropped: tuple[Dropped, ...], rules: Rules) -> Proof | None:
+    """What a proved interaction proves (R8): the named identifier, else its only email or phone. One in quarantine is one, too."""
     if message.proof is None:
         candidates = [each for each in identifiers if each.semantic_type in _IDENTIFIER_TRAITS]
-        return Proof(candidates[0].key, "channel") if len(candidates) == 1 else None
+        is_only = not any(each.reason == "quarantined" and each.semantic_type in _IDENTIFIER_TRAITS for each in dropped)
+        return Proof(candidates[0].key, "channel") if len(candidates) == 1 and is_only else None
     named, _ = resolve_identifiers([(message.proof.semantic_type, message.proof.identifier, None)], rules)
     present = {each.key for each in identifiers}
     return Proof(named[0].key, message.proof.method) if named and named[0].key in present else None

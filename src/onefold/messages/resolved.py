@@ -14,7 +14,7 @@ from msgspec import Meta, Raw, Struct
 
 from onefold.messages.interactions import InteractionMessage
 
-OutcomeWord = Literal["created", "attached", "merged", "handed_over", "updated", "seen", "unresolved", "parked"]
+OutcomeWord = Literal["created", "attached", "merged", "handed_over", "updated", "seen", "unresolved", "parked", "barred"]
 
 
 class ResolvedInteraction(Struct):
@@ -52,6 +52,12 @@ class ResolvedLine(Struct):
     contact_id: UUID | None
     tenure_id: int | None
     interaction: ResolvedOrigin
+
+
+class CheckedLine(ResolvedLine):
+    """The same with the time by which the timeline keeps it."""
+
+    at_ms: int | None = None
 
 
 class TimelineOrigin(Struct):

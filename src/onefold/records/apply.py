@@ -7,12 +7,13 @@ Inserts are plain and sorted: a unique violation is a race, and the caller repea
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from uuid import NAMESPACE_URL, UUID, uuid5
 
 from onefold.identity.plan import EvidenceKind
 from onefold.identity.separation import bucket
 from onefold.messages.topics import CONTACTS_CHANGED
+from onefold.records.apart import insert_barriers, insert_pairs
 from onefold.records.changes import change_row
+from onefold.records.merges import move_roots, write_merges
 from onefold.records.rows import provenance_text, summary_text, to_json
 
 if TYPE_CHECKING:
@@ -20,13 +21,11 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from onefold.identity.contact import Contact, Tenure
-    from onefold.identity.plan import Evidence, Merge, Plan
+    from onefold.identity.plan import Evidence, Plan
     from onefold.records.store import Connection
 
     Row: TypeAlias = tuple[object, ...]
     """In the order of its composite type (migration 0006)."""
-
-MERGE_NAMESPACE = uuid5(NAMESPACE_URL, "onefold:merge")
 
 INSERT_CONTACTS = """
 insert into contacts (workspace, contact_id, version, type, given_name, last_name, email, phone, is_vendor, organization_id, attributes,
@@ -59,24 +58,6 @@ from unnest($1::tenure_change[]) as n
 where i.tenure_id = n.tenure_id and i.workspace = n.workspace and i.tenure_id = any($2::bigint[])
 """
 
-MOVE_TENURES = """
-update identifiers i set contact_id = n.survivor
-from unnest($1::text[], $2::uuid[], $3::uuid[]) as n (workspace, absorbed, survivor)
-where i.contact_id = n.absorbed and i.workspace = n.workspace and i.contact_id = any($2::uuid[])
-returning old.contact_id as absorbed, i.workspace, i.tenure_id
-"""
-
-MOVE_ROOTS = """
-update contacts c set root = n.survivor
-from unnest($1::text[], $2::uuid[], $3::uuid[]) as n (workspace, absorbed, survivor)
-where c.root = n.absorbed and c.workspace = n.workspace and c.root = any($2::uuid[]) and c.merged_into is not null
-"""
-
-INSERT_MERGES = """
-insert into merges (merge_id, workspace, survivor, absorbed, at, cause, tenures, absorbed_record, lost)
-select * from unnest($1::merge_row[])
-"""
-
 UPSERT_EVIDENCE = """
 insert into evidence as e (tenure_id, workspace, ordinal, event_id, topic, partition, "offset", at, rule, assurance)
 select * from unnest($1::evidence_row[])
@@ -97,14 +78,14 @@ _ORDINALS = {EvidenceKind.FIRST: 1, EvidenceKind.STRONGEST: 2, EvidenceKind.LAST
 async def apply(connection: Connection, plan: Plan, *, shards: int, incarnation: str) -> None:
     """Write the plan into the open transaction. The contacts that it touches must be locked by it."""
     if plan.merges:
-        await _write_merges(connection, plan.merges)
+        await write_merges(connection, plan.merges)
     if plan.contacts_changed:
         changed = _contact_rows(plan.contacts_changed)
         await connection.execute(UPDATE_CONTACTS, changed, [row[1] for row in changed])
     if plan.contacts_new:
         await connection.execute(INSERT_CONTACTS, _contact_rows(plan.contacts_new))
     if plan.merges:
-        await _move_roots(connection, plan.merges)
+        await move_roots(connection, plan.merges)
     if plan.tenures_changed:
         numbers = [tenure.tenure_id for tenure in plan.tenures_changed]
         await connection.execute(UPDATE_TENURES, _tenure_changes(plan.tenures_changed), numbers)
@@ -112,9 +93,8 @@ async def apply(connection: Connection, plan: Plan, *, shards: int, incarnation:
         await connection.execute(INSERT_TENURES, _tenure_rows(sorted(plan.tenures_new, key=lambda each: (each.key, each.workspace))))
     if plan.evidence:
         await connection.execute(UPSERT_EVIDENCE, _evidence_rows(plan.evidence))
-    if plan.separated:
-        buckets = sorted({bucket(tenure.workspace, tenure.key) for tenure in plan.separated})
-        await connection.execute(INSERT_SEPARATIONS, buckets)
+    if plan.separated or plan.kept_apart:
+        await _write_separations(connection, plan)
     if plan.changes:
         rows = [change_row(change, incarnation) for change in plan.changes]
         await connection.execute(
@@ -125,6 +105,17 @@ async def apply(connection: Connection, plan: Plan, *, shards: int, incarnation:
             [row.payload for row in rows],
             [row.headers for row in rows],
         )
+
+
+async def _write_separations(connection: Connection, plan: Plan) -> None:
+    """What makes index entries doubtful, and what keeps events from undoing it."""
+    if plan.separated:
+        buckets = sorted({bucket(tenure.workspace, tenure.key) for tenure in plan.separated})
+        await connection.execute(INSERT_SEPARATIONS, buckets)
+    if plan.barriers:
+        await insert_barriers(connection, plan.barriers)
+    if plan.kept_apart:
+        await insert_pairs(connection, plan.kept_apart)
 
 
 def _contact_rows(contacts: Sequence[Contact]) -> list[Row]:
@@ -227,74 +218,3 @@ def _evidence_rows(evidence: Sequence[Evidence]) -> list[Row]:
         )
         for each in latest.values()
     ]
-
-
-def _final_survivors(merges: Sequence[Merge]) -> dict[tuple[str, UUID], UUID]:
-    """Where each absorbed contact ends after all merges of the plan."""
-    ends: dict[tuple[str, UUID], UUID] = {}
-    for merge in reversed(merges):
-        ends[merge.workspace, merge.absorbed.contact_id] = ends.get((merge.workspace, merge.survivor), merge.survivor)
-    return ends
-
-
-def _move_arguments(merges: Sequence[Merge]) -> tuple[list[str], list[UUID], list[UUID]]:
-    ends = _final_survivors(merges)
-    return [workspace for workspace, _ in ends], [absorbed for _, absorbed in ends], list(ends.values())
-
-
-async def _move_roots(connection: Connection, merges: Sequence[Merge]) -> None:
-    """Redirects take one step: everything that ended at an absorbed contact ends where that one ends now."""
-    await connection.execute(MOVE_ROOTS, *_move_arguments(merges))
-
-
-async def _write_merges(connection: Connection, merges: Sequence[Merge]) -> None:
-    """Move the tenures and record each merge with exactly those that its absorbed contact held at that point of the plan."""
-    held: dict[tuple[str, UUID], list[int]] = {}
-    for row in await connection.fetch(MOVE_TENURES, *_move_arguments(merges)):
-        held.setdefault((row["workspace"], row["absorbed"]), []).append(row["tenure_id"])
-    rows: list[Row] = []
-    for merge in merges:
-        moved = [*held.get((merge.workspace, merge.absorbed.contact_id), []), *merge.gained]
-        held.setdefault((merge.workspace, merge.survivor), []).extend(moved)
-        rows.append(_merge_row(merge, moved))
-    await connection.execute(INSERT_MERGES, rows)
-
-
-def _merge_row(merge: Merge, moved: Sequence[int]) -> Row:
-    interaction, absorbed = merge.interaction, merge.absorbed
-    cause = {
-        "kind": "interaction",
-        "event_id": interaction.event_id,
-        "occurred_at": interaction.at,
-        "topic": interaction.position.topic,
-        "partition": interaction.position.partition,
-        "offset": interaction.position.offset,
-        "rule": "shared_identifier",
-        "semantic_type": merge.identifier,
-    }
-    record = {
-        "version": absorbed.version,
-        "type": absorbed.type,
-        "given_name": absorbed.given_name,
-        "last_name": absorbed.last_name,
-        "is_vendor": absorbed.is_vendor,
-        "organization_id": absorbed.organization_id,
-        "attributes": absorbed.attributes,
-        "tags": absorbed.tags,
-        "provenance": {path: list(each) for path, each in absorbed.provenance.items()},
-        "first_seen_at": absorbed.first_seen_at,
-        "last_seen_at": absorbed.last_seen_at,
-        "archived_at": absorbed.archived_at,
-        "created_at": absorbed.created_at,
-    }
-    return (
-        uuid5(MERGE_NAMESPACE, f"{merge.survivor}\0{absorbed.contact_id}\0{interaction.event_id}\0{absorbed.version}"),
-        merge.workspace,
-        merge.survivor,
-        absorbed.contact_id,
-        interaction.appended_at,
-        to_json(cause),
-        moved,
-        to_json(record),
-        to_json(merge.lost),
-    )

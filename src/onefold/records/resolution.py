@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onefold.errors import OnefoldError
 from onefold.failpoints import reach
 from onefold.identity.decide import decide
 from onefold.records import apply as applying
 from onefold.records import snapshots
+from onefold.records.parked import park
+from onefold.records.quarantine import put
+from onefold.records.store import Moved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,12 +25,6 @@ if TYPE_CHECKING:
     from onefold.identity.rules import Rules
     from onefold.records.numbers import TenureNumbers
     from onefold.records.store import Connection
-
-
-class Moved(OnefoldError):
-    """An identifier changed hands between reading and locking: roll back and repeat."""
-
-    code = "moved"
 
 
 class Resolution:
@@ -49,6 +45,7 @@ class Resolution:
         await reach("resolver.read")
         if not plan.writes:
             self._numbers.give_back(numbers)
+            await self._set_aside(connection, plan)
             return plan
         locked = await snapshots.lock(connection, plan.touched)
         if locked:
@@ -60,8 +57,19 @@ class Resolution:
                 raise Moved("the contacts to change are not the ones that were locked")
         self._numbers.give_back(numbers[len(plan.tenures_new) :])
         await applying.apply(connection, plan, shards=self._shards, incarnation=incarnation)
+        await self._set_aside(connection, plan)
         await reach("resolver.applied")
         return plan
+
+    async def _set_aside(self, connection: Connection, plan: Plan) -> None:
+        """Keep what limits left out, and what went into quarantine: last, since that takes the one row that counts changes of rules.
+
+        Also where nothing else came of an interaction, and nobody is locked.
+        """
+        if plan.parked:
+            await park(connection, plan.parked)
+        if plan.quarantined:
+            await put(connection, plan.quarantined)
 
     def _decide(
         self, rows: snapshots.Rows, interactions: Sequence[Interaction], rules: Mapping[str, Rules], numbers: Sequence[TenureId]

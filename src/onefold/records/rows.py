@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -38,10 +37,11 @@ class _StoredSummary(msgspec.Struct, omit_defaults=True):
     validated: dict[str, int] = {}
     assurance: tuple[int, int, int, int] = (0, 0, 0, 0)
     unique: dict[str, str] = {}
+    apart: bool = False
 
 
 _decode_summary = msgspec.json.Decoder(_StoredSummary).decode
-_decode_provenance = msgspec.json.Decoder(dict[str, tuple[int, datetime, str]]).decode
+_decode_provenance = msgspec.json.Decoder(dict[str, Provenance]).decode
 
 
 def to_json(value: object) -> str:
@@ -57,26 +57,23 @@ def summary_text(summary: Summary) -> str:
             {kind: count for kind, count in summary.validated_by_type.items() if count},
             (summary.by_assurance[0], summary.by_assurance[1], summary.by_assurance[2], summary.by_assurance[3]),
             {kind: key.hex() for kind, key in summary.unique.items()},
+            summary.apart,
         )
     )
 
 
 def provenance_text(provenance: Mapping[str, Provenance]) -> str:
-    """The stored form of provenance: path to [assurance, event time, event id]."""
+    """The stored form of provenance: path to [assurance, event time, event id, tenure]."""
     if not provenance:
         return "{}"
-    return to_json({path: (int(each.assurance), each.at, each.event_id) for path, each in provenance.items()})
-
-
-def _provenance_of(text: str) -> dict[str, Provenance]:
-    return {path: Provenance(Assurance(level), at, event_id) for path, (level, at, event_id) in _decode_provenance(text).items()}
+    return to_json(provenance)
 
 
 def summary_of(text: str) -> Summary:
     """A summary from its stored form."""
     stored = _decode_summary(text)
     unique = {kind: IdentifierKey(bytes.fromhex(key)) for kind, key in stored.unique.items()}
-    return Summary(stored.open, stored.validated, list(stored.assurance), unique)
+    return Summary(stored.open, stored.validated, list(stored.assurance), unique, stored.apart)
 
 
 def contact_of(row: Row) -> Contact:
@@ -98,7 +95,7 @@ def contact_of(row: Row) -> Contact:
         organization_id=row["organization_id"],
         attributes=msgspec.json.decode(row["attributes"]),
         tags=msgspec.json.decode(row["tags"]),
-        provenance=_provenance_of(row["provenance"]),
+        provenance=_decode_provenance(row["provenance"]),
         summary=summary_of(row["summary"]),
         merged_into=row["merged_into"],
         root=row["root"],

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onefold.identity.rules_document import rules_of
-from onefold.records.rules_versions import stored_document
+from onefold.records.rules_versions import rules_in_force
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import timedelta
 
     from onefold.identity.rules import Rules
-    from onefold.records.rows import Row
     from onefold.records.store import Store
 
 MOST_WORKSPACES = 50_000
 """Names that are kept, those of workspaces that do not exist included: anybody may send them."""
-
-KNOWN = "select workspace, rules, rules_version from workspaces where workspace = any($1::text[])"
 
 
 class RulesCache:
@@ -54,13 +50,9 @@ class RulesCache:
         if unknown:
             version = self._version
             async with self._store.transaction(unknown) as connection:
-                known = {row["workspace"]: self._read(row) for row in await connection.fetch(KNOWN, sorted(unknown))}
+                known = await rules_in_force(connection, unknown, recency=self._recency)
             read = {workspace: known.get(workspace) for workspace in unknown}
             if version == self._version:  # else they may be older than what was forgotten meanwhile
                 self._rules.update(read)
             found.update(read)
         return found
-
-    def _read(self, row: Row) -> Rules:
-        workspace, version = row["workspace"], row["rules_version"]
-        return rules_of(stored_document(workspace, version, row["rules"]), recency=self._recency, version=version)

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from onefold.errors import InvalidRules, RulesUnreadable, WorkspaceNotFound
+from onefold.identity.rules_document import rules_of
 from onefold.identity.rules_reading import read
 from onefold.records.rows import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
+    from onefold.identity.rules import Rules
     from onefold.identity.rules_document import Document
     from onefold.records.rows import Row
     from onefold.records.store import Connection
 
 COLUMNS = "workspace, version, before, after, actor, reason, at"
+IN_FORCE = """
+select w.workspace, w.rules, w.rules_version, array(
+  select q.identifier_key from quarantine q where q.workspace = w.workspace and q.released_at is null
+) as quarantined from workspaces w where w.workspace = any($1::text[])
+"""
 PRESENT = "select rules, rules_version from workspaces where workspace = $1"
 # Whoever comes second waits for the first, then finds another version than the one that was read.
 REPLACE = """
@@ -80,6 +87,16 @@ async def present_rules(connection: Connection, workspace: str) -> tuple[str, in
     if row is None:
         raise WorkspaceNotFound(f"no workspace is called {workspace!r}; `onefold setup` makes one")
     return row["rules"], row["rules_version"]
+
+
+async def rules_in_force(connection: Connection, workspaces: Iterable[str], *, recency: timedelta) -> dict[str, Rules]:
+    """The rules of these workspaces, with what is in quarantine, by name; one that does not exist has none. Raises RulesUnreadable."""
+    found = {}
+    for row in await connection.fetch(IN_FORCE, sorted(workspaces)):
+        workspace, version = row["workspace"], row["rules_version"]
+        rules = rules_of(stored_document(workspace, version, row["rules"]), recency=recency, version=version)
+        found[workspace] = replace(rules, quarantined=frozenset(row["quarantined"])) if row["quarantined"] else rules
+    return found
 
 
 async def replace_rules(

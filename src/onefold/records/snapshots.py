@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from onefold.identity.contact import LISTED_IDENTIFIERS, listing_order
+from onefold.identity.contact import LISTED_IDENTIFIERS, ContactId, listing_order
+from onefold.identity.identifiers import IdentifierKey
 from onefold.identity.snapshot import Snapshot
 from onefold.records.rows import CONTACT_COLUMNS, TENURE_COLUMNS, contact_of, tenure_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
     from uuid import UUID
 
     from onefold.identity.contact import Tenure
@@ -18,14 +20,23 @@ if TYPE_CHECKING:
     from onefold.records.rows import Row
     from onefold.records.store import Connection
 
-# Two halves, because `or` would keep both partial indexes from being used.
+# Barriers come as rows without a tenure: a statement of their own would cost every batch a round trip, for what hardly any event meets.
+_OF_BARRIERS = {"workspace": "workspace", "identifier_key": "identifier_key", "held_until": "at"}
+_BARRIER = ", ".join(_OF_BARRIERS.get(name, "null") for name in TENURE_COLUMNS.split(", "))
+
+# The two of tenures are apart, because `or` would keep both partial indexes from being used.
 TENURES = f"""
 select {TENURE_COLUMNS} from identifiers where identifier_key = any($1::bytea[]) and workspace = any($2::text[]) and held_until is null
 union all
 select {TENURE_COLUMNS} from identifiers where identifier_key = any($1::bytea[]) and workspace = any($2::text[]) and held_until >= $3
+union all
+select {_BARRIER} from barriers where identifier_key = any($1::bytea[]) and workspace = any($2::text[]) and at > $3
 """
 
-CONTACTS = f"select {CONTACT_COLUMNS}, identifiers_total from contacts where contact_id = any($1::uuid[]) and workspace = any($2::text[])"
+CONTACTS = f"""
+select {CONTACT_COLUMNS}, identifiers_total, summary ? 'apart' as apart from contacts
+where contact_id = any($1::uuid[]) and workspace = any($2::text[])
+"""
 
 LISTINGS = f"""
 select {TENURE_COLUMNS} from identifiers
@@ -36,6 +47,14 @@ LONG_LISTING = f"""
 select {TENURE_COLUMNS} from identifiers where contact_id = $1 and workspace = $2 and held_until is null
 order by slug is null, tenure_id limit {LISTED_IDENTIFIERS}
 """
+
+TREES = """
+select workspace, contact_id, root from contacts where contact_id = any($1::uuid[]) and workspace = any($2::text[])
+union all
+select workspace, contact_id, root from contacts where root = any($1::uuid[]) and workspace = any($2::text[]) and merged_into is not null
+"""
+
+APART = "select workspace, one, other from kept_apart where one = any($1::uuid[]) and workspace = any($2::text[])"
 
 # Sorting lies below locking in the plan, so locks are taken in id order: two transactions never wait for each other in a ring.
 LOCK = """
@@ -50,19 +69,32 @@ class Rows(NamedTuple):
     tenures: Sequence[Row]
     contacts: Sequence[Row]
     listings: Sequence[Row]
+    apart: Sequence[tuple[str, UUID, UUID]] = ()
+    """Pairs of these contacts that are kept apart."""
+    barriers: Sequence[Row] = ()
 
 
-async def read(connection: Connection, interactions: Sequence[Interaction]) -> Rows:
-    """The tenures of these interactions' identifiers, the contacts that hold them, and the other identifiers that those list."""
+async def read(connection: Connection, interactions: Sequence[Interaction], *, since: datetime | None = None) -> Rows:
+    """The tenures of these interactions' identifiers, the contacts that hold them, and the other identifiers that those list.
+
+    Of ended tenures those that lasted beyond the earliest interaction, or beyond `since`.
+    """
     workspaces = sorted({interaction.workspace for interaction in interactions})
-    keys = list({identifier.key for interaction in interactions for identifier in interaction.identifiers})
+    # Sorted, since each arm of the statement would sort them by itself: of 1,000 keys that saves a third of its time.
+    keys = sorted({identifier.key for interaction in interactions for identifier in interaction.identifiers})
     if not keys:
         return Rows([], [], [])
-    earliest = min(interaction.at for interaction in interactions)
-    tenures = await connection.fetch(TENURES, keys, workspaces, earliest)
+    earliest = since or min(interaction.at for interaction in interactions)
+    tenures: Sequence[Row] = await connection.fetch(TENURES, keys, workspaces, earliest)
+    barriers = [row for row in tenures if row["tenure_id"] is None]
+    if barriers:
+        tenures = [row for row in tenures if row["tenure_id"] is not None]
     ids = list({row["contact_id"] for row in tenures})
     contacts = await connection.fetch(CONTACTS, ids, workspaces) if ids else []
-    return Rows(tenures, contacts, await _read_listings(connection, tenures, contacts, workspaces))
+    listings = await _read_listings(connection, tenures, contacts, workspaces)
+    marked = [row["contact_id"] for row in contacts if row["apart"]]
+    apart = await _read_apart(connection, marked, workspaces) if len(marked) > 1 else ()
+    return Rows(tenures, contacts, listings, apart, barriers)
 
 
 def snapshot_of(rows: Rows) -> Snapshot:
@@ -85,6 +117,8 @@ def snapshot_of(rows: Rows) -> Snapshot:
             listed[tenure.workspace, tenure.contact_id][tenure.tenure_id] = tenure
     for key, contact in snapshot.contacts.items():
         contact.listed = sorted(listed[key].values(), key=listing_order)
+    snapshot.apart.update((workspace, ContactId(one), ContactId(other)) for workspace, one, other in rows.apart)
+    snapshot.barriers.update({(row["workspace"], IdentifierKey(row["identifier_key"])): row["held_until"] for row in rows.barriers})
     return snapshot
 
 
@@ -95,6 +129,18 @@ async def lock(connection: Connection, contacts: Iterable[tuple[str, UUID]]) -> 
         return set()
     ids, workspaces = [contact_id for _, contact_id in wanted], sorted({workspace for workspace, _ in wanted})
     return {(row["workspace"], row["contact_id"]) for row in await connection.fetch(LOCK, ids, workspaces)}
+
+
+async def _read_apart(connection: Connection, roots: list[UUID], workspaces: list[str]) -> Sequence[tuple[str, UUID, UUID]]:
+    """The pairs of these roots that are kept apart, since each has a side of a pair in its tree."""
+    trees = {(row["workspace"], row["contact_id"]): row["root"] for row in await connection.fetch(TREES, roots, workspaces)}
+    sides = list({contact_id for _, contact_id in trees})
+    found: set[tuple[str, UUID, UUID]] = set()
+    for row in await connection.fetch(APART, sides, workspaces):
+        one, other = (trees.get((row["workspace"], row[side])) for side in ("one", "other"))
+        if one is not None and other is not None and one != other:
+            found.add((row["workspace"], one, other))
+    return sorted(found)
 
 
 async def _read_listings(connection: Connection, tenures: Sequence[Row], contacts: Sequence[Row], workspaces: list[str]) -> Sequence[Row]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from onefold.errors import ConfigurationError, StoreUnavailable
+from onefold.errors import ConfigurationError, OnefoldError, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -22,6 +22,13 @@ Connection = asyncpg.pool.PoolConnectionProxy
 
 RACES = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 """Errors after which the same transaction, begun anew, can succeed."""
+
+
+class Moved(OnefoldError):
+    """An identifier or a contact changed hands between reading and locking: roll back and repeat."""
+
+    code = "moved"
+
 
 REJECTED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError)
 """Errors that a record of its own brings about: no repeat will help. Races are told apart first."""
@@ -50,6 +57,9 @@ _SESSION = {
     "jit": "off",
     "timezone": "UTC",
 }
+
+
+PATIENCE = "select set_config(name, $1, true) from unnest('{transaction_timeout,idle_in_transaction_session_timeout}'::text[]) as name"
 
 
 class _Connection(asyncpg.Connection):
@@ -152,6 +162,13 @@ class Store:
         """One transaction that sees the rows of these workspaces and of no other; commits unless the block raises."""
         async with self.begin() as connection:
             await name_workspaces(connection, workspaces)
+            yield connection
+
+    @asynccontextmanager
+    async def moment(self, *, seconds: float) -> AsyncIterator[Connection]:
+        """One transaction that sees one moment, for up to so long, and cannot write; it names no workspace yet."""
+        async with self.connection() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+            await connection.execute(PATIENCE, str(round(seconds * 1000)))
             yield connection
 
 

@@ -15,6 +15,9 @@ import structlog
 from typer.testing import CliRunner
 
 from onefold.cli.main import app
+from onefold.messages.topics import INTERACTIONS_RESOLVED
+from onefold.records import timeline_checks
+from onefold.topics.ends import end_offsets
 from onefold.workspace import segments as use_cases
 from tests.support.installations import Installation, installation
 from tests.support.stories import random_story
@@ -51,8 +54,8 @@ async def told_story(services: Services, database: Database, prefix: str, redis_
 
 @asynccontextmanager
 async def following(mine: Installation) -> AsyncIterator[None]:
-    """A relay and a segments worker, as processes of their own."""
-    async with mine.running("relay"), mine.running("segments-worker"):
+    """A relay, a segments worker and a timeline, as processes of their own."""
+    async with mine.running("relay"), mine.running("segments-worker"), mine.running("timeline"):
         yield
 
 
@@ -61,9 +64,15 @@ async def quiet(mine: Installation, *, within_seconds: float = 90.0) -> None:
     async with asyncio.timeout(within_seconds):
         while True:
             async with mine.store.transaction(["acme"]) as connection:
-                if await connection.fetchval(QUIET):
+                if await connection.fetchval(QUIET) and await _is_kept(mine):
                     return
             await asyncio.sleep(0.1)
+
+
+async def _is_kept(mine: Installation) -> bool:
+    """Whether the timeline has passed every line."""
+    passed = await timeline_checks.passed(mine.store)
+    return all(passed.get(partition, 0) >= end for partition, end in (await end_offsets(mine.role.kafka, INTERACTIONS_RESOLVED)).items())
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,22 @@ DAMAGES = {
         ("I9",),
         "matches, and is no member",
     ),
+    "an event that the timeline lost": Damage(
+        (f"delete from timeline_events where tenure_id = {LINED}",), ("I1", "I2"), "was passed by the timeline, and is not on it"
+    ),
+    "a row of the timeline that is gone": Damage((f"delete from timeline where tenure_id = {LINED}",), ("I2",), "has no row"),
+    "a day that counts wrong": Damage(
+        (f"update timeline_days set events = events + 1 where tenure_id = {LINED}",), ("I2",), "counted as 2, there are 1"
+    ),
+    "a timeline that credits a stranger": Damage(
+        (
+            f"update timeline_events set tenure_id = 999999 where tenure_id = {LINED}",
+            f"update timeline set tenure_id = 999999 where tenure_id = {LINED}",
+            f"update timeline_days set tenure_id = 999999 where tenure_id = {LINED}",
+        ),
+        ("I1",),
+        "the timeline credits tenure",
+    ),
     "progress that fell back": Damage(
         ("update progress set next_offset = next_offset - 1 where partition = 0",), ("I15", "I12"), "Kafka's committed offset is"
     ),

@@ -16,8 +16,7 @@ import asyncpg
 import pytest
 
 from onefold.identity.assurance import Assurance
-from onefold.records.resolution import Moved
-from onefold.records.store import RACES
+from onefold.records.store import RACES, Moved
 from tests.integration.index.workers import HOURLY, worker
 from tests.support.worlds import event
 

@@ -10,9 +10,9 @@ import pytest_asyncio
 
 from onefold.identity.assurance import Assurance
 from onefold.records.numbers import TenureNumbers
-from onefold.records.resolution import Moved, Resolution
+from onefold.records.resolution import Resolution
 from onefold.records.snapshots import lock
-from onefold.records.store import Store
+from onefold.records.store import Moved, Store
 from tests.support.gates import gate
 from tests.support.workspaces import add_workspace
 from tests.support.worlds import EXACT, World, event
@@ -109,5 +109,6 @@ async def _lock_all(store: Store, ids: list[ContactId]) -> set[tuple[str, UUID]]
 async def _free_while_somebody_waits(store: Store) -> list[UUID]:
     async with store.transaction(["acme"]) as connection, asyncio.timeout(60):
         while not await connection.fetchval(WAITING):
+            await connection.execute("select pg_stat_clear_snapshot()")  # a transaction sees sessions as they were at its first look
             await asyncio.sleep(0.01)
         return [row["contact_id"] for row in await connection.fetch(FREE)]

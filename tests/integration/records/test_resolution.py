@@ -11,8 +11,8 @@ import pytest_asyncio
 
 from onefold.identity.plan import OutcomeKind
 from onefold.records.numbers import TenureNumbers
-from onefold.records.resolution import Moved, Resolution
-from onefold.records.store import RACES, Store
+from onefold.records.resolution import Resolution
+from onefold.records.store import RACES, Moved, Store
 from tests.support.stories import random_story
 from tests.support.workspaces import add_workspace
 from tests.support.worlds import EXACT, World, event

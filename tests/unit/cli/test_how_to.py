@@ -13,7 +13,7 @@ import typer
 from onefold.cli.main import app
 
 HOW_TO = Path(__file__).parents[3] / "docs/how-to"
-PAGES = ["dead-letters.md", "identity-tokens.md", "replay.md", "rules.md"]
+PAGES = ["dead-letters.md", "identity-tokens.md", "replay.md", "rules.md", "try-a-rule.md"]
 JOB = "0b8f3a52-5c5e-4d3a-9a7e-111111111111"
 
 
@@ -23,7 +23,7 @@ def shown(page: str) -> list[list[str]]:
     lines = [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
     lines += re.findall(r"`(onefold [^`]+)`", text)
     words = [
-        shlex.split(line.partition(" > ")[0].replace("JOB", JOB).replace("KID", JOB), comments=True)
+        shlex.split(line.partition(" > ")[0].partition(" | ")[0].replace("JOB", JOB).replace("KID", JOB), comments=True)
         for line in lines
         if line.startswith("onefold ")
     ]

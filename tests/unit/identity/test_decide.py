@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from itertools import permutations
 
 from onefold.identity.assurance import Assurance
 from onefold.identity.catalog import Catalog
 from onefold.identity.plan import OutcomeKind, Reason
-from onefold.identity.rules import Limits, Rules
-from tests.support.worlds import World, at, event
+from tests.support.worlds import World, event
 
 ASSERTED, PROVED = Assurance.ASSERTED, Assurance.PROVED
 
@@ -308,77 +306,6 @@ def test_versions_have_no_gaps_within_one_batch() -> None:
     assert [change.version for change in world.plans[0].changes] == [1, 2, 3]
     assert [change.snapshot.given_name for change in world.plans[0].changes if change.snapshot] == [None, None, "Ann"]
     assert [len(change.listed) for change in world.plans[0].changes] == [1, 2, 2]
-
-
-def test_a_value_that_joins_too_many_contacts_in_a_day_joins_no_more() -> None:
-    """R11: 50 distinct contacts a value and day, the first included; earlier joins stay, the next day begins anew."""
-    rules = Rules(recency=timedelta(0), limits=Limits(merges_per_identifier_hour=1_000, contacts_per_value_day=5))
-    world = World(rules=rules)
-    world.play(event("email:shared@example.com"))
-    for number in range(6):
-        world.play(event(f"anonymous_token:t{number}", minutes=number))
-        (outcome,) = world.play(event(f"anonymous_token:t{number}", "email:shared@example.com", minutes=number + 0.5))
-        expected = OutcomeKind.MERGED if number < 4 else OutcomeKind.PARKED
-        assert (outcome.kind, outcome.reason) == (expected, None if number < 4 else Reason.LIMIT)
-    assert len(world.groups()) == 3
-    (outcome,) = world.play(event("anonymous_token:t4", "email:shared@example.com", minutes=24 * 60))
-    assert outcome.kind is OutcomeKind.MERGED
-
-
-def test_an_identifier_merges_only_so_often_in_an_hour() -> None:
-    """R11, S49: what was joined counts, so an event that comes again counts once."""
-    world = World(rules=Rules(recency=timedelta(0), limits=Limits(merges_per_identifier_hour=2)))
-    world.play(event("email:shared@example.com"))
-    kinds = []
-    for number in range(4):
-        world.play(event(f"anonymous_token:t{number}", minutes=number))
-        joining = event(f"anonymous_token:t{number}", "email:shared@example.com", minutes=number + 0.5)
-        kinds.append(world.play(joining)[0].kind)
-        world.play(joining)
-    assert kinds == [OutcomeKind.MERGED, OutcomeKind.MERGED, OutcomeKind.PARKED, OutcomeKind.PARKED]
-    (outcome,) = world.play(event("anonymous_token:t3", "email:shared@example.com", minutes=70))
-    assert outcome.kind is OutcomeKind.MERGED
-
-
-def test_what_exceeds_the_values_of_a_type_gets_no_contact_and_the_rest_applies() -> None:
-    """R11."""
-    world = World(rules=Rules(recency=timedelta(0), limits=Limits(values_per_type=2)))
-    world.play(event("anonymous_token:t", "email:a@example.com"), event("anonymous_token:t", "email:b@example.com", minutes=1))
-    (outcome,) = world.play(event("anonymous_token:t", "email:c@example.com", attributes={"plan": "pro"}, minutes=2))
-    assert (outcome.kind, outcome.reason) == (OutcomeKind.PARKED, Reason.LIMIT)
-    assert world.groups() == [["anonymous_token:t", "email:a@example.com", "email:b@example.com"]]
-    assert world.holder("anonymous_token:t").attributes == {"unbound": {"plan": "pro"}}
-    world.play(event("anonymous_token:u", "email:d@example.com", minutes=3))
-    (outcome,) = world.play(event("anonymous_token:t", "anonymous_token:u", minutes=4))
-    assert outcome.kind is OutcomeKind.PARKED
-    assert len(world.groups()) == 2
-
-
-def test_a_merge_counts_for_every_identifier_of_its_event_and_wherever_it_goes() -> None:
-    """R11: merges an identifier and hour, also of one that came last in the event, and of one that was handed over since."""
-    world = World(rules=Rules(recency=timedelta(0), limits=Limits(merges_per_identifier_hour=1)))
-    world.play(
-        event("anonymous_token:t", "user_id:1"),
-        event("email:a@example.com", minutes=1),
-        event("anonymous_token:t", "email:a@example.com", minutes=2),
-        event("phone:+4915112345678", minutes=3),
-        event("user_id:1", minutes=4),
-    )
-    (outcome,) = world.play(event("phone:+4915112345678", "user_id:1", "anonymous_token:t", minutes=5))
-    assert (outcome.kind, outcome.reason) == (OutcomeKind.PARKED, Reason.LIMIT)
-    world.play(event("anonymous_token:t", "user_id:2", minutes=6))
-    (outcome,) = world.play(event("anonymous_token:t", "phone:+4915112345678", minutes=7))
-    assert (outcome.kind, outcome.reason) == (OutcomeKind.PARKED, Reason.LIMIT)
-
-
-def test_a_device_that_a_limit_keeps_where_it_is_learns_nothing_from_the_event() -> None:
-    """R11, R5: what is left out was not used with this contact, so it does not become asserted, and may be handed over later."""
-    world = World(rules=Rules(recency=timedelta(0), limits=Limits(values_per_type=1)))
-    world.play(event("anonymous_token:t1", "user_id:1", event_id="told"), event("anonymous_token:t2", "user_id:2", minutes=1))
-    (outcome,) = world.play(event("anonymous_token:t1", "anonymous_token:t2", "user_id:2", assurance=ASSERTED, minutes=3))
-    assert (outcome.kind, outcome.reason) == (OutcomeKind.PARKED, Reason.LIMIT)
-    (token,) = [tenure for tenure in world.tenures.values() if tenure.normalised == "t1"]
-    assert (token.assurance, token.used) == (Assurance.CLAIMED, (at(0), "told"))
 
 
 def test_a_type_that_is_unique_no_more_keeps_nobody_apart() -> None:

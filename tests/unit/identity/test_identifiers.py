@@ -158,3 +158,13 @@ def test_nothing_raises_and_everything_is_accounted_for(raw: list[tuple[str, obj
     assert len(found) + len(dropped) <= len(raw)
     again, _ = resolve_identifiers([(each.semantic_type, each.normalised, each.slug) for each in found], Rules())
     assert [(each.key, each.normalised, each.slug) for each in again] == [(each.key, each.normalised, each.slug) for each in found]
+
+
+def test_a_value_in_quarantine_does_not_resolve_and_keeps_its_place() -> None:
+    """Guard 5, R6: a second user id beside it is as dropped as it was before the first went into quarantine."""
+    rules = Rules(quarantined=frozenset({identifier_key("user_id", "u1")}))
+    raw = [("user_id", "u1", None), ("user_id", "u2", None), ("anonymous_token", "u1", None)]
+    found, dropped = resolve_identifiers(raw, rules)
+    assert [each.semantic_type for each in found] == ["anonymous_token"]
+    assert dropped == (Dropped("user_id", "quarantined"), Dropped("user_id", "conflict"))
+    assert len(resolve_identifiers(raw, rules.to_find())[0]) == 2

@@ -5,15 +5,25 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from onefold.errors import InvalidMessage
 from onefold.identity.assurance import Assurance
+from onefold.identity.identifiers import identifier_key
 from onefold.identity.interaction import Interaction, Position
 from onefold.identity.rules import Rules
 from onefold.messages.codec import decode_identifiers, skim
-from onefold.messages.interactions import InteractionMessage, SkimmedInteraction, WireIdentifier, WireProof, interaction_key
-from onefold.messages.reading import Arrival, check_key, identify, read
+from onefold.messages.interactions import (
+    RELEASED,
+    InteractionMessage,
+    SkimmedInteraction,
+    WireIdentifier,
+    WireProof,
+    interaction_key,
+    is_released,
+)
+from onefold.messages.reading import Arrival, check_key, event_time, identify, read, with_event_time
 
 APPENDED = datetime(2026, 11, 1, 9, 30, tzinfo=UTC)
 EMAIL = WireIdentifier("email", "Ann@Example.com", "work")
@@ -153,3 +163,34 @@ def test_without_a_token_an_asserted_interaction_asserts_the_whole_of_it() -> No
     claim = reading(assurance="claimed", asserts=[EMAIL])
     assert {claim.assurance_of(each, device_bound=False) for each in claim.identifiers} == {Assurance.CLAIMED}
     assert claim.value_assurance is Assurance.CLAIMED
+
+
+@pytest.mark.parametrize("time", [{}, {"occurred_at": "yesterday"}, {"occurred_at": "2999-01-01T00:00:00Z"}, {"received_at": 5}])
+def test_an_event_that_is_appended_again_stays_when_it_was(time: dict[str, object]) -> None:
+    """Its time was that of its append; all else, unknown fields and numbers as they were written, stays."""
+    raw = b'{"event_id":"e","workspace":"acme","type":"page","new":{"n":1.50e300,"d":1},"identifiers":[{"semantic_type":"email","identifier":"a"}]'
+    raw += b"".join(b"," + msgspec.json.encode({name: value})[1:-1] for name, value in time.items()) + b"}"
+    again = with_event_time(raw, APPENDED)
+    assert event_time(skim(again), APPENDED + timedelta(days=7)) == APPENDED
+    assert b'"new":{"n":1.50e300,"d":1}' in again
+    assert with_event_time(again, APPENDED + timedelta(days=7)) == again
+
+
+def test_an_event_that_says_its_time_is_appended_again_byte_by_byte() -> None:
+    raw = b'{"event_id":"e" ,"workspace":"acme","type":"page","identifiers":[],"occurred_at":"2026-11-01T08:00:00+01:00"}'
+    assert with_event_time(raw, APPENDED) is raw
+
+
+def test_an_email_in_quarantine_is_one_that_a_proof_may_have_meant() -> None:
+    """R8: with several emails and phones it proves nothing, whether they resolve or not."""
+    quarantined = Rules(quarantined=frozenset({identifier_key("email", "ann@example.com")}))
+    message = InteractionMessage("e", "acme", "message", assurance="proved", identifiers=[EMAIL, WireIdentifier("phone", "+4915112345678")])
+    identifiers, dropped = identify(message.identifiers, quarantined)
+    assert [each.semantic_type for each in identifiers] == ["phone"]
+    arrival = Arrival(Position("interactions", 3, 41), APPENDED, None)
+    assert read(message, identifiers, arrival, quarantined, dropped).proof is None
+
+
+def test_a_header_says_that_a_person_let_a_parked_interaction_go() -> None:
+    assert is_released((("traceparent", b"x"), (RELEASED, b"3/41")))
+    assert not is_released((("traceparent", b"x"),))

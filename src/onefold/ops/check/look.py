@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from onefold.messages.dead_letters import Origin, origin_of
@@ -31,6 +31,8 @@ class Examined:
     """The resolvers' consumer group, as the broker knows it."""
     index: IndexUpkeep
     index_secret: bytes
+    timeline_kept: timedelta
+    """How long the timeline keeps what happened, by event time."""
     max_outbox_age_seconds: float = 60.0
 
     def sees(self, workspace: str) -> bool:

@@ -1,4 +1,4 @@
-"""I1, I2, I11, I16: what became of each position of the log, by the lines of `interactions.resolved` and the dead letters.
+"""I1, I2, I11, I16: what became of each position of the log, by the lines of `interactions.resolved`, the dead letters, the timeline.
 
 For one position the greatest epoch is the truth; lines of lesser ones are of zombies and of attempts that were rolled back.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from onefold.messages.topics import INTERACTIONS, INTERACTIONS_RESOLVED
+from onefold.ops.check import history
 from onefold.ops.check.differences import Found
 from onefold.records import checks
 from onefold.topics.ranges import reading
@@ -39,6 +40,7 @@ async def nothing_lost(look: Look) -> Found:
     async with reading(look.examined.kafka, INTERACTIONS) as reader:
         async for record in reader.records_in(doubtful(lines, letters)):
             judge(record, lines, letters, replayed, found)
+    await history.on_the_timeline(look, found)
     return found
 
 
@@ -75,6 +77,7 @@ async def nothing_twice(look: Look) -> Found:
             contacts = await checks.contact_roots(connection, {contact for contact, _ in pairs.values() if contact is not None})
             tenures = await checks.tenure_roots(connection, {tenure for _, tenure in pairs.values() if tenure is not None})
             compare_pairs(lines, pairs, contacts, tenures, found)
+    await history.once_on_the_timeline(look, found)
     return found
 
 

@@ -1,0 +1,132 @@
+"""Merges in Postgres: tenures and redirects that move, and the record of each, from which an unmerge restores both sides.
+
+Called by `apply`. The number of statements does not depend on how many merges a plan has.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+import msgspec
+
+from onefold.identity.contact import Provenance
+from onefold.identity.plan import Act
+from onefold.records.rows import to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TypeAlias
+
+    from onefold.identity.contact import Contact
+    from onefold.identity.plan import Merge
+    from onefold.records.store import Connection
+
+    Row: TypeAlias = tuple[object, ...]
+
+MERGE_NAMESPACE = uuid5(NAMESPACE_URL, "onefold:merge")
+
+MOVE_TENURES = """
+update identifiers i set contact_id = n.survivor
+from unnest($1::text[], $2::uuid[], $3::uuid[]) as n (workspace, absorbed, survivor)
+where i.contact_id = n.absorbed and i.workspace = n.workspace and i.contact_id = any($2::uuid[])
+returning old.contact_id as absorbed, i.workspace, i.tenure_id
+"""
+
+MOVE_ROOTS = """
+update contacts c set root = n.survivor
+from unnest($1::text[], $2::uuid[], $3::uuid[]) as n (workspace, absorbed, survivor)
+where c.root = n.absorbed and c.workspace = n.workspace and c.root = any($2::uuid[]) and c.merged_into is not null
+"""
+
+INSERT_MERGES = """
+insert into merges (merge_id, workspace, survivor, absorbed, at, cause, tenures, survivor_record, absorbed_record, lost, labels)
+select * from unnest($1::recorded_merge[])
+"""
+
+
+class Record(msgspec.Struct, omit_defaults=True):
+    """A contact as a merge record keeps it: what merging mixes, and nothing that its tenures say themselves."""
+
+    version: int
+    created_at: datetime
+    first_seen_at: datetime
+    last_seen_at: datetime
+    type: str = "ghost"
+    given_name: str | None = None
+    last_name: str | None = None
+    is_vendor: bool = False
+    organization_id: UUID | None = None
+    attributes: dict[str, dict[str, object]] = {}
+    tags: list[str] = []
+    provenance: dict[str, Provenance] = {}
+    archived_at: datetime | None = None
+
+    @classmethod
+    def of(cls, contact: Contact) -> Record:
+        """What is kept of a contact."""
+        return cls(**{name: getattr(contact, name) for name in cls.__struct_fields__})
+
+
+async def write_merges(connection: Connection, merges: Sequence[Merge]) -> None:
+    """Move the tenures and record each merge with exactly those that its absorbed contact held at that point of the plan."""
+    held: dict[tuple[str, UUID], list[int]] = {}
+    for row in await connection.fetch(MOVE_TENURES, *_move_arguments(merges)):
+        held.setdefault((row["workspace"], row["absorbed"]), []).append(row["tenure_id"])
+    rows: list[Row] = []
+    for merge in merges:
+        moved = [*held.get((merge.workspace, merge.absorbed.contact_id), []), *merge.gained]
+        held.setdefault((merge.workspace, merge.survivor), []).extend(moved)
+        rows.append(_merge_row(merge, moved))
+    await connection.execute(INSERT_MERGES, rows)
+
+
+async def move_roots(connection: Connection, merges: Sequence[Merge]) -> None:
+    """Redirects take one step: everything that ended at an absorbed contact ends where that one ends now."""
+    await connection.execute(MOVE_ROOTS, *_move_arguments(merges))
+
+
+def _final_survivors(merges: Sequence[Merge]) -> dict[tuple[str, UUID], UUID]:
+    """Where each absorbed contact ends after all merges of the plan."""
+    ends: dict[tuple[str, UUID], UUID] = {}
+    for merge in reversed(merges):
+        ends[merge.workspace, merge.absorbed.contact_id] = ends.get((merge.workspace, merge.survivor), merge.survivor)
+    return ends
+
+
+def _move_arguments(merges: Sequence[Merge]) -> tuple[list[str], list[UUID], list[UUID]]:
+    ends = _final_survivors(merges)
+    return [workspace for workspace, _ in ends], [absorbed for _, absorbed in ends], list(ends.values())
+
+
+def _merge_row(merge: Merge, moved: Sequence[int]) -> Row:
+    absorbed, cause = merge.absorbed, merge.cause
+    if isinstance(cause, Act):
+        at, name = cause.at, cause.act_id
+        why: dict[str, object] = {"kind": "user", "act_id": cause.act_id, "actor": cause.actor, "reason": cause.reason, "rule": "decided"}
+    else:
+        at, name, position = cause.appended_at, cause.event_id, cause.position
+        why = {
+            "kind": "interaction",
+            "event_id": cause.event_id,
+            "occurred_at": cause.at,
+            "topic": position.topic,
+            "partition": position.partition,
+            "offset": position.offset,
+            "rule": "shared_identifier",
+            "semantic_type": merge.identifier,
+        }
+    return (
+        uuid5(MERGE_NAMESPACE, f"{merge.survivor}\0{absorbed.contact_id}\0{name}\0{absorbed.version}"),
+        merge.workspace,
+        merge.survivor,
+        absorbed.contact_id,
+        at,
+        to_json(why),
+        moved,
+        to_json(Record.of(merge.winner)),
+        to_json(Record.of(absorbed)),
+        to_json(merge.lost),
+        to_json({str(tenure_id): label for tenure_id, label in merge.labels.items()}),
+    )
