@@ -1,0 +1,183 @@
+"""Two resolvers, Postgres and Valkey in one process, without Kafka; and what must be true of them at rest."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from onefold.identity.contact import ContactId
+from onefold.index.recognise import recognise
+from onefold.index.upkeep import IndexUpkeep
+from onefold.messages.contacts import ContactChange
+from onefold.ops.check import index, people
+from onefold.ops.check.differences import Found
+from onefold.ops.check.lines import Lines
+from onefold.ops.check.look import Examined, Look
+from onefold.ops.check.versions import Versions
+from onefold.records import checks
+from onefold.records.incarnations import begin_incarnation
+from onefold.records.store import Store
+from tests.integration.index.workers import SECRET, worker
+from tests.support.workspaces import add_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from onefold.identity.interaction import Interaction
+    from onefold.index.naming import Naming
+    from onefold.topics.client import KafkaConnection
+    from tests.integration.index.workers import Worker
+    from tests.support.servers import Database
+
+GROUPS = """
+select array_agg(i.semantic_type || ':' || i.normalised || '=' || i.assurance) as members, c.type, c.given_name, c.last_name,
+  c.attributes ->> 'unbound' as attributes
+from contacts c join identifiers i on i.contact_id = c.contact_id and i.workspace = c.workspace and i.held_until is null
+group by c.workspace, c.contact_id
+"""
+EVERYTHING = "truncate contacts, identifiers, evidence, merges, outbox, separations"
+EVERYBODY = (UUID(int=0), UUID(int=(1 << 128) - 1))
+
+
+class Person(NamedTuple):
+    """A contact without its id, which tells who came first."""
+
+    identifiers: list[str]
+    """`type:normalised=assurance`, sorted."""
+    type: str
+    given_name: str | None
+    last_name: str | None
+    attributes: dict[str, object]
+
+
+@dataclass
+class Met:
+    """An interaction as recognising sees it."""
+
+    interaction: Interaction
+    naming: Naming
+    seconds: float = field(init=False)
+    assurance: int = field(init=False)
+    may_change: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.seconds = self.interaction.at.timestamp()
+        self.assurance = int(self.interaction.assurance)
+        self.may_change = self.interaction.carries_values or self.interaction.proof is not None
+
+
+@dataclass
+class System:
+    """What the rules of the machine act on."""
+
+    store: Store
+    owner: asyncpg.Connection
+    """Of the schema."""
+    upkeep: IndexUpkeep
+    workers: Sequence[Worker]
+    hot: int = 0
+    """Interactions for which the index vouched."""
+    saved: dict[bytes, bytes] = field(default_factory=dict)
+    """The index as it once was."""
+
+    async def take(self, worker: Worker, interactions: Sequence[Interaction]) -> list[ContactId | None]:
+        """One batch by its path: look up, fence, recognise, resolve the rest, commit, tell the index. Gives whom they are credited to."""
+        credited = await self.take_untold(worker, interactions)
+        await worker.write_back()
+        return credited
+
+    async def take_untold(self, worker: Worker, interactions: Sequence[Interaction]) -> list[ContactId | None]:
+        """The same by a worker that dies before it tells the index."""
+        credited = await self._resolve(worker, interactions)
+        await worker.commit()
+        return credited
+
+    async def begin_in_vain(self, worker: Worker, interactions: Sequence[Interaction]) -> None:
+        """The same by a worker that dies before its commit."""
+        await self._resolve(worker, interactions)
+        await worker.roll_back()
+
+    async def _resolve(self, worker: Worker, interactions: Sequence[Interaction]) -> list[ContactId | None]:
+        hints = await worker.look_up(*interactions)
+        met = [Met(each, worker.naming(each)) for each in interactions]
+        found = recognise(met, await worker.valid(hints))
+        await worker.resolve(*(each.interaction for each, voucher in zip(met, found, strict=True) if voucher is None))
+        self.hot += sum(voucher is not None for voucher in found)
+        decided = iter(worker.plan.outcomes)
+        return [next(decided).contact_id if voucher is None else ContactId(UUID(voucher.contact.decode())) for voucher in found]
+
+    async def empty(self) -> None:
+        """Nobody was ever here."""
+        await self.owner.execute(EVERYTHING)
+        await self.begin_anew()
+        await self.lose_index()
+
+    async def lose_index(self) -> None:
+        """Redis is empty."""
+        await self.upkeep.remove(await self._entries())
+
+    async def save_index(self) -> None:
+        """Keep the index as it is."""
+        self.saved = await self._entries()
+
+    async def restore_index(self) -> None:
+        """Redis is what it was when it was kept."""
+        await self.upkeep.remove(await self._entries())
+        await self.upkeep.write(self.saved)
+
+    async def begin_anew(self) -> None:
+        """A new incarnation, as after a restore of the store."""
+        async with self.store.begin() as connection:
+            await begin_incarnation(connection)
+
+    async def people(self) -> list[Person]:
+        """Who holds identifiers."""
+        async with self.store.transaction(["acme"]) as connection:
+            rows = await connection.fetch(GROUPS)
+        return sorted(Person(sorted(row[0]), row[1], row[2], row[3], json.loads(row[4] or "{}")) for row in rows)
+
+    async def check(self) -> list[str]:
+        """What is wrong: I3, I4, I5 without lines, I6, and I7 of what waits in the outbox."""
+        kafka: KafkaConnection = None  # type: ignore[assignment]  # none of these asks for it
+        examined = Examined(self.store, kafka, frozenset({"acme"}), "none", self.upkeep, SECRET, timedelta(days=30))
+        look = Look(examined, _lines=Lines({}, examined.sees))
+        found = [await each(look) for each in (people.one_owner, people.redirects_sound, people.same_people, index.index_equals_truth)]
+        return [str(each) for one in (*found, await self._versions()) for each in one.differences]
+
+    async def _versions(self) -> Found:
+        found, versions = Found(), Versions(0.0)
+        async with checks.looking(self.store, ["acme"]) as connection:
+            async for contact in checks.listed_contacts(connection, *EVERYBODY, ["acme"]):
+                versions.row(contact)
+            async for payload in checks.waiting_changes(connection, b"", b"\xff"):
+                versions.told(msgspec.json.decode(payload, type=ContactChange), 1.0)
+        versions.compare(found)
+        return found
+
+    async def _entries(self) -> dict[bytes, bytes]:
+        found: dict[bytes, bytes] = {}
+        async for page in self.upkeep.scan():
+            found |= page
+        return found
+
+
+@asynccontextmanager
+async def system(database: Database, redis_url: str) -> AsyncIterator[System]:
+    """A system of two workers on servers of the test's own."""
+    store, upkeep = await Store.connect(database.app_url, idle_in_transaction_ms=120_000), IndexUpkeep(redis_url)
+    owner = await asyncpg.connect(database.admin_url)
+    try:
+        await add_workspace(store, "acme")
+        async with worker(store, redis_url, 0) as one, worker(store, redis_url, 1) as other:
+            yield System(store, owner, upkeep, (one, other))
+    finally:
+        await owner.close()
+        await upkeep.close()
+        await store.close()

@@ -1,0 +1,194 @@
+"""Everything that changes contacts, in any order, against real Postgres and Valkey: the rules of a stateful machine.
+
+After each run the people are those that `decide` makes of the same interactions in memory, and no invariant is broken. Removing, archiving
+and erasing will be rules here once there are use cases for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from msgspec.structs import replace
+
+from onefold.identity.assurance import Assurance
+from tests.integration.index.workers import HOURLY
+from tests.integration.machine.system import Person, System, system
+from tests.support.worlds import World, event
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from onefold.identity.contact import ContactId
+    from onefold.identity.interaction import Interaction
+    from tests.support.servers import Database
+
+T = TypeVar("T")
+MOST_MINUTES = 150
+
+names = st.lists(
+    st.sampled_from(
+        [f"anonymous_token:t{number}" for number in range(3)]
+        + [
+            f"{kind}{number}{end}"
+            for number in range(2)
+            for kind, end in (("device_id:d", ""), ("email:p", "@example.com"), ("user_id:u", ""))
+        ]
+    ),
+    min_size=1,
+    max_size=3,
+    unique=True,
+)
+
+values = st.dictionaries(st.sampled_from(["given_name", "last_name", "plan"]), st.sampled_from(["a", "b"]), max_size=2)
+moments = st.integers(0, MOST_MINUTES)
+assurances = st.sampled_from(list(Assurance)[:3])
+workers = st.integers(0, 1)
+SETTINGS = settings(
+    max_examples=50,
+    stateful_step_count=50,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+"""Without shrinking, which takes minutes on servers: put `Phase.shrink` in to look for a fault."""
+
+
+class Machine(RuleBasedStateMachine):
+    """Interactions of few people, taken by one of two workers, while the index and its workers fail."""
+
+    runner: asyncio.Runner
+    system: System
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(rules=HOURLY)
+        self.log: list[Interaction] = []
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Wait for a step."""
+        return self.runner.run(work)
+
+    def taken(self, number: int, *made: Interaction) -> None:
+        """One of the workers takes a batch, and credits each interaction to whom `decide` credits it in memory."""
+        credited = self.run(self.system.take(self.system.workers[number], made))
+        for contact_id, outcome in zip(credited, self.world.play(*made), strict=True):
+            assert self.now(contact_id) == self.now(outcome.contact_id), outcome
+
+    def now(self, contact_id: ContactId | None) -> ContactId | None:
+        """Who answers to an id in memory."""
+        return self.world.root("acme", contact_id) if contact_id is not None else None
+
+    def told(self, given: list[str], minutes: int, assurance: Assurance, carried: dict[str, str]) -> Interaction:
+        """An interaction of this run. A proved one proves its email."""
+        email = next((each for each in given if each.startswith("email:")), None)
+        made = event(
+            *given,
+            minutes=minutes,
+            event_id=f"e{len(self.log)}",
+            assurance=assurance,
+            proof=email if assurance is Assurance.PROVED else None,
+            fields={name: value for name, value in carried.items() if name != "plan"},
+            attributes={name: value for name, value in carried.items() if name == "plan"},
+            rules=HOURLY,
+        )
+        self.log.append(made)
+        return made
+
+    @rule(number=workers, given=names, minutes=moments, assurance=assurances, carried=values)
+    def an_interaction(self, number: int, given: list[str], minutes: int, assurance: Assurance, carried: dict[str, str]) -> None:
+        """One visitor does something."""
+        made = self.told(given, minutes, assurance, carried)
+        self.taken(number, made)
+
+    @rule(number=workers, drawn=st.lists(st.tuples(names, moments, assurances, values), min_size=2, max_size=5))
+    def a_batch(self, number: int, drawn: list[tuple[list[str], int, Assurance, dict[str, str]]]) -> None:
+        """Several do, in one transaction."""
+        made = [self.told(*each) for each in drawn]
+        self.taken(number, *made)
+
+    @precondition(lambda self: self.log)
+    @rule(number=workers, visits=st.lists(st.tuples(st.integers(1, 4), st.integers(0, 50)), min_size=1, max_size=5))
+    def visitors_come_again(self, number: int, visits: list[tuple[int, int]]) -> None:
+        """And say nothing new: this is what the index is for."""
+        known = [(self.log[-min(back, len(self.log))], later) for back, later in visits]
+        again = [
+            replace(
+                event(event_id=f"again-{one.event_id}-{later}", rules=HOURLY),
+                identifiers=one.identifiers,
+                at=one.at + timedelta(minutes=later),
+            )
+            for one, later in known
+        ]
+        self.taken(number, *again)
+
+    @rule(number=workers, given=names, minutes=moments, assurance=assurances)
+    def the_index_is_not_told(self, number: int, given: list[str], minutes: int, assurance: Assurance) -> None:
+        """The worker dies after its commit."""
+        made = self.told(given, minutes, assurance, {})
+        self.run(self.system.take_untold(self.system.workers[number], [made]))
+        self.world.play(made)
+
+    @rule(number=workers, given=names, minutes=moments, assurance=assurances)
+    def a_worker_dies_and_the_other_does_it_again(self, number: int, given: list[str], minutes: int, assurance: Assurance) -> None:
+        """Before its commit."""
+        made = self.told(given, minutes, assurance, {})
+        self.run(self.system.begin_in_vain(self.system.workers[number], [made]))
+        self.taken(1 - number, made)
+
+    @rule(number=workers, first=st.integers(0, 20), length=st.integers(1, 10))
+    def a_replay(self, number: int, first: int, length: int) -> None:
+        """What was decided comes again."""
+        again = self.log[first : first + length]
+        if again:
+            self.taken(number, *again)
+
+    @rule(what=st.sampled_from(["lose_index", "save_index", "restore_index", "begin_anew"]))
+    def servers_fail(self, what: str) -> None:
+        """Redis comes back empty, or as it was when somebody kept a dump of it; or the store begins its next life."""
+        self.run(getattr(self.system, what)())
+
+    def teardown(self) -> None:
+        """At rest: the same people, and every invariant holds."""
+        try:
+            assert self.run(self.system.people()) == self.expected()
+            assert self.run(self.system.check()) == []
+        finally:
+            self.run(self.system.empty())
+
+    def expected(self) -> list[Person]:
+        """The people in memory."""
+        held: dict[ContactId, list[str]] = {}
+        for tenure in self.world.tenures.values():
+            if tenure.is_open:
+                held.setdefault(tenure.contact_id, []).append(f"{tenure.semantic_type}:{tenure.normalised}={int(tenure.assurance)}")
+        contacts = (self.world.contacts["acme", each] for each in held)
+        return sorted(
+            Person(sorted(held[each.contact_id]), each.type, each.given_name, each.last_name, each.attributes.get("unbound", {}))
+            for each in contacts
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_whatever_happens_the_people_are_those_of_decide_and_every_invariant_holds(database: Database, redis_url: str) -> None:
+    """I2 to I7, R7: interactions, batches, replays, dying workers, and an index that is lost, rolled back, or of another life."""
+
+    async def opened(stack: AsyncExitStack) -> System:
+        return await stack.enter_async_context(system(database, redis_url))
+
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        mine = runner.run(opened(stack))
+        machine = type("Mine", (Machine,), {"runner": runner, "system": mine})
+        try:
+            run_state_machine_as_test(machine, settings=SETTINGS)
+            assert mine.hot > 20, "the index vouched for nobody, so nothing was shown"
+        finally:
+            runner.run(stack.aclose())
