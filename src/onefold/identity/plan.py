@@ -15,6 +15,8 @@ from onefold.identity.contact import Contact, ContactId, Tenure, TenureId
 from onefold.identity.interaction import Interaction, Position
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from onefold.identity.assurance import Assurance
     from onefold.identity.identifiers import IdentifierKey
 
@@ -75,6 +77,8 @@ class Rule(StrEnum):
     """A claim may not join it to the contact of its event, so it lies with another one (R1)."""
     PROOF = "proof"
     VALUES = "values"
+    DECIDED = "decided"
+    UNMERGE = "unmerge"
 
 
 class Outcome(Struct, frozen=True):
@@ -97,11 +101,13 @@ class Act(Struct, frozen=True):
 
 
 class Cause(Struct, frozen=True):
-    """What brought a change about."""
+    """What brought a change about: an event at its position, or what a user did."""
 
     event_id: str
-    position: Position
+    """Of the event, or of the act."""
+    position: Position | None
     rule: Rule
+    actor: str | None = None
 
 
 class ContactChanged(Struct, frozen=True):
@@ -194,6 +200,20 @@ class Quarantined(Struct, frozen=True):
     """The one that would have joined one more."""
 
 
+class Return(NamedTuple):
+    """A merge that is undone: which tenures go back to the contact that was absorbed, and which redirects end at it again."""
+
+    workspace: str
+    merge_id: UUID
+    contact_id: ContactId
+    root: ContactId
+    """Whom it leaves."""
+    tenures: tuple[TenureId, ...]
+    contacts: tuple[ContactId, ...]
+    """The contact, and whom it absorbed."""
+    act: Act
+
+
 class KeptApart(NamedTuple):
     """Two contacts of which somebody said that they are two people: no event joins what holds them."""
 
@@ -239,6 +259,7 @@ class Plan(Struct):
     barriers: list[Barrier] = field(default_factory=list)
     merges: list[Merge] = field(default_factory=list)
     proposed: list[Proposed] = field(default_factory=list)
+    returns: list[Return] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)
     changes: list[ContactChanged] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)

@@ -97,6 +97,14 @@ async def read(connection: Connection, interactions: Sequence[Interaction], *, s
     return Rows(tenures, contacts, listings, apart, barriers)
 
 
+async def read_contacts(connection: Connection, workspace: str, contacts: Iterable[UUID]) -> Rows:
+    """Contacts by their ids, with the identifiers that they list, for what users do to them."""
+    found = await connection.fetch(CONTACTS, sorted(contacts), [workspace])
+    marked = [row["contact_id"] for row in found if row["apart"]]
+    apart = await read_apart(connection, marked, [workspace]) if len(marked) > 1 else ()
+    return Rows([], found, await _read_listings(connection, [], found, [workspace]), apart)
+
+
 def snapshot_of(rows: Rows) -> Snapshot:
     """The snapshot in these rows."""
     snapshot = Snapshot()
