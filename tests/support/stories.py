@@ -44,7 +44,7 @@ def _event(dice: random.Random, mark: str, rules: Rules) -> Interaction:
 def order_free_log(dice: random.Random, mark: str, length: int) -> list[Interaction]:
     """Events without user ids and proofs, of small circles of people that now and then turn out to be one; a fifth comes twice.
 
-    Circles stay small, because limits (100 values a type) are not free of order.
+    They are claimed and asserted, so their groups are free of order under the policy `eager` only. Circles stay small, because limits (100 values a type) are not free of order.
     """
     circles = length // 12
     log = []

@@ -225,6 +225,12 @@ class World:
                 by_contact.setdefault(tenure.contact_id, []).append(f"{tenure.semantic_type}:{tenure.normalised}")
         return sorted(sorted(group) for group in by_contact.values())
 
+    def identifiers(self, contact_id: ContactId, workspace: str = "acme") -> list[str]:
+        """The open identifiers of the contact that an id leads to."""
+        root = self.root(workspace, contact_id)
+        held = [each for each in self.tenures.values() if each.is_open and (each.workspace, each.contact_id) == (workspace, root)]
+        return sorted(f"{each.semantic_type}:{each.normalised}" for each in held)
+
     def labels(self, contact: Contact) -> dict[str, str | None]:
         """The label of each open identifier of a contact."""
         key = (contact.workspace, contact.contact_id)

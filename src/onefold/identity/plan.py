@@ -40,11 +40,21 @@ class Reason(StrEnum):
     """Which guard or rule held something back (product.md, section 4)."""
 
     CONFLICT = "conflict"
+    """Guard 1: the contacts hold different values of a `unique_per_contact` type."""
     PROOF = "proof"
+    """Guard 2: a claim named an identifier that another contact holds validated."""
+    KNOWN = "known"
+    """Guard 3: a claim named identifiers of two known contacts."""
+    POLICY = "policy"
+    """The workspace's policy lets a claim join no more than it did."""
     LIMIT = "limit"
+    """Guard 4: a limit would be exceeded; the event is parked."""
     KEPT_APART = "kept_apart"
+    """A person keeps the contacts apart."""
     BARRED = "barred"
+    """The event is older than the last separation of an identifier."""
     NO_IDENTIFIER = "no_identifier"
+    """None of the event's identifiers resolves."""
 
 
 class Limit(StrEnum):
@@ -63,6 +73,8 @@ class Rule(StrEnum):
     NEW_VISITOR = "new_visitor"
     SHARED_IDENTIFIER = "shared_identifier"
     HAND_OVER = "hand_over"
+    ASIDE = "aside"
+    """A claim may not join it to the contact of its event, so it lies with another one (R1)."""
     PROOF = "proof"
     VALUES = "values"
     DECIDED = "decided"
@@ -222,6 +234,19 @@ class Barrier(NamedTuple):
     at: datetime
 
 
+class Proposed(Struct, frozen=True):
+    """Two contacts that an event would have joined, had a guard let it; as they were then."""
+
+    workspace: str
+    one: ContactId
+    other: ContactId
+    """`one` has the smaller id."""
+    guard: Reason
+    semantic_type: str
+    """Of the identifier that names the other one."""
+    interaction: Interaction
+
+
 class Plan(Struct):
     """Everything that one transaction writes, and what it tells."""
 
@@ -233,6 +258,7 @@ class Plan(Struct):
     kept_apart: list[KeptApart] = field(default_factory=list)
     barriers: list[Barrier] = field(default_factory=list)
     merges: list[Merge] = field(default_factory=list)
+    proposed: list[Proposed] = field(default_factory=list)
     returns: list[Return] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)
     changes: list[ContactChanged] = field(default_factory=list)

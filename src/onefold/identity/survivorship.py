@@ -116,11 +116,10 @@ def put(contact: Contact, path: str, value: object, provenance: Provenance) -> N
         setattr(contact, path, value)
         return
     _, profile, slug = path.split(".", 2)
-    values = contact.attributes.setdefault(profile, {})
-    if value is None:
-        values.pop(slug, None)
-    else:
-        values[slug] = value
+    if value is not None:
+        contact.attributes.setdefault(profile, {})[slug] = value
+    else:  # without a trace where nothing was: that is no change, so nobody is told
+        contact.attributes.get(profile, {}).pop(slug, None)
 
 
 def get(contact: Contact, path: str) -> object:
