@@ -89,7 +89,7 @@ async def main() -> int:
     calm_garbage_collector()
     async with bench_installation(partitions=1) as mine:
         bench = Bench(mine)
-        t=time.time();large = [await bench.make_large() for _ in range(CONTACTS)];print(time.time()-t)
+        large = [await bench.make_large() for _ in range(CONTACTS)]
         pairs = [await bench.pair(large) for _ in range(WARM_UP + REPETITIONS)][WARM_UP:]
     return report(
         [
