@@ -98,6 +98,8 @@ class Provenance(NamedTuple):
     event_id: str
     via: TenureId | None = None
     """The tenure that its interaction's history hangs on: an unmerge leaves each value where its tenure is."""
+    beside: tuple[TenureId, ...] = ()
+    """The personal identifiers that its interaction named as the contact's: what a proof copies with one that it takes (R9)."""
 
     @property
     def place(self) -> tuple[Assurance, datetime, str]:

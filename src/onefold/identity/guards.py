@@ -70,6 +70,8 @@ class Gathering(Struct):
     """Identifiers that one of `joined` holds."""
     handed_over: list[Bound] = field(default_factory=list)
     """Device-bound identifiers of contacts that conflict."""
+    evicted: list[Bound] = field(default_factory=list)
+    """The proved identifier, where it moves here from another contact (see `proof`)."""
     refused: list[Refusal] = field(default_factory=list)
     """What a claim would have joined: each is a proposal."""
     side: Gathering | None = None
@@ -84,7 +86,7 @@ class Gathering(Struct):
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing of which a contact could be."""
-        return not (self.joined or self.fresh or self.handed_over)
+        return not (self.joined or self.fresh or self.handed_over or self.evicted)
 
     def holds(self, contact: Contact) -> bool:
         """Whether the contact is among those that it joins."""

@@ -1,6 +1,6 @@
 """What a claim may do, by the policy of its workspace: `careful`, `eager` or `strict` (product.md, section 4; R1 to R5, R16).
 
-Asserted and proved identifiers join by the guards alone. Claims join freely what is open to them. What is closed takes, under
+Asserted identifiers join by the guards alone, and what is proved as `proof` says. Claims join freely what is open to them. What is closed takes, under
 `careful`, device-bound identifiers and ghosts that hold nothing else; all else of the event gathers on its own *side*, and each pair
 of contacts that stays two is a proposal. Pure reading, like `guards`. Called by `decide`.
 """
@@ -24,6 +24,7 @@ from onefold.identity.guards import (
     take,
 )
 from onefold.identity.plan import Reason
+from onefold.identity.proof import gather_proved
 
 if TYPE_CHECKING:
     from onefold.identity.contact import Contact
@@ -34,15 +35,19 @@ if TYPE_CHECKING:
 
 def sort_out(case: Case) -> Gathering:
     """Sort the identifiers of an event by what becomes of them."""
-    if case.rules.policy == "eager":  # a claim joins as if asserted (R4)
+    is_eager = case.rules.policy == "eager"
+    if case.interaction.proof is None and is_eager:  # a claim joins as if asserted (R4)
         return gather(case, case.bounds)
     claims = [bound for bound in case.bounds if bound.assurance is Assurance.CLAIMED]
+    gather_firm = gather if case.interaction.proof is None else gather_proved
     if not claims:
-        return gather(case, case.bounds)
+        return gather_firm(case, case.bounds)
     if len(claims) < len(case.bounds):
-        core = gather(case, [bound for bound in case.bounds if bound.assurance is not Assurance.CLAIMED])
+        core = gather_firm(case, [bound for bound in case.bounds if bound.assurance is not Assurance.CLAIMED])
         if not core.is_empty:
             return _around(case, core, claims)
+    if is_eager:
+        return gather(case, case.bounds)
     closed = [bound for bound in claims if bound.holder is not None and is_closed(bound.holder, case.rules) and not is_sealed(bound)]
     if not closed:
         return gather(case, case.bounds)
@@ -119,7 +124,7 @@ def _around(case: Case, own: Gathering, bounds: list[Bound]) -> Gathering:
     claims, sealed = apart_sealed(bounds)
     aside: list[Bound] = []
     stranded: list[Bound] = []
-    lets_devices = case.rules.policy == "careful"
+    lets_devices, is_eager = case.rules.policy != "strict", case.rules.policy == "eager"
     for bound in claims:
         holder = bound.holder
         if holder is not None and (own.holds(holder) or not compatible(case, own, holder)):
@@ -127,6 +132,8 @@ def _around(case: Case, own: Gathering, bounds: list[Bound]) -> Gathering:
                 take(case, own, bound)
             else:
                 stranded.append(bound)
+        elif is_eager and own.unique.get(bound.entry.semantic_type, bound.identifier.key) == bound.identifier.key:
+            take(case, own, bound)
         elif holder is not None and is_closed(holder, case.rules):
             own.refuse(bound, Reason.KNOWN if holder.is_known else Reason.POLICY)
         elif lets_devices and (bound.entry.device_bound if holder is None else _is_device(case, holder)):

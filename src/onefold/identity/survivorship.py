@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
     from datetime import timedelta
 
-    from onefold.identity.contact import Contact
+    from onefold.identity.contact import Contact, TenureId
     from onefold.identity.interaction import Interaction
 
 _json = json.JSONEncoder(ensure_ascii=False).encode
 
 FIELDS = ("given_name", "last_name")
 UNBOUND = "unbound"
+_CONSENT = frozenset({"attributes.unbound.consent"})
+"""Where a page's word of consent lies."""
 MOST_VALUE_BYTES = 131_072
 """Of a contact's fields and attributes together, by path as JSON, cleared ones included. A change says them up to three times (before,
 after, whole), beside up to 200 identifiers, and must fit into one message: a larger one would hold up everything behind it in the
@@ -78,6 +80,24 @@ def fitting(contact: Contact, values: list[tuple[str, str | None, object]]) -> l
             room -= growth
             kept.append(each)
     return kept
+
+
+def copied(prover: Contact, left: Contact, tenure: TenureId) -> list[tuple[str, object, Provenance]]:
+    """What a contact was told together with one of its identifiers, and another who proved that identifier has nothing of (R9).
+
+    A cleared value was told too. Nothing that exceeds the prover's room, and no consent: that is the prover's own to give.
+    """
+    found = []
+    room = _room(prover)
+    for path, origin in left.provenance.items():
+        value = get(left, path)
+        if value is None or tenure not in origin.beside or path in prover.provenance or path in _CONSENT or get(prover, path) is not None:
+            continue
+        growth = _growth(prover, path, value)
+        if growth <= max(room, 0):
+            room -= growth
+            found.append((path, value, origin))
+    return found
 
 
 def _room(contact: Contact) -> int:
