@@ -11,7 +11,7 @@ from uuid import NAMESPACE_URL, uuid5
 from onefold.identity.assurance import Assurance
 from onefold.identity.contact import MAIN, Contact, ContactId, Tenure
 from onefold.identity.limits import full
-from onefold.identity.plan import EvidenceKind, Rule
+from onefold.identity.plan import EvidenceKind, Reason, Rule
 
 if TYPE_CHECKING:
     from onefold.identity.contact import TenureId
@@ -85,18 +85,26 @@ def hand_over(work: Workbench, interaction: Interaction, rules: Rules, contact_i
 
 
 def evict(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId, gathering: Gathering) -> list[Bound]:
-    """Move the proved identifier to its prover (guard 2, R9); gives it, if it moved. It came through the device of the proof."""
+    """Move the proved identifier to its prover (guard 2, R9); gives it, if it moved. It came through the device of the proof.
+
+    Whoever it leaves is proposed, if there is anything left of him.
+    """
     moved = []
     present = (work.open_tenure(interaction.workspace, bound.identifier.key) for bound in (*gathering.held, *gathering.fresh))
     via = next((tenure.tenure_id for tenure in present if tenure is not None), None)
     for bound in gathering.evicted:
-        if bound.holder is None or work.contact(interaction.workspace, bound.holder.contact_id).contact_id == contact_id:
-            continue  # by something else that the event says, the two have become one
+        if bound.holder is None:
+            continue
+        if work.contact(interaction.workspace, bound.holder.contact_id).contact_id == contact_id:
+            gathering.held.append(bound)  # by something else that the event says, the two are one now
+            continue
         if (excess := full(work.contact(interaction.workspace, contact_id), bound, rules)) is not None:
             gathering.exceed(excess)
             continue
         _move(work, interaction, contact_id, bound, Rule.EVICTION, via=via)
         moved.append(bound)
+        if work.contact(interaction.workspace, bound.holder.contact_id).summary.total:
+            gathering.refuse(bound, Reason.PROOF)
     return moved
 
 

@@ -77,7 +77,7 @@ def _forbidden(case: Case, proved: Bound, device: Contact) -> Reason | None:
 
 
 def _bring(case: Case, own: Gathering, proved: Bound) -> None:
-    """Let the proved identifier come to the prover's contact; whoever it leaves is proposed, if there is anything left of him."""
+    """Let the proved identifier come to the prover's contact."""
     holder, tenure = proved.holder, proved.tenure
     if holder is None or tenure is None:
         return
@@ -85,8 +85,6 @@ def _bring(case: Case, own: Gathering, proved: Bound) -> None:
         own.held.append(proved)
     elif tenure.assurance is Assurance.CLAIMED:
         own.evicted.append(proved)
-        if holder.summary.total > 1:
-            own.refuse(proved, Reason.PROOF)
     else:
         _contest(case, own, proved)
 
