@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from onefold.identity import survivorship
 from onefold.identity.attach import attach_fresh, create, evict, hand_over, touch
 from onefold.identity.contact import Provenance
-from onefold.identity.guards import Case, bind
+from onefold.identity.guards import Case, bind, credit
 from onefold.identity.merge import merge
 from onefold.identity.plan import Excess, Limit, Outcome, OutcomeKind, Parked, Plan, Reason, Rule
 from onefold.identity.policy import sort_out, takes_values
@@ -69,8 +69,9 @@ def _decide_one(work: Workbench, interaction: Interaction, rules: Rules) -> Outc
         interaction = interaction.without(gone)
     if not interaction.identifiers:
         return Outcome(interaction, OutcomeKind.UNRESOLVED, Reason.NO_IDENTIFIER, None, None)
-    gathering = sort_out(Case(work, interaction, rules, bind(work, interaction, rules)))
-    if gathering.is_empty:
+    bounds = bind(work, interaction, rules)
+    gathering = sort_out(Case(work, interaction, rules, bounds))
+    if gathering.is_empty and not credit(gathering, bounds):
         return Outcome(interaction, OutcomeKind.BARRED, Reason.BARRED, None, None)
     contact_id, kind = _carry_out(work, interaction, rules, gathering)
     rule, beside = _RULES.get(kind), None
@@ -180,10 +181,14 @@ def _see(work: Workbench, interaction: Interaction, rules: Rules, contact_id: Co
 
 
 def _history(work: Workbench, interaction: Interaction, contact_id: ContactId) -> Tenure | None:
-    """The tenure that the interaction's history hangs on: its anonymous token's, else the first that led to the contact."""
+    """The tenure that the interaction's history hangs on: its anonymous token's, else the first that led to the contact.
+
+    A proof that comes late finds its contact by who holds its identifier now (R10).
+    """
     ordered = sorted(interaction.identifiers, key=lambda identifier: identifier.semantic_type != TOKEN)
     for identifier in ordered:
         tenure = work.tenure_at(interaction.workspace, identifier.key, interaction.moment)
         if tenure is not None and work.contact(tenure.workspace, tenure.contact_id).contact_id == contact_id:
             return tenure
-    return None
+    held = work.open_tenure(interaction.workspace, interaction.proof.key) if interaction.proof is not None else None
+    return held if held is not None and work.contact(held.workspace, held.contact_id).contact_id == contact_id else None

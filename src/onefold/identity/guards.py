@@ -194,6 +194,16 @@ def leave_sealed(result: Gathering, sealed: list[Bound]) -> None:
             result.refuse(bound, Reason.PROOF)
 
 
+def credit(result: Gathering, bounds: list[Bound]) -> bool:
+    """Credit an event that nobody has any more to whoever held its identifier then, though he holds another value of the type by now."""
+    then = next((bound for bound in bounds if bound.is_late and not bound.is_barred and bound.holder is not None), None)
+    if then is None or then.holder is None:
+        return False
+    result.joined.append(then.holder)
+    result.held.append(then)
+    return True
+
+
 def compatible(case: Case, result: Gathering, contact: Contact) -> bool:
     """Guard 1: different values of a `unique_per_contact` type never come together by an event."""
     unique = result.unique

@@ -285,6 +285,25 @@ def test_an_interaction_older_than_the_eviction_is_credited_to_whoever_had_claim
     assert world.groups() == groups([T1, ANN], [T2])
 
 
+def test_an_interaction_of_a_user_id_s_earlier_holder_stays_his_though_he_has_another_by_now() -> None:
+    """The same, of a type of which a contact holds one value."""
+    world = World()
+    world.play(event(T2, U2), event(T1, minutes=1), proof(T1, U2, of=U2), event(T2, U1, minutes=20))
+    (outcome,) = world.play(event(U2, minutes=5))
+    assert (outcome.contact_id, outcome.reason) == (world.holder(T2).contact_id, Reason.CONFLICT)
+    assert world.groups() == groups([T1, U2], [T2, U1])
+
+
+def test_an_earlier_proof_without_a_device_has_its_history_where_its_identifier_is() -> None:
+    """R10: its contact is the later prover's, not that of the claim which it would have ended."""
+    world = World()
+    world.play(event(T2, ANN), event(T1, minutes=1), proof(T1, ANN))
+    (outcome,) = world.play(proof(ANN, minutes=5))
+    assert outcome.contact_id == world.holder(T1).contact_id
+    assert outcome.tenure is not None
+    assert outcome.tenure.tenure_id == tenure(world, ANN).tenure_id
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_what_stands_beside_a_proof_is_claimed(policy: Policy) -> None:
     """R8: another's email, user id and traits are not proved by proving one's own."""
