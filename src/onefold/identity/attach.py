@@ -90,8 +90,10 @@ def evict(work: Workbench, interaction: Interaction, rules: Rules, contact_id: C
     Whoever it leaves is proposed, if there is anything left of him.
     """
     moved = []
-    present = (work.open_tenure(interaction.workspace, bound.identifier.key) for bound in (*gathering.held, *gathering.fresh))
-    via = next((tenure.tenure_id for tenure in present if tenure is not None), None)
+    beside = (
+        bound.tenure or work.open_tenure(interaction.workspace, bound.identifier.key) for bound in (*gathering.held, *gathering.fresh)
+    )
+    via = next((tenure.tenure_id for tenure in beside if tenure is not None), None)
     for bound in gathering.evicted:
         if bound.holder is None:
             continue

@@ -1,8 +1,8 @@
 """What a claim may do, by the policy of its workspace: `careful`, `eager` or `strict` (product.md, section 4; R1 to R5, R16).
 
-Asserted identifiers join by the guards alone, and what is proved as `proof` says. Claims join freely what is open to them. What is closed takes, under
-`careful`, device-bound identifiers and ghosts that hold nothing else; all else of the event gathers on its own *side*, and each pair
-of contacts that stays two is a proposal. Pure reading, like `guards`. Called by `decide`.
+Asserted identifiers join by the guards alone, and what is proved as `proof` says. Claims join freely what is open to them. What is closed
+takes, under `careful`, device-bound identifiers and ghosts that hold nothing else; all else of the event gathers on its own *side*, and
+each pair of contacts that stays two is a proposal. Pure reading, like `guards`. Called by `decide`.
 """
 
 from __future__ import annotations

@@ -1,20 +1,23 @@
-"""No hijack: each attack on identity in full, as whoever attacks would play it (S40 to S55). Forged and replayed tokens and aliases at
-their doors: `tests/unit/access/test_identity_tokens.py`, `tests/unit/collector/test_identity.py`, `test_translate.py`.
+"""No hijack: each attack on identity in full, as whoever attacks would play it (S40 to S55).
 
 Mallory attacks. He knows Ann's e-mail, and types it wherever a public key lets him. Every test fails when its guard is taken out
-(`tests/mutants`).
+(`tests/mutants`). Forged and replayed tokens and aliases are tried at their doors: `tests/unit/access/test_identity_tokens.py`,
+`tests/unit/collector/test_identity.py`, `test_translate.py`.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from onefold.identity.assurance import Assurance
 from onefold.identity.plan import OutcomeKind, Reason
-from onefold.identity.rules import Policy, Rules
 from tests.support.worlds import EXACT, World, event
+
+if TYPE_CHECKING:
+    from onefold.identity.rules import Policy, Rules
 
 ASSERTED, PROVED = Assurance.ASSERTED, Assurance.PROVED
 ANN, MALLORY = "email:ann@example.com", "email:mallory@example.com"

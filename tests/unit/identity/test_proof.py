@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import replace
 from itertools import permutations
 from typing import TYPE_CHECKING
@@ -16,6 +15,8 @@ from onefold.identity.plan import OutcomeKind, Reason, Rule
 from tests.support.worlds import EXACT, World, event
 
 if TYPE_CHECKING:
+    import random
+
     from onefold.identity.contact import Tenure
     from onefold.identity.interaction import Interaction
     from onefold.identity.rules import Policy
@@ -74,7 +75,7 @@ def test_a_proof_takes_what_another_contact_merely_claimed(policy: Policy) -> No
     assert (outcome.kind, outcome.reason, outcome.contact_id) == (OutcomeKind.EVICTED, Reason.PROOF, prover.contact_id)
     assert world.groups() == groups([T1, ANN], [T2, PHONE])
     assert (world.holder(PHONE).contact_id, world.holder(ANN).is_known, world.holder(PHONE).is_known) == (claimant.contact_id, True, False)
-    assert [sorted(map(str, [*one, *other])) + [guard] for one, other, guard in proposed(world)] == [
+    assert [[*sorted(map(str, [*one, *other])), guard] for one, other, guard in proposed(world)] == [
         [*sorted([T1, ANN, T2, PHONE]), Reason.PROOF]
     ]
 
@@ -87,7 +88,11 @@ def test_an_eviction_is_a_separation_that_begins_with_the_proof() -> None:
     plan = world.plans[-1]
     (ended,) = plan.separated
     present = tenure(world, ANN)
-    assert (ended.normalised, ended.held_until, present.held_from) == ("ann@example.com", present.first_seen_at, plan.outcomes[0].interaction.moment)
+    assert (ended.normalised, ended.held_until, present.held_from) == (
+        "ann@example.com",
+        present.first_seen_at,
+        plan.outcomes[0].interaction.moment,
+    )
     assert present.via == tenure(world, T1).tenure_id
     told = {change.contact_id: change.changes["identifiers"] for change in plan.changes}
     assert told == {world.holder(T2).contact_id: ([ANN], []), world.holder(T1).contact_id: ([], [ANN, T1])}
@@ -302,6 +307,18 @@ def test_an_earlier_proof_without_a_device_has_its_history_where_its_identifier_
     assert outcome.contact_id == world.holder(T1).contact_id
     assert outcome.tenure is not None
     assert outcome.tenure.tenure_id == tenure(world, ANN).tenure_id
+
+
+def test_what_a_late_proof_takes_came_through_the_device_that_its_holder_of_then_had() -> None:
+    """Guard 1: event time decides whose the device was, and the identifier's history hangs on his tenure of it."""
+    world = World()
+    world.play(event(T2, ANN, PHONE), event(T1, U1, assurance=ASSERTED), event("device_id:d", U2, assurance=ASSERTED, minutes=1))
+    world.play(event(T1, U2, assurance=ASSERTED, minutes=20))
+    world.play(proof(T1, ANN))
+    assert world.groups() == groups([T2, PHONE], [U1, ANN], [T1, U2, "device_id:d"])
+    through = tenure(world, ANN).via
+    assert through is not None
+    assert world.tenures[through].contact_id == world.holder(U1).contact_id
 
 
 @pytest.mark.parametrize("policy", POLICIES)
