@@ -54,7 +54,7 @@ def timeline(
     *,
     json: Json = False,
 ) -> None:
-    """Show what a contact did, newest first: interactions through any of its identifiers, merges, unmerges and hand-overs."""
+    """Show what a contact did, newest first: interactions through any of its identifiers, merges, unmerges, what moved."""
     page = run(_timeline(who, workspace, limit, cursor))
     if json:
         print_json(page)

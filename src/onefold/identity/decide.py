@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from onefold.identity import survivorship
+from onefold.identity.assurance import Assurance
 from onefold.identity.attach import attach_fresh, create, evict, hand_over, touch
 from onefold.identity.contact import Provenance
 from onefold.identity.guards import Case, bind, credit
@@ -28,10 +29,6 @@ if TYPE_CHECKING:
     from onefold.identity.snapshot import Snapshot
 
 TOKEN = "anonymous_token"  # noqa: S105 -- the name of a type
-
-MOST_BESIDE = 8
-"""Personal identifiers of one event that its values are remembered with: whoever fills in a form names two or three. Without a bound an
-event of a thousand identifiers and a thousand values would store a million pairs."""
 
 _RULES = {
     OutcomeKind.MERGED: Rule.SHARED_IDENTIFIER,
@@ -133,15 +130,15 @@ def _put_values(work: Workbench, interaction: Interaction, rules: Rules, contact
     contact = work.contact(interaction.workspace, contact_id)
     if not takes_values(contact, interaction, rules):
         return True
-    won = survivorship.offered(contact, interaction, rules.recency)
+    via = history.tenure_id if history is not None else None
+    beside = _named_beside(work, interaction, rules, contact)
+    mine = Provenance(interaction.value_assurance, interaction.at, interaction.event_id, via, beside)
+    won = survivorship.offered(contact, interaction, mine, rules.recency)
     fitting = survivorship.fitting(contact, won)
     if fitting:
-        via = history.tenure_id if history is not None else None
-        beside = _named_beside(work, interaction, rules, contact)
-        provenance = Provenance(interaction.value_assurance, interaction.at, interaction.event_id, via, beside)
         twin = work.edit(contact)
         for path, _, value in fitting:
-            survivorship.put(twin, path, value, provenance)
+            survivorship.put(twin, path, value, survivorship.beside_before(twin, path, value, mine))
     return len(fitting) == len(won)
 
 
@@ -153,7 +150,7 @@ def _named_beside(work: Workbench, interaction: Interaction, rules: Rules, conta
             tenure = work.tenure_at(interaction.workspace, identifier.key, interaction.moment)
             if tenure is not None and work.contact(tenure.workspace, tenure.contact_id).contact_id == contact.contact_id:
                 found.append(tenure.tenure_id)
-    return tuple(found) if len(found) <= MOST_BESIDE else ()
+    return tuple(found) if len(found) <= survivorship.MOST_BESIDE else ()
 
 
 def _copy_values(work: Workbench, interaction: Interaction, contact_id: ContactId, gathering: Gathering) -> None:
@@ -168,7 +165,9 @@ def _copy_values(work: Workbench, interaction: Interaction, contact_id: ContactI
         if copies:
             twin = work.edit(prover)
             for path, value, origin in copies:
-                survivorship.put(twin, path, value, origin._replace(via=tenure.tenure_id, beside=(tenure.tenure_id,)))
+                survivorship.put(
+                    twin, path, value, origin._replace(assurance=Assurance.CLAIMED, via=tenure.tenure_id, beside=(tenure.tenure_id,))
+                )
 
 
 def _see(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId) -> None:

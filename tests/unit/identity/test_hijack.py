@@ -95,13 +95,16 @@ def test_a_value_that_everybody_names_joins_only_so_many_contacts() -> None:
 
 
 def test_the_same_identifiers_in_another_workspace_are_other_people() -> None:
-    """S55, S88: asserted and proved there, they take and join nothing here."""
+    """S55, S88: asserted and proved there, they take and join nothing here, in one batch with hers too."""
     world = World()
-    world.play(event(HERS, ANN, U1, assurance=ASSERTED))
+    hers = event(HERS, ANN, U1, assurance=ASSERTED)
+    world.play(hers)
     before = world.holder(ANN).fork()
     world.play(
+        hers,
         event(HERS, ANN, U2, assurance=ASSERTED, workspace="evil", minutes=1),
         event(HIS, ANN, assurance=PROVED, proof=ANN, workspace="evil", minutes=2),
+        size=3,
     )
     assert world.holder(ANN) == before
     assert world.groups() == [sorted([HERS, ANN, U1])]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from onefold.identity.assurance import Assurance
 from onefold.identity.plan import OutcomeKind, Reason, Rule
+from onefold.identity.rules import Rules
 from tests.support.worlds import EXACT, World, event
 
 if TYPE_CHECKING:
@@ -256,6 +257,27 @@ def test_values_that_came_with_the_identifier_are_copied_where_the_prover_has_no
     assert (left.given_name, left.last_name, left.attributes["unbound"]) == ("Ann", "Lee", {"plan": "pro", "consent": True, "page": "x"})
     assert prover.provenance["last_name"].assurance is CLAIMED
     assert prover.provenance["last_name"].via == tenure(world, ANN).tenure_id
+
+
+def test_a_value_that_is_said_again_goes_on_with_what_it_came_with() -> None:
+    """R9: with and without the identifier beside it, within the hour in which a repeated value is not written, and after it."""
+    world = World(rules=Rules())
+    said = {"plan": "pro"}
+    world.play(event(T2, attributes=said), event(T2, ANN, attributes=said, minutes=10), event(T1, minutes=20))
+    world.play(event(T2, attributes=said, minutes=15), event(T2, EVE, attributes=said, minutes=99))
+    world.play(proof(T1, ANN, minutes=100))
+    assert world.holder(T1).attributes == {"unbound": said}
+
+
+def test_a_copy_is_a_claim() -> None:
+    """R9: what a server said of the claimant is not said of the prover."""
+    world = World()
+    world.play(event(T2, ANN, attributes={"plan": "pro"}), event(T1, minutes=1))
+    world.play(event(T2, attributes={"plan": "pro"}, assurance=ASSERTED, minutes=2), proof(T1, ANN))
+    assert (world.holder(T1).provenance["attributes.unbound.plan"].assurance, world.holder(T1).attributes) == (
+        CLAIMED,
+        {"unbound": {"plan": "pro"}},
+    )
 
 
 def test_a_copied_value_goes_on_with_the_identifier_that_it_came_with() -> None:
