@@ -142,6 +142,7 @@ def _merge_row(merge: Merge, moved: Sequence[int]) -> Row:
             "offset": position.offset,
             "rule": "shared_identifier",
             "semantic_type": merge.identifier,
+            "through": merge.through,
         }
     return (
         uuid5(MERGE_NAMESPACE, f"{merge.survivor}\0{absorbed.contact_id}\0{name}\0{absorbed.version}"),
