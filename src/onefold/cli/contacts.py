@@ -218,6 +218,7 @@ def _tenure(tenure: Tenure, record: ContactRecord) -> dict[str, Any]:
                 "offset": each.offset,
                 "at": each.at,
                 "rule": each.rule,
+                "guard": each.guard,
                 "assurance": Assurance(each.assurance).word,
             }
             for each in record.evidence.get(tenure.tenure_id, ())
