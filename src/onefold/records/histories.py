@@ -6,8 +6,9 @@ a shared device may have changed hands any number of times.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import msgspec
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
     from datetime import datetime
-    from uuid import UUID
 
     from onefold.identity.contact import Contact, Tenure
     from onefold.identity.identifiers import IdentifierKey
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MOST_ENDED = 1_000
 
 CONTACT = f"select {CONTACT_COLUMNS} from contacts where contact_id = $1 and workspace = $2"
-ROOTS = "select contact_id, root from contacts where contact_id = any($1::uuid[]) and workspace = $2"
+ROOTS = "select root from contacts where contact_id = any($1::uuid[]) and workspace = $2"
 TREES = """
 select contact_id from contacts where contact_id = any($1::uuid[]) and workspace = $2
 union all
@@ -42,12 +42,11 @@ union all
 (select {TENURE_COLUMNS} from identifiers where contact_id = any($1::uuid[]) and workspace = $2 and held_until is not null
   order by held_until desc limit {MOST_ENDED})
 """
-HOLDERS = """
-select contact_id, held_from, held_until, first_seen_at from identifiers
-where identifier_key = $1 and workspace = $2 and held_until is null
+# Without a time, the one that is open.
+HOLDERS = f"""
+select {TENURE_COLUMNS} from identifiers where identifier_key = $1 and workspace = $2 and held_until is null
 union all
-select contact_id, held_from, held_until, first_seen_at from identifiers
-where identifier_key = $1 and workspace = $2 and held_until > $3
+select {TENURE_COLUMNS} from identifiers where identifier_key = $1 and workspace = $2 and held_until is not null and held_until > $3
 """
 _MERGE = "merge_id, number, survivor, absorbed, at, cause, tenures, undone_at, undone, returned"
 MERGES = f"""
@@ -79,6 +78,17 @@ class MergeStory:
     undone: Mapping[str, Any]
     returned: AbstractSet[int]
 
+    @property
+    def through(self) -> tuple[int, int] | None:
+        """The tenures that the event named, the survivor's and the absorbed one's; None where a person merged, or nothing says so."""
+        found = self.cause.get("through")
+        return (found[0], found[1]) if found else None
+
+    @property
+    def undone_from(self) -> UUID:
+        """Of one that was undone: whom the absorbed contact left."""
+        return UUID(self.undone["root"])
+
     def is_in_force(self, at: datetime | None) -> bool:
         """Whether the two were one at a time; None is now."""
         if at is None:
@@ -95,7 +105,7 @@ class History:
     evidence: Mapping[int, Sequence[EvidenceRow]]
     merges: Sequence[MergeStory]
     """In their order, those that were undone too."""
-    is_cut: bool = field(default=False)
+    is_cut: bool
     """Whether older tenures, which ended, were left out."""
 
 
@@ -117,31 +127,26 @@ async def load_contact(connection: Connection, workspace: str, contact_id: UUID)
     return contact_of(row) if row is not None else None
 
 
-async def load_history(connection: Connection, workspace: str, root: UUID, *, at: datetime | None = None) -> History:
-    """The tree of a root; and, for a time in the past, those that contacts of it were part of then."""
+async def load_history(connection: Connection, workspace: str, asked: Iterable[UUID], *, at: datetime | None = None) -> History:
+    """The trees that hold some contacts; and, for a time in the past, those that contacts of them were part of then."""
     contacts: set[UUID] = set()
-    waiting: set[UUID] = {root}
-    merges: list[MergeStory] = []
     roots: set[UUID] = set()
+    merges: list[MergeStory] = []
+    waiting = set(asked)
     while waiting:
-        contacts |= waiting
-        found = await connection.fetch(ROOTS, list(waiting), workspace)
-        roots |= {row["root"] for row in found}
+        roots |= {row["root"] for row in await connection.fetch(ROOTS, list(waiting), workspace)}
         contacts |= {row["contact_id"] for row in await connection.fetch(TREES, list(roots), workspace)}
         merges = [_merge_of(row) for row in await connection.fetch(MERGES, list(contacts), workspace)]
         waiting = {side for each in merges if at is not None and each.is_in_force(at) for side in (each.survivor, each.absorbed)} - contacts
     tenures = [tenure_of(row) for row in await connection.fetch(TENURES, list(roots), workspace)]
     evidence = await load_evidence(connection, workspace, [tenure.tenure_id for tenure in tenures])
-    return History(contacts, tenures, evidence, merges, sum(not each.is_open for each in tenures) >= MOST_ENDED)
+    return History(contacts, tenures, evidence, merges, is_cut=sum(not each.is_open for each in tenures) >= MOST_ENDED)
 
 
-async def holder_then(connection: Connection, workspace: str, key: IdentifierKey, at: datetime) -> UUID | None:
-    """Where the contact that held an identifier at a time leads today, or None."""
-    for row in await connection.fetch(HOLDERS, key, workspace, at):
-        if (row["held_from"] or row["first_seen_at"]) <= at:
-            holder: UUID = row["contact_id"]
-            return holder
-    return None
+async def tenure_then(connection: Connection, workspace: str, key: IdentifierKey, at: datetime | None) -> Tenure | None:
+    """The tenure that an identifier had at a time, by event time; None is now. None where nobody had it."""
+    found = map(tenure_of, await connection.fetch(HOLDERS, key, workspace, at))
+    return next((each for each in found if at is None or each.since <= at), None)
 
 
 async def pairs_between(connection: Connection, workspace: str, ours: Iterable[UUID], theirs: Iterable[UUID]) -> list[Pair]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from onefold.ops.explain.standing import since
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import TypeAlias
@@ -64,7 +62,7 @@ def _links(standing: Standing, held: Sequence[Tenure]) -> Iterator[Link]:
             if each in mine and each is not None:
                 yield Link(each, tenure.tenure_id, first)
     for merge in standing.merges:
-        through = merge.cause.get("through") or _sides(standing, held, merge)
+        through = merge.through or _sides(standing, held, merge)
         if through is not None and set(through) <= mine:
             yield Link(*through, merge)
 
@@ -75,7 +73,7 @@ def _sides(standing: Standing, held: Sequence[Tenure], merge: MergeStory) -> tup
     survivor = [tenure for tenure in held if tenure.tenure_id not in merge.tenures and _was_with(standing, tenure, merge)]
     if not absorbed or not survivor:
         return None
-    return min(survivor, key=since).tenure_id, min(absorbed, key=since).tenure_id
+    return min(survivor, key=lambda tenure: tenure.since).tenure_id, min(absorbed, key=lambda tenure: tenure.since).tenure_id
 
 
 def _was_with(standing: Standing, tenure: Tenure, merge: MergeStory) -> bool:

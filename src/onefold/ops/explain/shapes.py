@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 Text = Annotated[str, Meta(description="type:normalised.")]
 ApartCode = Literal[
-    "one_contact", "kept_apart", "conflict", "limit", "conflict_of_event", "handed_over", "known", "validated", "nothing_in_common"
+    "one_contact", "kept_apart", "conflict", "limit", "event", "handed_over", "known", "policy", "validated", "nothing_in_common"
 ]
 
 
@@ -56,6 +56,7 @@ class MergeExplained(Struct):
     cause: Annotated[dict[str, Any], Meta(description="The event with its position and rule, or the user with their reason.")]
     through: Annotated[list[Text] | None, Meta(description="The identifiers that the event named, the survivor's and the absorbed one's.")]
     identifiers: Annotated[int, Meta(description="How many tenures moved.")]
+    undone: Annotated[dict[str, Any] | None, Meta(description="When, by whom and why, where it was.")]
 
 
 class ValueExplained(Struct):
@@ -121,7 +122,7 @@ class Explanation(Struct):
     identifiers: Annotated[list[IdentifierExplained], Meta(description="Those that it holds, then those that it held.")]
     is_cut: Annotated[bool, Meta(description="Whether older identifiers that it held were left out.")]
     merges: Annotated[list[MergeExplained], Meta(description="In force; in their order.")]
-    undone: Annotated[list[MergeExplained], Meta(description="Undone since.")]
+    undone: Annotated[list[MergeExplained], Meta(description="Undone by then.")]
     values: Annotated[list[ValueExplained], Meta(description="Not with --as-of.")]
     path: Annotated[Path | UnsetType, Meta(description="With --path.")] = UNSET
     apart: Annotated[Apart | UnsetType, Meta(description="With --not.")] = UNSET
