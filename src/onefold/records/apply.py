@@ -68,7 +68,8 @@ on conflict (tenure_id, ordinal, workspace) do update set event_id = excluded.ev
 
 # Apart, since hardly any evidence has one.
 NOTE_GUARDS = """
-update evidence e set guard = n.guard from unnest($1::bigint[], $2::smallint[], $3::text[], $4::text[]) as n (tenure_id, ordinal, workspace, guard)
+update evidence e set guard = n.guard
+from unnest($1::bigint[], $2::smallint[], $3::text[], $4::text[]) as n (tenure_id, ordinal, workspace, guard)
 where e.tenure_id = n.tenure_id and e.ordinal = n.ordinal and e.workspace = n.workspace and e.tenure_id = any($1::bigint[])
 """
 

@@ -12,7 +12,6 @@ from uuid import UUID
 
 import msgspec
 
-from onefold.identity.contact import ContactId
 from onefold.records.reads import load_evidence
 from onefold.records.rows import CONTACT_COLUMNS, TENURE_COLUMNS, contact_of, tenure_of
 
@@ -69,8 +68,8 @@ class MergeStory:
 
     merge_id: UUID
     number: int
-    survivor: ContactId
-    absorbed: ContactId
+    survivor: UUID
+    absorbed: UUID
     at: datetime
     cause: Mapping[str, Any]
     tenures: AbstractSet[int]
@@ -158,8 +157,8 @@ def _merge_of(row: Row) -> MergeStory:
     return MergeStory(
         row["merge_id"],
         row["number"],
-        ContactId(row["survivor"]),
-        ContactId(row["absorbed"]),
+        row["survivor"],
+        row["absorbed"],
         row["at"],
         msgspec.json.decode(row["cause"]),
         frozenset(row["tenures"]),
