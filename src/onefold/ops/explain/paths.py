@@ -62,18 +62,24 @@ def _links(standing: Standing, held: Sequence[Tenure]) -> Iterator[Link]:
             if each in mine and each is not None:
                 yield Link(each, tenure.tenure_id, first)
     for merge in standing.merges:
-        through = merge.through or _sides(standing, held, merge)
-        if through is not None and set(through) <= mine:
+        through = merge.through
+        if through is None or not mine.issuperset(through):
+            through = _sides(standing, held, merge)
+        if through is not None:
             yield Link(*through, merge)
 
 
 def _sides(standing: Standing, held: Sequence[Tenure], merge: MergeStory) -> tuple[int, int] | None:
-    """Of a merge that named no identifiers: the oldest that each side had."""
+    """The oldest that each side had, for a merge that named no identifiers, or some that went with an unmerge since."""
     absorbed = [tenure for tenure in held if tenure.tenure_id in merge.tenures]
     survivor = [tenure for tenure in held if tenure.tenure_id not in merge.tenures and _was_with(standing, tenure, merge)]
     if not absorbed or not survivor:
         return None
-    return min(survivor, key=lambda tenure: tenure.since).tenure_id, min(absorbed, key=lambda tenure: tenure.since).tenure_id
+    return _oldest(survivor), _oldest(absorbed)
+
+
+def _oldest(tenures: Sequence[Tenure]) -> int:
+    return min(tenures, key=lambda tenure: (tenure.since, tenure.tenure_id)).tenure_id
 
 
 def _was_with(standing: Standing, tenure: Tenure, merge: MergeStory) -> bool:
