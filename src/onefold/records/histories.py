@@ -39,7 +39,7 @@ TENURES = f"""
 (select {TENURE_COLUMNS} from identifiers where contact_id = any($1::uuid[]) and workspace = $2 and held_until is null)
 union all
 (select {TENURE_COLUMNS} from identifiers where contact_id = any($1::uuid[]) and workspace = $2 and held_until is not null
-  order by held_until desc limit {MOST_ENDED})
+  order by held_until desc limit $3)
 """
 # Without a time, the one that is open.
 HOLDERS = f"""
@@ -137,7 +137,7 @@ async def load_history(connection: Connection, workspace: str, asked: Iterable[U
         contacts |= {row["contact_id"] for row in await connection.fetch(TREES, list(roots), workspace)}
         merges = [_merge_of(row) for row in await connection.fetch(MERGES, list(contacts), workspace)]
         waiting = {side for each in merges if at is not None and each.is_in_force(at) for side in (each.survivor, each.absorbed)} - contacts
-    tenures = [tenure_of(row) for row in await connection.fetch(TENURES, list(roots), workspace)]
+    tenures = [tenure_of(row) for row in await connection.fetch(TENURES, list(roots), workspace, MOST_ENDED)]
     evidence = await load_evidence(connection, workspace, [tenure.tenure_id for tenure in tenures])
     return History(contacts, tenures, evidence, merges, is_cut=sum(not each.is_open for each in tenures) >= MOST_ENDED)
 
