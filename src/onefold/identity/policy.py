@@ -86,7 +86,8 @@ def _meet(case: Case, claims: list[Bound], closed: list[Bound]) -> Gathering:
         if not own.is_empty:
             leave_sealed(own, sealed)
             return own
-    own, first = Gathering(named_once(claims)), closed[0]
+    own = Gathering(named_once(claims))
+    first = next((bound for bound in closed if bound.holder is not None and compatible(case, own, bound.holder)), closed[0])
     assert first.holder is not None, "what is closed is held"  # noqa: S101 -- for the type checker
     begin_with(case, own, first.holder)
     own.held.append(first)
@@ -96,18 +97,19 @@ def _meet(case: Case, claims: list[Bound], closed: list[Bound]) -> Gathering:
 def _goes_its_own_way(case: Case, own: Gathering, chosen: Bound, free: list[Bound], closed: list[Bound]) -> bool:
     """Whether the event is that of its free identifiers, and nothing of it reaches a closed contact (R1).
 
-    So it is where they hold its `unique_per_contact` identifier or conflict with what is closed, where its device belongs to somebody who
-    may not join, and always under `strict`.
+    So it is where no closed one holds its `unique_per_contact` identifier, where they conflict with what is closed, where its device belongs
+    to somebody who may not join, and always under `strict`. Whether something is new or in a ghost on the side makes no difference (R7).
     """
     if case.rules.policy == "strict":
         return True
     named = next((bound for bound in case.bounds if bound.entry.unique_per_contact), None)
     if named is not None:
-        return named not in closed
+        return named.holder is None or all(bound.holder is not named.holder for bound in closed)
     if chosen in free and any(bound.holder is not None and not compatible(case, own, bound.holder) for bound in closed):
         return True
+    both = Gathering({**own.unique, **(held_once(case, closed[0].holder) if closed[0].holder is not None else {})})
     theirs = (bound.holder for bound in free if bound.entry.device_bound and bound.holder is not None)
-    return any(not _is_device(case, holder) and compatible(case, own, holder) for holder in theirs)
+    return any(not _is_device(case, holder) and compatible(case, both, holder) for holder in theirs)
 
 
 def _leave_closed(case: Case, own: Gathering, bound: Bound) -> None:
@@ -136,7 +138,7 @@ def _around(case: Case, own: Gathering, bounds: list[Bound]) -> Gathering:
             take(case, own, bound)
         elif holder is not None and is_closed(holder, case.rules):
             own.refuse(bound, Reason.KNOWN if holder.is_known else Reason.POLICY)
-        elif lets_devices and (bound.entry.device_bound if holder is None else _is_device(case, holder)):
+        elif lets_devices and bound.entry.device_bound and (holder is None or _is_device(case, holder)):
             take(case, own, bound)
         else:
             aside.append(bound)
