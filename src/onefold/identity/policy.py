@@ -97,8 +97,9 @@ def _meet(case: Case, claims: list[Bound], closed: list[Bound]) -> Gathering:
 def _goes_its_own_way(case: Case, own: Gathering, chosen: Bound, free: list[Bound], closed: list[Bound]) -> bool:
     """Whether the event is that of its free identifiers, and nothing of it reaches a closed contact (R1).
 
-    So it is where no closed one holds its `unique_per_contact` identifier, where they conflict with what is closed, where its device belongs
-    to somebody who may not join, and always under `strict`. Whether something is new or in a ghost on the side makes no difference (R7).
+    So it is where no closed one holds its `unique_per_contact` identifier, where they conflict with what is closed, where its device
+    belongs to somebody who may not join, and always under `strict`. Whether something is new or in a ghost on the side makes no
+    difference (R7).
     """
     if case.rules.policy == "strict":
         return True
