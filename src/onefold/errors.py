@@ -26,6 +26,18 @@ class ContactNotFound(Refused):
     code = "contact_not_found"
 
 
+class MergeNotFound(Refused):
+    """No merge that is in force answers to what was asked for: the contact stands by itself, or its merge was undone."""
+
+    code = "merge_not_found"
+
+
+class MergeRefused(Refused):
+    """Two contacts that cannot become one: they are one, or would be too large; the text says which."""
+
+    code = "merge_refused"
+
+
 class SegmentNotFound(Refused):
     """No segment of the workspace has the slug that was asked for."""
 

@@ -42,8 +42,8 @@ async def test_two_orders_of_one_log_end_in_the_same_people_whoever_resolves_the
     log = [_named(dice, each) for each in order_free_log(dice, "r1", 360)]
     other = [replace(each, workspace="other") for each in dice.sample(log, len(log))]
     both = [each for pair in zip(log, other, strict=True) for each in pair]
-    async with installation(services, database, topic_prefix, redis_url, partitions=6) as mine:
-        await add_workspace(mine.store, "other")
+    async with installation(services, database, topic_prefix, redis_url, partitions=6, policy="eager") as mine:
+        await add_workspace(mine.store, "other", policy="eager")
         async with mine.running("resolver", **SMALL):
             async with under_load(mine, both, seconds=14), mine.running("resolver", **SMALL):
                 await asyncio.sleep(2)

@@ -1,6 +1,6 @@
 """Same people (I5): random logs through the real servers end in the groups of a reference model written apart from `decide`.
 
-In many orders, over many partitions, with duplicates, by one to four resolvers with batches of 1 to 500, one of them killed midway.
+Claimed and asserted ones alike, hence the policy `eager`. In many orders, over many partitions, with duplicates, by one to four resolvers with batches of 1 to 500, one of them killed midway.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ async def test_random_logs_end_in_the_groups_of_the_reference_model(
     """I2, I3, I5, I7: whatever the order, the partitions, the number of resolvers and the size of their batches."""
     dice = random.Random(5)
     expected: list[list[str]] = []
-    async with installation(services, database, topic_prefix, redis_url, partitions=6) as mine:
+    async with installation(services, database, topic_prefix, redis_url, partitions=6, policy="eager") as mine:
         for number, (resolvers, batch) in enumerate([(1, 1), (2, 7), (3, 50), (4, 500), (4, 3), (2, 500)]):
             log = order_free_log(dice, f"r{number}", 150)
             expected += order_free_groups(log)
@@ -48,7 +48,7 @@ async def test_a_resolver_killed_amid_others_changes_nothing(
     """I1, I5, I16: two resolvers; one is killed twice and started again, so partitions move while batches are under way."""
     dice = random.Random(9)
     log = order_free_log(dice, "r1", 900)
-    async with installation(services, database, topic_prefix, redis_url, partitions=6) as mine:
+    async with installation(services, database, topic_prefix, redis_url, partitions=6, policy="eager") as mine:
         steady = await mine.start_process("resolver", ONEFOLD_RESOLVER__BATCH_SIZE="5")
         try:
             producing = asyncio.create_task(_slowly(mine, log))

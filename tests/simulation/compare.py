@@ -65,7 +65,7 @@ def rules_of(order: Order) -> Rules:
     for kind, _, value in (each.partition(":") for each in order.blocked):
         blocked.setdefault(kind, []).append(value)
     return replace(
-        Rules(recency=timedelta(0), policy=order.policy, limits=limits),
+        Rules(recency=timedelta(0), policy=order.policy, limits=limits),  # type: ignore[arg-type]  # one of the three
         blocked={kind: BlockedValues(values) for kind, values in blocked.items()},
     )
 

@@ -119,7 +119,8 @@ class Model:
             return None, {"no_identifier"}
         stays = {each: stay for each in identifiers if (stay := self._holder_at(each, event.moment)) is not None}
         group, moving = self._gather(event, identifiers, stays, reasons)
-        contact = self._join(event, group, self._through(stays, group)) if group else self.name(event, identifiers[0])
+        its_own = [each for each in identifiers if each not in stays or each in moving]
+        contact = self._join(event, group, self._through(stays, group)) if group else self.name(event, its_own[0])
         for each in [each for each in sorted(identifiers, key=self._priority) if each not in stays] + moving:  # what is new goes first
             self._give(event, contact, each, stays, reasons)
         mine = self._through(stays, [contact])

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from onefold.bootstrap import Role
     from onefold.identity.interaction import Interaction
+    from onefold.identity.rules import Policy
     from tests.support.servers import Database, Services
 
 PROGRESS = "select partition, next_offset from progress where consumer = 'resolver' and topic = $1"
@@ -150,6 +151,7 @@ async def installation(
     partitions: int = 4,
     recency_seconds: int = 0,
     idle_in_transaction_ms: int = 3_000,
+    policy: Policy | None = None,
 ) -> AsyncIterator[Installation]:
     """Topics, a workspace and settings of the test's own."""
     environment = {
@@ -169,7 +171,7 @@ async def installation(
     await ensure_topics(role.kafka, partitions=partitions)
     store = await Store.connect(database.app_url)
     try:
-        await add_workspace(store, "acme")
+        await add_workspace(store, "acme", policy=policy)
         yield Installation(environment, role, store)
     finally:
         await store.close()

@@ -44,7 +44,7 @@ def _event(dice: random.Random, mark: str, rules: Rules) -> Interaction:
 def order_free_log(dice: random.Random, mark: str, length: int) -> list[Interaction]:
     """Events without user ids and proofs, of small circles of people that now and then turn out to be one; a fifth comes twice.
 
-    Circles stay small, because limits (100 values a type) are not free of order.
+    They are claimed and asserted, so their groups are free of order under the policy `eager` only. Circles stay small, because limits (100 values a type) are not free of order.
     """
     circles = length // 12
     log = []
@@ -71,3 +71,25 @@ def order_free_log(dice: random.Random, mark: str, length: int) -> list[Interact
     log += dice.sample(log, length // 5)
     dice.shuffle(log)
     return log
+
+
+VISITORS = "abcdef"
+
+
+def visits(name: str, dice: random.Random, minutes: float) -> list[Interaction]:
+    """What one visitor does, naming nobody else's identifiers. Later than a hundred minutes, it says values that nobody else says."""
+    early = minutes < 100
+    values: list[dict[str, object]] = [{}, {}, {"plan": dice.choice("xyz")}] if early else [{}, {f"late{name}": dice.randrange(9)}]
+    kinds = ("email:{}{}@example.com", "device_id:{}{}", "anonymous_token:{}{}")
+    return [
+        event(
+            f"anonymous_token:{name}0",
+            *[dice.choice(kinds).format(name, dice.randrange(1, 4)) for _ in range(dice.randrange(3))],
+            assurance=dice.choice([Assurance.CLAIMED, Assurance.ASSERTED]),
+            attributes=dice.choice(values),
+            fields={"given_name": name} if early and dice.random() < 0.2 else {},
+            minutes=minutes + number + dice.random(),
+            event_id=f"{dice.getrandbits(64):x}",
+        )
+        for number in range(dice.randrange(1, 4))
+    ]

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from dataclasses import replace as dataclass_replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from onefold.identity.assurance import Assurance
-from onefold.identity.contact import Contact, ContactId, Tenure, TenureId
+from onefold.identity.contact import Contact, ContactId, Tenure, TenureId, listing_order
 from onefold.identity.decide import decide
 from onefold.identity.identifiers import resolve_identifiers
 from onefold.identity.interaction import Interaction, Position, Proof
-from onefold.identity.plan import KeptApart
+from onefold.identity.plan import Act, KeptApart
 from onefold.identity.rules import Rules
 from onefold.identity.snapshot import Snapshot
+from onefold.identity.tree import MergeRecord, Tree
+from onefold.identity.unmerge import unmerge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from onefold.identity.identifiers import IdentifierKey
-    from onefold.identity.plan import Outcome, Plan
+    from onefold.identity.plan import Merge, Outcome, Plan, Return
 
 START = datetime(2026, 11, 1, 9, 0, tzinfo=UTC)
 EXACT = Rules(recency=timedelta(0))
@@ -82,6 +86,7 @@ class World:
     """By workspace; events name these values as if they had been read under rules that know of them."""
     plans: list[Plan] = field(default_factory=list)
     apart: list[KeptApart] = field(default_factory=list)
+    merges: list[MergeRecord] = field(default_factory=list)
     barriers: dict[tuple[str, IdentifierKey], datetime] = field(default_factory=dict)
     numbers: Iterable[int] = field(default_factory=lambda: count(1))
 
@@ -128,9 +133,9 @@ class World:
         for contact in (*plan.contacts_new, *plan.contacts_changed):
             self.contacts[contact.workspace, contact.contact_id] = contact
         for merge in plan.merges:
-            for tenure in self.tenures.values():
-                if (tenure.workspace, tenure.contact_id) == (merge.workspace, merge.absorbed.contact_id):
-                    tenure.contact_id = merge.survivor
+            self._record(merge)
+        for each in plan.returns:
+            self._return(each)
         for tenure in plan.tenures_changed:
             self.tenures[tenure.tenure_id] = tenure.fork()
             self.tenures[tenure.tenure_id].contact_id = self.root(tenure.workspace, tenure.contact_id)
@@ -139,6 +144,48 @@ class World:
         self.apart += plan.kept_apart
         for barrier in plan.barriers:
             self.bar(barrier.workspace, barrier.key, barrier.at)
+
+    def _record(self, merge: Merge) -> None:
+        moved = set(merge.gained)
+        for tenure in self.tenures.values():
+            if (tenure.workspace, tenure.contact_id) == (merge.workspace, merge.absorbed.contact_id):
+                tenure.contact_id = merge.survivor
+                moved.add(tenure.tenure_id)
+        number = len(self.merges) + 1
+        act_id = merge.cause.act_id if isinstance(merge.cause, Act) else None
+        sides = (merge.survivor, merge.absorbed.contact_id, merge.winner, merge.absorbed)
+        self.merges.append(MergeRecord(UUID(int=number), number, *sides, frozenset(moved), merge.labels, act_id))
+
+    def _return(self, back: Return) -> None:
+        for tenure_id in back.tenures:
+            self.tenures[tenure_id].contact_id = back.contact_id
+        for contact_id in back.contacts:
+            self.contacts[back.workspace, contact_id].root = back.contact_id
+        (number,) = [place for place, each in enumerate(self.merges) if each.merge_id == back.merge_id]
+        self.merges[number] = dataclass_replace(self.merges[number], is_undone=True, returned=frozenset(back.tenures))
+
+    def tree(self, contact_id: ContactId, workspace: str = "acme") -> Tree:
+        """The tree that a contact's id leads to."""
+        root = self.root(workspace, contact_id)
+        absorbed = {
+            each.contact_id: each
+            for each in self.contacts.values()
+            if each.workspace == workspace and each.is_absorbed and self.root(workspace, each.contact_id) == root
+        }
+        tenures = [each.fork() for each in self.tenures.values() if (each.workspace, each.contact_id) == (workspace, root)]
+        contact = self.contacts[workspace, root].fork()
+        contact.listed = sorted((each for each in tenures if each.is_open), key=listing_order)
+        members = {root, *absorbed}
+        return Tree(contact, absorbed, tenures, [each for each in self.merges if {each.survivor, each.absorbed} & members])
+
+    def unmerge(self, contact_id: ContactId, *, minutes: float = 1_000, workspace: str = "acme") -> Plan:
+        """Undo the merge that absorbed a contact."""
+        tree = self.tree(contact_id, workspace)
+        merge = tree.in_force(contact_id)
+        assert merge is not None
+        plan = unmerge(tree, merge, Act(f"act{len(self.plans)}", "ann@host", "a test", at(minutes)), self.rules)
+        self.apply(plan)
+        return plan
 
     def bar(self, workspace: str, key: IdentifierKey, until: datetime) -> None:
         """Leave a barrier."""
@@ -177,6 +224,12 @@ class World:
             if tenure.is_open and tenure.workspace == workspace:
                 by_contact.setdefault(tenure.contact_id, []).append(f"{tenure.semantic_type}:{tenure.normalised}")
         return sorted(sorted(group) for group in by_contact.values())
+
+    def identifiers(self, contact_id: ContactId, workspace: str = "acme") -> list[str]:
+        """The open identifiers of the contact that an id leads to."""
+        root = self.root(workspace, contact_id)
+        held = [each for each in self.tenures.values() if each.is_open and (each.workspace, each.contact_id) == (workspace, root)]
+        return sorted(f"{each.semantic_type}:{each.normalised}" for each in held)
 
     def labels(self, contact: Contact) -> dict[str, str | None]:
         """The label of each open identifier of a contact."""

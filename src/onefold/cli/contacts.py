@@ -13,7 +13,7 @@ from onefold.identity.assurance import Assurance
 
 if TYPE_CHECKING:
     from onefold.identity.contact import Tenure
-    from onefold.records.reads import ContactRecord
+    from onefold.records.reads import ContactRecord, MergeRow
     from onefold.records.store import Connection
     from onefold.records.timeline_pages import TimelineEntry, TimelinePage
 
@@ -54,7 +54,7 @@ def timeline(
     *,
     json: Json = False,
 ) -> None:
-    """Show what a contact did, newest first: interactions through any of its identifiers, merges and hand-overs."""
+    """Show what a contact did, newest first: interactions through any of its identifiers, merges, unmerges and hand-overs."""
     page = run(_timeline(who, workspace, limit, cursor))
     if json:
         print_json(page)
@@ -70,7 +70,7 @@ async def _timeline(who: str, workspace: str, limit: int, cursor: str | None) ->
     from onefold.settings import Settings  # noqa: PLC0415
 
     async with bootstrap.store(bootstrap.begin("cli", Settings.load())) as store, store.transaction([workspace]) as connection:
-        contact_id = await _resolve(connection, who, workspace)
+        contact_id = await resolve(connection, who, workspace)
         found = await timeline_page(connection, workspace, contact_id, limit=limit, cursor=cursor) if contact_id is not None else None
     if found is None:
         raise ContactNotFound(f"workspace {workspace} has no contact for {who}. Is the workspace right (--workspace)?")
@@ -81,8 +81,9 @@ def _timeline_row(entry: TimelineEntry) -> tuple[object, ...]:
     what = entry.what
     if entry.kind == "interaction":
         return entry.at, what["type"], what["name"], what["outcome"], what["reason"]
-    if entry.kind == "merge":
-        return entry.at, "merge", None, None, f"{what['absorbed']} into {what['survivor']}"
+    if entry.kind in {"merge", "unmerge"}:
+        way = "into" if entry.kind == "merge" else "out of"
+        return entry.at, entry.kind, None, None, f"{what['absorbed']} {way} {what['survivor']}"
     return entry.at, entry.kind.replace("_", " "), None, None, what["semantic_type"]
 
 
@@ -92,14 +93,15 @@ async def _show(who: str, workspace: str) -> ContactRecord:
     from onefold.settings import Settings  # noqa: PLC0415
 
     async with bootstrap.store(bootstrap.begin("cli", Settings.load())) as store, store.transaction([workspace]) as connection:
-        contact_id = await _resolve(connection, who, workspace)
+        contact_id = await resolve(connection, who, workspace)
         record = await load_record(connection, [workspace], contact_id) if contact_id is not None else None
     if record is None:
         raise ContactNotFound(f"workspace {workspace} has no contact for {who}. Is the workspace right (--workspace)?")
     return record
 
 
-async def _resolve(connection: Connection, who: str, workspace: str) -> UUID | None:
+async def resolve(connection: Connection, who: str, workspace: str) -> UUID | None:
+    """The id that is meant, of whatever contact, or None where nobody holds the identifier."""
     from onefold.identity.identifiers import resolve_identifiers  # noqa: PLC0415
     from onefold.records.reads import find_holder  # noqa: PLC0415
     from onefold.workspace.rules import rules_to_find  # noqa: PLC0415
@@ -142,14 +144,18 @@ def _print(record: ContactRecord, who: str) -> None:
     )
     if record.merges:
         print_table(
-            ["at", "absorbed", "into", "by", "event", "identifiers"],
+            ["at", "absorbed", "into", "by", "event", "identifiers", "undone"],
             [
-                (each.at, each.absorbed, each.survivor, f"shared {each.cause['semantic_type']}", each.cause["event_id"], each.tenures_moved)
+                (each.at, each.absorbed, each.survivor, _by(each), each.cause.get("event_id"), each.tenures_moved, each.undone_at)
                 for each in record.merges
             ],
             title="\nmerges",
         )
     say(f"\nnext: onefold contacts show {contact.contact_id} --json")
+
+
+def _by(merge: MergeRow) -> str:
+    return f"shared {merge.cause['semantic_type']}" if merge.cause["kind"] == "interaction" else str(merge.cause["actor"])
 
 
 def _identifier_row(tenure: Tenure, record: ContactRecord) -> tuple[object, ...]:

@@ -18,6 +18,7 @@ from onefold.cli import (
     index,
     jobs,
     keys,
+    merging,
     output,
     parked,
     quarantine,
@@ -51,6 +52,8 @@ app.command("up", rich_help_panel=START)(up.up)
 app.command("setup", rich_help_panel=START)(setup.setup)
 app.command("doctor", rich_help_panel=START)(doctor.doctor)
 app.add_typer(contacts.app, name="contacts", rich_help_panel=LOOK)
+contacts.app.command("merge")(merging.merge)
+contacts.app.command("unmerge")(merging.unmerge)
 app.add_typer(segments.app, name="segments", rich_help_panel=LOOK)
 app.add_typer(events.app, name="events", rich_help_panel=LOOK)
 app.add_typer(keys.app, name="keys", rich_help_panel=LOOK)

@@ -23,19 +23,20 @@ if TYPE_CHECKING:
 CONTACT_NAMESPACE = uuid5(NAMESPACE_URL, "onefold:contact")
 
 
-def contact_id_of(interaction: Interaction) -> ContactId:
-    """The id of the contact that an interaction creates.
+def contact_id_of(interaction: Interaction, gathering: Gathering) -> ContactId:
+    """The id of the contact that an interaction creates for these of its identifiers.
 
-    From workspace, first identifier and event: the same log in the same interleaving gives the same ids.
+    From workspace, first of them in its own order, and event: the same log in the same interleaving gives the same ids.
     """
-    first = interaction.identifiers[0]
+    its_own = {bound.identifier.key for bound in (*gathering.fresh, *gathering.handed_over)}
+    first = next(identifier for identifier in interaction.identifiers if identifier.key in its_own)
     name = f"{interaction.workspace}\0{first.semantic_type}\0{first.normalised}\0{interaction.event_id}"
     return ContactId(uuid5(CONTACT_NAMESPACE, name))
 
 
-def create(work: Workbench, interaction: Interaction) -> ContactId:
+def create(work: Workbench, interaction: Interaction, gathering: Gathering) -> ContactId:
     """A new contact, a ghost until it has a name and an email or phone."""
-    contact_id = contact_id_of(interaction)
+    contact_id = contact_id_of(interaction, gathering)
     seen, now = interaction.at, interaction.appended_at
     work.create(
         Contact(
@@ -55,7 +56,7 @@ def create(work: Workbench, interaction: Interaction) -> ContactId:
 def attach_fresh(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId, gathering: Gathering) -> list[Bound]:
     """Give the contact the identifiers that nobody holds; gives those that the limits let through (R11)."""
     attached = []
-    rule = Rule.SHARED_IDENTIFIER if gathering.joined else Rule.NEW_VISITOR
+    rule = Rule.ASIDE if gathering.is_aside else Rule.SHARED_IDENTIFIER if gathering.joined else Rule.NEW_VISITOR
     via = next((bound.tenure.tenure_id for bound in gathering.held if bound.tenure is not None), None)
     for bound in gathering.fresh:
         if (excess := full(work.contact(interaction.workspace, contact_id), bound, rules)) is not None:
@@ -83,7 +84,8 @@ def hand_over(work: Workbench, interaction: Interaction, rules: Rules, contact_i
         _promote(work, loser, ended)
         first = next((each for each in gathering.held if each.tenure is not None), None)
         via = first.tenure.tenure_id if first is not None and first.tenure is not None else None
-        tenure = _open(work, interaction, contact_id, bound, Rule.HAND_OVER, via=via, held_from=interaction.moment)
+        rule = Rule.ASIDE if gathering.is_aside else Rule.HAND_OVER
+        tenure = _open(work, interaction, contact_id, bound, rule, via=via, held_from=interaction.moment)
         tenure.joins = ended.joins  # a value's merges count wherever it is (R11)
         moved.append(bound)
     return moved

@@ -182,6 +182,12 @@ class Contact(Struct):
     listed: list[Tenure] = field(default_factory=list)
 
     @property
+    def is_known(self) -> bool:
+        """Whether it holds an asserted or proved identifier (product.md, section 4)."""
+        held = self.summary.by_assurance
+        return bool(held[1] or held[2] or held[3])
+
+    @property
     def is_absorbed(self) -> bool:
         """Whether another contact absorbed it; its id then redirects to `root`."""
         return self.merged_into is not None

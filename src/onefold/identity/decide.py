@@ -1,8 +1,7 @@
 """Decide what some interactions change: `decide(snapshot, interactions, rules) → plan`. Pure: no I/O, no clock, no randomness.
 
 Resolver, what-if, simulator and tests all come through here. Interactions are taken in the given order, each on what the ones
-before it left behind, so the size of a batch changes no outcome. Policies and proposals will enter where `guards.gather` sorts
-identifiers, unmerge as a plan of its own; until then every interaction is handled as under the policy `eager`.
+before it left behind, so the size of a batch changes no outcome.
 """
 
 from __future__ import annotations
@@ -12,9 +11,11 @@ from typing import TYPE_CHECKING
 from onefold.identity import survivorship
 from onefold.identity.attach import attach_fresh, create, hand_over, touch
 from onefold.identity.contact import Provenance
-from onefold.identity.guards import bind, gather
+from onefold.identity.guards import Case, bind
 from onefold.identity.merge import merge
 from onefold.identity.plan import Excess, Limit, Outcome, OutcomeKind, Parked, Plan, Reason, Rule
+from onefold.identity.policy import sort_out, takes_values
+from onefold.identity.proposals import propose
 from onefold.identity.workbench import Workbench
 
 if TYPE_CHECKING:
@@ -63,12 +64,36 @@ def _decide_one(work: Workbench, interaction: Interaction, rules: Rules) -> Outc
         interaction = interaction.without(gone)
     if not interaction.identifiers:
         return Outcome(interaction, OutcomeKind.UNRESOLVED, Reason.NO_IDENTIFIER, None, None)
-    gathering = gather(work, bind(work, interaction, rules), interaction, rules)
-    if not (gathering.joined or gathering.fresh):
+    gathering = sort_out(Case(work, interaction, rules, bind(work, interaction, rules)))
+    if gathering.is_empty:
         return Outcome(interaction, OutcomeKind.BARRED, Reason.BARRED, None, None)
+    contact_id, kind = _carry_out(work, interaction, rules, gathering)
+    rule, beside = _RULES.get(kind), None
+    if gathering.side is not None:
+        beside, what = _carry_out(work, interaction, rules, gathering.side)
+        rule = rule or (Rule.ASIDE if what is not OutcomeKind.SEEN else None)
+        gathering.excesses.extend(gathering.side.excesses)
+    history = _history(work, interaction, contact_id)
+    if not _put_values(work, interaction, rules, contact_id, history):
+        gathering.exceed(Excess(Limit.BYTES_PER_CONTACT))
+    _see(work, interaction, rules, contact_id)
+    if gathering.reason is not None:
+        propose(work, interaction, gathering, contact_id, beside)
+    changed = work.close(interaction, rule or (Rule.PROOF if interaction.proof is not None else Rule.VALUES))
+    if changed and kind is OutcomeKind.SEEN:
+        kind = OutcomeKind.UPDATED
+    if gathering.excesses:
+        kind = OutcomeKind.PARKED
+        _park(work, interaction, gathering, contact_id)
+    work.note_current(interaction)
+    return Outcome(interaction, kind, gathering.reason, contact_id, history)
+
+
+def _carry_out(work: Workbench, interaction: Interaction, rules: Rules, gathering: Gathering) -> tuple[ContactId, OutcomeKind]:
+    """Make one contact of what gathered; gives it, and what was done."""
     kind = OutcomeKind.SEEN
     if not gathering.joined:
-        contact_id, kind = create(work, interaction), OutcomeKind.CREATED
+        contact_id, kind = create(work, interaction, gathering), OutcomeKind.CREATED
     elif len(gathering.joined) > 1:
         contact_id, kind = merge(work, interaction, gathering), OutcomeKind.MERGED
     else:
@@ -77,20 +102,9 @@ def _decide_one(work: Workbench, interaction: Interaction, rules: Rules) -> Outc
     moved = hand_over(work, interaction, rules, contact_id, gathering)
     with_personal = any(not bound.entry.device_bound for bound in (*gathering.held, *attached))
     touch(work, interaction, rules, [*gathering.held, *attached, *moved], with_personal=with_personal)
-    history = _history(work, interaction, contact_id)
-    if not _put_values(work, interaction, rules, contact_id, history):
-        gathering.exceed(Excess(Limit.BYTES_PER_CONTACT))
-    _see(work, interaction, rules, contact_id)
     if kind is OutcomeKind.SEEN or (moved and kind is OutcomeKind.CREATED):
         kind = OutcomeKind.HANDED_OVER if moved else OutcomeKind.ATTACHED if attached else kind
-    changed = work.close(interaction, _RULES.get(kind, Rule.PROOF if interaction.proof is not None else Rule.VALUES))
-    if changed and kind is OutcomeKind.SEEN:
-        kind = OutcomeKind.UPDATED
-    if gathering.excesses:
-        kind = OutcomeKind.PARKED
-        _park(work, interaction, gathering, contact_id)
-    work.note_current(interaction)
-    return Outcome(interaction, kind, gathering.reason, contact_id, history)
+    return contact_id, kind
 
 
 def _park(work: Workbench, interaction: Interaction, gathering: Gathering, contact_id: ContactId) -> None:
@@ -106,6 +120,8 @@ def _put_values(work: Workbench, interaction: Interaction, rules: Rules, contact
     if not interaction.carries_values:
         return True
     contact = work.contact(interaction.workspace, contact_id)
+    if not takes_values(contact, interaction, rules):
+        return True
     won = survivorship.offered(contact, interaction, rules.recency)
     fitting = survivorship.fitting(contact, won)
     if fitting:

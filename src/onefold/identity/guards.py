@@ -11,13 +11,14 @@ from msgspec import Struct, field
 
 from onefold.identity.assurance import Assurance
 from onefold.identity.contact import Contact
+from onefold.identity.identifiers import IdentifierKey
 from onefold.identity.limits import beyond
 from onefold.identity.plan import Excess, Reason
 
 if TYPE_CHECKING:
     from onefold.identity.catalog import CatalogEntry
     from onefold.identity.contact import Tenure
-    from onefold.identity.identifiers import Identifier, IdentifierKey
+    from onefold.identity.identifiers import Identifier
     from onefold.identity.interaction import Interaction
     from onefold.identity.rules import Rules
     from onefold.identity.workbench import Workbench
@@ -39,9 +40,28 @@ class Bound(NamedTuple):
     """The event is older than a separation of the identifier: it joins nothing through it, and takes or attaches it no more."""
 
 
-class Gathering(Struct):
-    """How the identifiers of one interaction sort themselves."""
+class Case(NamedTuple):
+    """What deciding on one interaction looks at."""
 
+    work: Workbench
+    interaction: Interaction
+    rules: Rules
+    bounds: list[Bound]
+    """All its identifiers, in the order in which they choose its contact."""
+
+
+class Refusal(NamedTuple):
+    """An identifier whose holder the event does not join, and the guard that says so."""
+
+    bound: Bound
+    reason: Reason
+
+
+class Gathering(Struct):
+    """How the identifiers of one interaction sort themselves around one contact."""
+
+    unique: dict[str, IdentifierKey]
+    """Values of `unique_per_contact` types that it holds, or that the event names."""
     joined: list[Contact] = field(default_factory=list)
     """Contacts that are, or become, the contact of the event."""
     fresh: list[Bound] = field(default_factory=list)
@@ -50,10 +70,25 @@ class Gathering(Struct):
     """Identifiers that one of `joined` holds."""
     handed_over: list[Bound] = field(default_factory=list)
     """Device-bound identifiers of contacts that conflict."""
+    refused: list[Refusal] = field(default_factory=list)
+    """What a claim would have joined: each is a proposal."""
+    side: Gathering | None = None
+    """What a claim may not join to this contact, and gathers around one of its own (R1)."""
+    is_aside: bool = False
+    """Whether it is the side of another one."""
     reason: Reason | None = None
     """The guard that left something out."""
     excesses: list[Excess] = field(default_factory=list)
     """What limits left out: the interaction is parked."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing of which a contact could be."""
+        return not (self.joined or self.fresh or self.handed_over)
+
+    def holds(self, contact: Contact) -> bool:
+        """Whether the contact is among those that it joins."""
+        return any(each.contact_id == contact.contact_id for each in self.joined)
 
     def leave(self, reason: Reason) -> None:
         """Note that a guard left something where it is; the first guard is the one that is told."""
@@ -63,6 +98,11 @@ class Gathering(Struct):
         """Note that limits left something out (guard 4)."""
         self.leave(Reason.LIMIT)
         self.excesses.extend(excesses)
+
+    def refuse(self, bound: Bound, reason: Reason) -> None:
+        """Leave it where it is, and propose to join its holder."""
+        self.leave(reason)
+        self.refused.append(Refusal(bound, reason))
 
 
 def bind(work: Workbench, interaction: Interaction, rules: Rules) -> list[Bound]:
@@ -76,78 +116,102 @@ def bind(work: Workbench, interaction: Interaction, rules: Rules) -> list[Bound]
         assurance = interaction.assurance_of(identifier, device_bound=entry.device_bound)
         is_late, is_barred = tenure is not None and not tenure.is_open, work.is_barred(interaction, identifier.key)
         found.append(Bound(identifier, entry, assurance, tenure, holder, is_late, is_barred))
-    found.sort(key=lambda bound: (not bound.entry.unique_per_contact, bound.entry.priority))
+    found.sort(key=lambda bound: (not bound.entry.unique_per_contact, bound.entry.device_bound, bound.entry.priority))
     return found
 
 
-def gather(work: Workbench, bounds: list[Bound], interaction: Interaction, rules: Rules) -> Gathering:
-    """Sort the identifiers by what becomes of them. Without `joined` the event has a new contact, of what is `fresh`."""
-    open_to, sealed = _apart_sealed(bounds)
-    if not open_to:
-        # An event that names nothing else is its holder's, and joins nothing through it.
-        open_to = [bound for bound in sealed if bound.holder is not None][:1]
-        sealed = [bound for bound in sealed if bound not in open_to]
-    result = Gathering()
-    unique: dict[str, IdentifierKey] = {
-        bound.entry.semantic_type: bound.identifier.key for bound in open_to if bound.entry.unique_per_contact
-    }
+def gather(case: Case, bounds: list[Bound]) -> Gathering:
+    """Join all that guards let join: asserted interactions, and claims among contacts that are open to them.
+
+    Without `joined` the event has a new contact, of what is `fresh` or handed over.
+    """
+    open_to, sealed = apart_sealed(bounds)
+    result = Gathering(named_once(bounds))
     for bound in open_to:
-        if bound.holder is None:
-            result.fresh.append(bound)
-        elif _same(result.joined, bound.holder):
-            result.held.append(bound)
-        elif not _compatible(unique, bound.holder, rules):
-            _conflict(result, bound, interaction)
-        elif any(work.are_kept_apart(each, bound.holder) for each in result.joined):
-            result.leave(Reason.KEPT_APART)
-        elif excesses := beyond(bounds, result.joined, bound, interaction, rules):
-            result.exceed(*excesses)
-        else:
-            result.joined.append(bound.holder)
-            result.held.append(bound)
-            unique.update(_held_once(bound.holder, rules))
-    for bound in sealed:
-        if bound.holder is not None and _same(result.joined, bound.holder):
-            result.held.append(bound)
-        else:
-            result.leave(Reason.BARRED if bound.is_barred else Reason.PROOF)
+        take(case, result, bound)
+    leave_sealed(result, sealed)
     return result
 
 
-def _apart_sealed(bounds: list[Bound]) -> tuple[list[Bound], list[Bound]]:
-    """The identifiers through which the event may join, and those that stay whose they are.
+def take(case: Case, result: Gathering, bound: Bound) -> None:
+    """Sort one more identifier: new, held, in conflict, kept apart, over a limit, or joined with its holder."""
+    holder = bound.holder
+    if holder is None:
+        result.fresh.append(bound)
+    elif result.holds(holder):
+        result.held.append(bound)
+    elif not compatible(case, result, holder):
+        leave_conflict(case, result, bound)
+    elif any(case.work.are_kept_apart(each, holder) for each in result.joined):
+        result.leave(Reason.KEPT_APART)
+    elif excesses := beyond(case.bounds, result.joined, bound, case.interaction, case.rules):
+        result.exceed(*excesses)
+    else:
+        begin_with(case, result, holder)
+        result.held.append(bound)
 
-    Guard 2 (R4): a claim never joins through, and never takes, an identifier that another contact holds validated. And old news takes
-    nothing back: an event from before a separation does not join through what was separated.
-    """
-    sealed = [bound for bound in bounds if bound.is_barred or _is_proved_elsewhere(bound)]
+
+def begin_with(case: Case, result: Gathering, holder: Contact) -> None:
+    """Make a contact one of those that the event joins."""
+    result.joined.append(holder)
+    result.unique.update(held_once(case, holder))
+
+
+def named_once(bounds: list[Bound]) -> dict[str, IdentifierKey]:
+    """The values of `unique_per_contact` types that an event names; what is barred takes nothing."""
+    return {bound.entry.semantic_type: bound.identifier.key for bound in bounds if bound.entry.unique_per_contact and not bound.is_barred}
+
+
+def apart_sealed(bounds: list[Bound]) -> tuple[list[Bound], list[Bound]]:
+    """The identifiers through which the event may join, and those that stay whose they are."""
+    sealed = [bound for bound in bounds if is_sealed(bound)]
     if not sealed:
         return bounds, sealed
     return [bound for bound in bounds if bound not in sealed], sealed
 
 
-def _is_proved_elsewhere(bound: Bound) -> bool:
-    return bound.assurance is Assurance.CLAIMED and bound.tenure is not None and bound.tenure.is_validated
+def is_sealed(bound: Bound) -> bool:
+    """Whether the event may not join through the identifier, and never takes it.
+
+    Guard 2 (R4): a claim does not where another contact holds it validated. And old news takes nothing back: an event from before a
+    separation does not join through what was separated.
+    """
+    return bound.is_barred or (bound.assurance is Assurance.CLAIMED and bound.tenure is not None and bound.tenure.is_validated)
 
 
-def _same(joined: list[Contact], contact: Contact) -> bool:
-    return any(each.contact_id == contact.contact_id for each in joined)
+def leave_sealed(result: Gathering, sealed: list[Bound]) -> None:
+    """Sealed identifiers lead to their holder only where the event is its own anyway, or names nothing else."""
+    for bound in sealed:
+        if bound.holder is not None and result.is_empty:
+            result.joined.append(bound.holder)
+        if bound.holder is not None and result.holds(bound.holder):
+            result.held.append(bound)
+        elif bound.is_barred:
+            result.leave(Reason.BARRED)
+        else:
+            result.refuse(bound, Reason.PROOF)
 
 
-def _compatible(unique: dict[str, IdentifierKey], contact: Contact, rules: Rules) -> bool:
+def compatible(case: Case, result: Gathering, contact: Contact) -> bool:
     """Guard 1: different values of a `unique_per_contact` type never come together by an event."""
-    return all(unique.get(kind, key) == key for kind, key in _held_once(contact, rules).items())
+    unique = result.unique
+    return all(unique.get(kind, key) == key for kind, key in held_once(case, contact).items())
 
 
-def _held_once(contact: Contact, rules: Rules) -> dict[str, IdentifierKey]:
+def held_once(case: Case, contact: Contact) -> dict[str, IdentifierKey]:
     """What the contact holds of types that are `unique_per_contact`; a summary still names those that were so earlier (R18)."""
-    return {kind: key for kind, key in contact.summary.unique.items() if rules.is_unique(kind)}
+    return {kind: key for kind, key in contact.summary.unique.items() if case.rules.is_unique(kind)}
 
 
-def _conflict(result: Gathering, bound: Bound, interaction: Interaction) -> None:
-    """A device-bound identifier is handed over where event time allows (R7); a personal one stays where it is (R5)."""
+def leave_conflict(case: Case, result: Gathering, bound: Bound) -> None:
+    """A device-bound identifier is handed over where event time allows (R2, R7); a personal one stays where it is (R5, R26)."""
     used = bound.tenure.used if bound.tenure is not None else None
-    if bound.entry.device_bound and not bound.is_late and (used is None or interaction.moment > used):
+    if not bound.entry.device_bound:
+        if bound.assurance is Assurance.CLAIMED:
+            result.refuse(bound, Reason.CONFLICT)
+        else:
+            result.leave(Reason.CONFLICT)
+    elif not bound.is_late and (used is None or case.interaction.moment > used):
         result.handed_over.append(bound)
     else:
         result.leave(Reason.CONFLICT)

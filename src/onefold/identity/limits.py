@@ -42,6 +42,18 @@ def full(contact: Contact, bound: Bound, rules: Rules) -> Excess | None:
     return None
 
 
+def too_large(one: Contact, other: Contact, rules: Rules) -> Limit | None:
+    """Which limit of size two contacts would exceed if a user made them one; values that a contact has once are no matter of it (R19)."""
+    mine, theirs = one.summary, other.summary
+    if mine.total + theirs.total > rules.limits.identifiers_per_contact:
+        return Limit.IDENTIFIERS_PER_CONTACT
+    for kind, count in theirs.open_by_type.items():
+        held = mine.open_by_type.get(kind, 0)
+        if held and count and not rules.is_unique(kind) and held + count > rules.values_limit(kind):
+            return Limit.VALUES_PER_TYPE
+    return None
+
+
 def _by_size(joined: Sequence[Contact], other: Contact, bound: Bound, rules: Rules) -> Excess | None:
     total = sum(contact.summary.total for contact in joined) + other.summary.total
     if total > rules.limits.identifiers_per_contact:

@@ -8,14 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from onefold.identity import survivorship
-from onefold.identity.contact import Summary
-from onefold.identity.plan import Merge
+from onefold.identity.assurance import Assurance
+from onefold.identity.contact import Provenance, Summary
+from onefold.identity.plan import Act, Merge, Rule
+from onefold.identity.workbench import Workbench
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from onefold.identity.contact import Contact, ContactId, TenureId
     from onefold.identity.guards import Gathering
     from onefold.identity.interaction import Interaction
-    from onefold.identity.workbench import Workbench
+    from onefold.identity.plan import Plan
+    from onefold.identity.snapshot import Snapshot
 
 
 def merge(work: Workbench, interaction: Interaction, gathering: Gathering) -> ContactId:
@@ -32,15 +37,39 @@ def merge(work: Workbench, interaction: Interaction, gathering: Gathering) -> Co
     return winner.contact_id
 
 
-def _absorb(work: Workbench, interaction: Interaction, winner: Contact, absorbed: Contact, semantic_type: str) -> None:
+def merge_decided(snapshot: Snapshot, winner: Contact, absorbed: Contact, takes: Mapping[str, ContactId], act: Act) -> Plan:
+    """Merge two contacts of the snapshot because a user says so: guards 1 and 3 do not ask, nor does a pair that is kept apart (R19).
+
+    `takes` says by path whose value is to be the survivor's, which then counts as decided.
+    """
+    work = Workbench(snapshot, iter(()))
+    _absorb(work, act, winner, absorbed, None, takes)
+    work.close_act(act, Rule.DECIDED)
+    return work.finish([])
+
+
+def _absorb(
+    work: Workbench,
+    cause: Interaction | Act,
+    winner: Contact,
+    absorbed: Contact,
+    semantic_type: str | None,
+    takes: Mapping[str, ContactId] | None = None,
+) -> None:
     survivor, gone = work.edit(winner), work.edit(absorbed)
     lost = survivorship.unite(survivor, gone)
+    if takes and isinstance(cause, Act):
+        for path, contact_id in takes.items():
+            chosen, other = (absorbed, winner) if contact_id == absorbed.contact_id else (winner, absorbed)
+            survivorship.choose(survivor, path, chosen, Provenance(Assurance.DECIDED, cause.at, cause.act_id))
+            lost.pop(path, None)
+            lost.update(survivorship.as_lost(other, path))
     work.plan.moved += gone.summary.total
     gained = work.opened_here(absorbed.contact_id)
     _unite_records(survivor, gone)
     labels = _unite_identifiers(work, survivor, gone)
     gone.merged_into = gone.root = survivor.contact_id
-    work.absorb(gone, survivor, Merge(gone.workspace, winner, absorbed, semantic_type, interaction, lost, labels, gained))
+    work.absorb(gone, survivor, Merge(gone.workspace, winner, absorbed, semantic_type, cause, lost, labels, gained))
 
 
 def _unite_records(survivor: Contact, gone: Contact) -> None:

@@ -15,6 +15,8 @@ from onefold.identity.contact import Contact, ContactId, Tenure, TenureId
 from onefold.identity.interaction import Interaction, Position
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from onefold.identity.assurance import Assurance
     from onefold.identity.identifiers import IdentifierKey
 
@@ -38,11 +40,21 @@ class Reason(StrEnum):
     """Which guard or rule held something back (product.md, section 4)."""
 
     CONFLICT = "conflict"
+    """Guard 1: the contacts hold different values of a `unique_per_contact` type."""
     PROOF = "proof"
+    """Guard 2: a claim named an identifier that another contact holds validated."""
+    KNOWN = "known"
+    """Guard 3: a claim named identifiers of two known contacts."""
+    POLICY = "policy"
+    """The workspace's policy lets a claim join no more than it did."""
     LIMIT = "limit"
+    """Guard 4: a limit would be exceeded; the event is parked."""
     KEPT_APART = "kept_apart"
+    """A person keeps the contacts apart."""
     BARRED = "barred"
+    """The event is older than the last separation of an identifier."""
     NO_IDENTIFIER = "no_identifier"
+    """None of the event's identifiers resolves."""
 
 
 class Limit(StrEnum):
@@ -61,8 +73,12 @@ class Rule(StrEnum):
     NEW_VISITOR = "new_visitor"
     SHARED_IDENTIFIER = "shared_identifier"
     HAND_OVER = "hand_over"
+    ASIDE = "aside"
+    """A claim may not join it to the contact of its event, so it lies with another one (R1)."""
     PROOF = "proof"
     VALUES = "values"
+    DECIDED = "decided"
+    UNMERGE = "unmerge"
 
 
 class Outcome(Struct, frozen=True):
@@ -85,11 +101,13 @@ class Act(Struct, frozen=True):
 
 
 class Cause(Struct, frozen=True):
-    """What brought a change about."""
+    """What brought a change about: an event at its position, or what a user did."""
 
     event_id: str
-    position: Position
+    """Of the event, or of the act."""
+    position: Position | None
     rule: Rule
+    actor: str | None = None
 
 
 class ContactChanged(Struct, frozen=True):
@@ -182,6 +200,20 @@ class Quarantined(Struct, frozen=True):
     """The one that would have joined one more."""
 
 
+class Return(NamedTuple):
+    """A merge that is undone: which tenures go back to the contact that was absorbed, and which redirects end at it again."""
+
+    workspace: str
+    merge_id: UUID
+    contact_id: ContactId
+    root: ContactId
+    """Whom it leaves."""
+    tenures: tuple[TenureId, ...]
+    contacts: tuple[ContactId, ...]
+    """The contact, and whom it absorbed."""
+    act: Act
+
+
 class KeptApart(NamedTuple):
     """Two contacts of which somebody said that they are two people: no event joins what holds them."""
 
@@ -202,6 +234,19 @@ class Barrier(NamedTuple):
     at: datetime
 
 
+class Proposed(Struct, frozen=True):
+    """Two contacts that an event would have joined, had a guard let it; as they were then."""
+
+    workspace: str
+    one: ContactId
+    other: ContactId
+    """`one` has the smaller id."""
+    guard: Reason
+    semantic_type: str
+    """Of the identifier that names the other one."""
+    interaction: Interaction
+
+
 class Plan(Struct):
     """Everything that one transaction writes, and what it tells."""
 
@@ -213,6 +258,8 @@ class Plan(Struct):
     kept_apart: list[KeptApart] = field(default_factory=list)
     barriers: list[Barrier] = field(default_factory=list)
     merges: list[Merge] = field(default_factory=list)
+    proposed: list[Proposed] = field(default_factory=list)
+    returns: list[Return] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)
     changes: list[ContactChanged] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from onefold.identity.catalog import Catalog
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from onefold.identity.blocked import BlockedValues
     from onefold.identity.identifiers import IdentifierKey
+
+Policy: TypeAlias = Literal["careful", "eager", "strict"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,8 @@ class Rules:
     """What joined too many contacts, and resolves no more until a person releases it. Learnt, so no part of the document."""
     recency: timedelta = timedelta(hours=1)
     """How precisely last use is recorded; zero is exact (R7)."""
-    policy: str = "eager"
+    policy: Policy = "careful"
+    """What a claim may do (product.md, section 4)."""
     version: int = 1
 
     def is_unique(self, semantic_type: str) -> bool:

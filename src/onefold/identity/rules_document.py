@@ -10,7 +10,7 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import replace
 from datetime import timedelta
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import phonenumbers
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -19,7 +19,7 @@ from onefold.identity.blocked import BadPattern, BlockedValues, compiled
 from onefold.identity.catalog import BUILT_IN, Catalog, CatalogEntry
 from onefold.identity.normalise import normalise as normalised_form
 from onefold.identity.normalise import trim
-from onefold.identity.rules import Limits, Normalisation, Rules
+from onefold.identity.rules import Limits, Normalisation, Policy, Rules
 
 MOST_TYPES, MOST_SLUGS, MOST_EXACT, MOST_PATTERNS = 200, 50, 10_000, 100
 LONGEST_VALUE, LONGEST_PATTERN = 1_024, 500
@@ -141,7 +141,7 @@ class NormalisePart(_Part):
 class Document(_Part):
     """The rules of resolution of one workspace. Every key may be missing; it follows Onefold's default then."""
 
-    policy: Literal["careful", "eager", "strict"] = _DEFAULTS.policy  # type: ignore[assignment]  # one of the three
+    policy: Policy = _DEFAULTS.policy
     """What a claim may do (product.md, section 4)."""
     catalog: Annotated[tuple[Entry, ...], Field(max_length=MOST_TYPES)] = ()
     """Types that are added, and changes of built-in ones."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from onefold.identity.contact import Provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable, Mapping
     from datetime import timedelta
 
     from onefold.identity.contact import Contact
@@ -116,11 +116,10 @@ def put(contact: Contact, path: str, value: object, provenance: Provenance) -> N
         setattr(contact, path, value)
         return
     _, profile, slug = path.split(".", 2)
-    values = contact.attributes.setdefault(profile, {})
-    if value is None:
-        values.pop(slug, None)
-    else:
-        values[slug] = value
+    if value is not None:
+        contact.attributes.setdefault(profile, {})[slug] = value
+    else:  # without a trace where nothing was: that is no change, so nobody is told
+        contact.attributes.get(profile, {}).pop(slug, None)
 
 
 def get(contact: Contact, path: str) -> object:
@@ -129,6 +128,43 @@ def get(contact: Contact, path: str) -> object:
         return getattr(contact, path)
     _, profile, slug = path.split(".", 2)
     return contact.attributes.get(profile, {}).get(slug)
+
+
+def replace_values(contact: Contact, values: Mapping[str, tuple[object, Provenance]]) -> None:
+    """Give the contact these values, by path, in place of all whose origin is known."""
+    for path in list(contact.provenance):
+        put(contact, path, None, contact.provenance[path])
+    contact.provenance = {}
+    contact.attributes = {profile: held for profile, held in contact.attributes.items() if held}
+    for path, (value, provenance) in values.items():
+        put(contact, path, value, provenance)
+
+
+def within_bounds(values: dict[str, tuple[object, Provenance]], first: Container[str]) -> dict[str, tuple[object, Provenance]]:
+    """As many of these values as a contact has room for (R11): those of the paths named `first`, then the greatest."""
+    if _size({path: value for path, (value, _) in values.items()}) <= MOST_VALUE_BYTES:
+        return values
+    kept: dict[str, tuple[object, Provenance]] = {}
+    size = 2
+    for path in sorted(values, key=lambda each: (each in first, values[each][1].place), reverse=True):
+        size += _size({path: values[path][0]})
+        if size <= MOST_VALUE_BYTES:
+            kept[path] = values[path]
+    return kept
+
+
+def choose(contact: Contact, path: str, chosen: Contact, decided: Provenance) -> None:
+    """Give the contact another's value, as a user decided; it stays a value of whom it came from (see `unmerge`)."""
+    held = chosen.provenance.get(path)
+    put(contact, path, get(chosen, path), decided._replace(via=held.via if held is not None else None))
+
+
+def as_lost(contact: Contact, path: str) -> dict[str, object]:
+    """A contact's value as a merge record keeps one that lost; empty where there is none."""
+    held, value = contact.provenance.get(path), get(contact, path)
+    if held is None or value is None:
+        return {}
+    return {path: {"value": value, "assurance": held.assurance.word, "at": held.at, "event_id": held.event_id}}
 
 
 def unite(winner: Contact, absorbed: Contact) -> dict[str, object]:
@@ -142,10 +178,7 @@ def unite(winner: Contact, absorbed: Contact) -> dict[str, object]:
         mine, value = winner.provenance.get(path), get(absorbed, path)
         growth = _growth(winner, path, value)
         wins = (mine is None or mine.place < theirs.place) and growth <= max(room, 0)
-        loser, contact = (mine, winner) if wins else (theirs, absorbed)
-        left = get(contact, path)
-        if loser is not None and left is not None:
-            lost[path] = {"value": left, "assurance": loser.assurance.word, "at": loser.at, "event_id": loser.event_id}
+        lost.update(as_lost(winner if wins else absorbed, path))
         if wins:
             room -= growth
             put(winner, path, value, theirs)

@@ -14,12 +14,13 @@ from onefold.identity.survivorship import same_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
     from typing import TypeAlias
 
     from onefold.identity.contact import Contact, ContactId, Tenure, TenureId
     from onefold.identity.identifiers import IdentifierKey
     from onefold.identity.interaction import Interaction, Moment
-    from onefold.identity.plan import Merge, Outcome, Rule
+    from onefold.identity.plan import Act, Merge, Outcome, Rule
     from onefold.identity.snapshot import Snapshot
 
     _ContactKey: TypeAlias = tuple[str, ContactId]
@@ -183,13 +184,19 @@ class Workbench:
 
     def close(self, interaction: Interaction, rule: Rule) -> bool:
         """End one interaction: a version and a change for every contact that it changed. Gives whether there was one."""
+        return self._close(Cause(interaction.event_id, interaction.position, rule), interaction.appended_at)
+
+    def close_act(self, act: Act, rule: Rule) -> bool:
+        """End what a user did, in the same way."""
+        return self._close(Cause(act.act_id, None, rule, act.actor), act.at)
+
+    def _close(self, cause: Cause, at: datetime) -> bool:
         told = False
-        cause = Cause(interaction.event_id, interaction.position, rule)
         for key, before in self._before.items():
             after = self._contacts[key]
             if not after.is_absorbed:
                 after.derive()
-            changes = _changes(before, after)
+            changes = changes_between(before, after)
             altered = self._altered.get(key)
             if altered is not None and not after.is_absorbed:
                 changes["identifiers"] = altered
@@ -197,14 +204,14 @@ class Workbench:
                 continue
             told = True
             after.version = after.version + 1 if before is not None else 1
-            after.updated_at = interaction.appended_at
+            after.updated_at = at
             after.listed.sort(key=listing_order)
             self.plan.changes.append(
                 ContactChanged(
                     contact_id=after.contact_id,
                     workspace=after.workspace,
                     version=after.version,
-                    at=interaction.appended_at,
+                    at=at,
                     cause=cause,
                     changes=changes,
                     merged=tuple(self._merged.get(key, ())),
@@ -248,7 +255,7 @@ class Workbench:
         self._fresh_tenures.add(tenure.tenure_id)
 
 
-def _changes(before: Contact | None, after: Contact) -> dict[str, tuple[object, object]]:
+def changes_between(before: Contact | None, after: Contact) -> dict[str, tuple[object, object]]:
     """Field by field, old and new value of what is part of a version. Being seen is not."""
     found: dict[str, tuple[object, object]] = {}
     for name in ("type", "given_name", "last_name", "email", "phone", "is_vendor", "organization_id", "merged_into", "archived_at"):

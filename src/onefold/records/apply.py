@@ -13,7 +13,7 @@ from onefold.identity.separation import bucket
 from onefold.messages.topics import CONTACTS_CHANGED
 from onefold.records.apart import insert_barriers, insert_pairs
 from onefold.records.changes import change_row
-from onefold.records.merges import move_roots, write_merges
+from onefold.records.merges import move_roots, undo_merges, write_merges
 from onefold.records.rows import provenance_text, summary_text, to_json
 
 if TYPE_CHECKING:
@@ -108,7 +108,9 @@ async def apply(connection: Connection, plan: Plan, *, shards: int, incarnation:
 
 
 async def _write_separations(connection: Connection, plan: Plan) -> None:
-    """What makes index entries doubtful, and what keeps events from undoing it."""
+    """What goes back, what makes index entries doubtful, and what keeps events from undoing it."""
+    if plan.returns:
+        await undo_merges(connection, plan.returns)
     if plan.separated:
         buckets = sorted({bucket(tenure.workspace, tenure.key) for tenure in plan.separated})
         await connection.execute(INSERT_SEPARATIONS, buckets)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from onefold.identity.contact import Contact, Tenure
-    from onefold.identity.plan import ContactChanged
+    from onefold.identity.plan import Cause, ContactChanged
 
 _encode = msgspec.json.Encoder().encode
 
@@ -49,7 +49,7 @@ def change_row(change: ContactChanged, incarnation: str) -> OutboxRow:
         version=change.version,
         incarnation=incarnation,
         at=at,
-        cause=wire.Cause("interaction", change.cause.event_id, *change.cause.position, change.cause.rule),
+        cause=_cause_of(change.cause),
         changes=change.changes,
         merged=[wire.MergedContact(each) for each in change.merged],
         merged_into=change.merged_into,
@@ -57,6 +57,12 @@ def change_row(change: ContactChanged, incarnation: str) -> OutboxRow:
     )
     tags = cloudevent_headers(CONTACTS_CHANGED, event_id=event_id, workspace=change.workspace, subject=contact_id, at=at)
     return OutboxRow(change.contact_id, contact_id.encode(), _encode(message), to_json(tags))
+
+
+def _cause_of(cause: Cause) -> wire.Cause:
+    if cause.position is None:
+        return wire.Cause("user", cause.event_id, rule=cause.rule, actor=cause.actor)
+    return wire.Cause("interaction", cause.event_id, *cause.position, cause.rule)
 
 
 def snapshot_of(contact: Contact, listed: Sequence[Tenure]) -> wire.ContactSnapshot:

@@ -55,9 +55,10 @@ HOLDERS = "select contact_id, workspace, summary, identifiers_total from contact
 CONTACT_ROOTS = "select contact_id, root from contacts where contact_id = any($1::uuid[])"
 NOT_ABSORBED = "select contact_id from contacts where contact_id = any($1::uuid[]) and merged_into is null"
 MERGES = "select absorbed, survivor from merges where absorbed = any($1::uuid[])"
+UNDONE = "select survivor, absorbed, returned from merges where undone_at is not null"
 TENURE_HOLDERS = "select tenure_id, contact_id from identifiers where tenure_id = any($1::bigint[])"
 FIRST_EVIDENCE = """
-select tenure_id, event_id, topic, partition, "offset" from evidence where tenure_id = any($1::bigint[]) and ordinal = 1
+select tenure_id, event_id, topic, partition, "offset", rule from evidence where tenure_id = any($1::bigint[]) and ordinal = 1
 """
 HELD = """
 select tenure_id, contact_id, semantic_type, assurance, is_validated, identifier_key from identifiers
@@ -161,6 +162,11 @@ async def not_absorbed(connection: Connection, contacts: Iterable[UUID]) -> set[
 async def merges_of(connection: Connection, absorbed: Iterable[UUID]) -> set[tuple[UUID, UUID]]:
     """(absorbed, survivor) of every merge that absorbed one of these."""
     return {(row["absorbed"], row["survivor"]) for row in await connection.fetch(MERGES, list(absorbed))}
+
+
+async def undone_merges(connection: Connection) -> Sequence[Row]:
+    """Every merge that was undone, with the tenures that went back."""
+    return await connection.fetch(UNDONE)
 
 
 async def first_evidence(connection: Connection, tenures: Iterable[int]) -> dict[int, Row]:

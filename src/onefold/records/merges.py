@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from onefold.identity.contact import Contact
-    from onefold.identity.plan import Merge
+    from onefold.identity.plan import Merge, Return
     from onefold.records.store import Connection
 
     Row: TypeAlias = tuple[object, ...]
@@ -44,6 +44,21 @@ INSERT_MERGES = """
 insert into merges (merge_id, workspace, survivor, absorbed, at, cause, tenures, survivor_record, absorbed_record, lost, labels)
 select * from unnest($1::recorded_merge[])
 """
+
+
+RETURN_TENURES = """
+update identifiers i set contact_id = n.contact_id
+from unnest($1::text[], $2::bigint[], $3::uuid[]) as n (workspace, tenure_id, contact_id)
+where i.tenure_id = n.tenure_id and i.workspace = n.workspace and i.tenure_id = any($2::bigint[])
+"""
+
+RETURN_ROOTS = """
+update contacts c set root = n.root
+from unnest($1::text[], $2::uuid[], $3::uuid[]) as n (workspace, contact_id, root)
+where c.contact_id = n.contact_id and c.workspace = n.workspace and c.contact_id = any($2::uuid[])
+"""
+
+UNDO_MERGE = "update merges set undone_at = $3, undone = $4, returned = $5 where merge_id = $1 and workspace = $2"
 
 
 class Record(msgspec.Struct, omit_defaults=True):
@@ -85,6 +100,17 @@ async def write_merges(connection: Connection, merges: Sequence[Merge]) -> None:
 async def move_roots(connection: Connection, merges: Sequence[Merge]) -> None:
     """Redirects take one step: everything that ended at an absorbed contact ends where that one ends now."""
     await connection.execute(MOVE_ROOTS, *_move_arguments(merges))
+
+
+async def undo_merges(connection: Connection, returns: Sequence[Return]) -> None:
+    """Give tenures and redirects back, and say in each record that it was undone. A user undoes one at a time."""
+    tenures = [(each.workspace, tenure_id, each.contact_id) for each in returns for tenure_id in each.tenures]
+    contacts = [(each.workspace, contact_id, each.contact_id) for each in returns for contact_id in each.contacts]
+    for statement, rows in ((RETURN_TENURES, tenures), (RETURN_ROOTS, contacts)):
+        await connection.execute(statement, *([row[column] for row in rows] for column in range(3)))
+    for each in returns:
+        why = {"act_id": each.act.act_id, "actor": each.act.actor, "reason": each.act.reason, "root": each.root}
+        await connection.execute(UNDO_MERGE, each.merge_id, each.workspace, each.act.at, to_json(why), list(each.tenures))
 
 
 def _final_survivors(merges: Sequence[Merge]) -> dict[tuple[str, UUID], UUID]:

@@ -30,7 +30,7 @@ select tenure_id, ordinal, event_id, topic, partition, "offset", at, rule, assur
 where tenure_id = any($1::bigint[]) and workspace = $2 order by tenure_id, ordinal
 """
 MERGES = """
-select merge_id, survivor, absorbed, at, cause, cardinality(tenures) as tenures_moved, lost from merges
+select merge_id, survivor, absorbed, at, cause, cardinality(tenures) as tenures_moved, lost, undone_at, undone from merges
 where workspace = $2 and survivor = any($1::uuid[]) order by at, merge_id
 """
 TREE = "select contact_id from contacts where root = $1 and workspace = $2 and merged_into is not null"
@@ -63,6 +63,9 @@ class MergeRow:
     cause: Mapping[str, Any]
     tenures_moved: int
     lost: Mapping[str, Any]
+    undone_at: Any
+    undone: Mapping[str, Any] | None
+    """By whom and why, where it was undone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,4 +125,6 @@ def _merge_of(row: Row) -> MergeRow:
         msgspec.json.decode(row["cause"]),
         row["tenures_moved"],
         msgspec.json.decode(row["lost"]),
+        row["undone_at"],
+        msgspec.json.decode(row["undone"]) if row["undone"] is not None else None,
     )

@@ -93,8 +93,16 @@ async def read(connection: Connection, interactions: Sequence[Interaction], *, s
     contacts = await connection.fetch(CONTACTS, ids, workspaces) if ids else []
     listings = await _read_listings(connection, tenures, contacts, workspaces)
     marked = [row["contact_id"] for row in contacts if row["apart"]]
-    apart = await _read_apart(connection, marked, workspaces) if len(marked) > 1 else ()
+    apart = await read_apart(connection, marked, workspaces) if len(marked) > 1 else ()
     return Rows(tenures, contacts, listings, apart, barriers)
+
+
+async def read_contacts(connection: Connection, workspace: str, contacts: Iterable[UUID]) -> Rows:
+    """Contacts by their ids, with the identifiers that they list, for what users do to them."""
+    found = await connection.fetch(CONTACTS, sorted(contacts), [workspace])
+    marked = [row["contact_id"] for row in found if row["apart"]]
+    apart = await read_apart(connection, marked, [workspace]) if len(marked) > 1 else ()
+    return Rows([], found, await _read_listings(connection, [], found, [workspace]), apart)
 
 
 def snapshot_of(rows: Rows) -> Snapshot:
@@ -122,16 +130,7 @@ def snapshot_of(rows: Rows) -> Snapshot:
     return snapshot
 
 
-async def lock(connection: Connection, contacts: Iterable[tuple[str, UUID]]) -> set[tuple[str, UUID]]:
-    """Lock contacts in id order; gives those that exist. A contact's lock is the mutex of all its tenures."""
-    wanted = set(contacts)
-    if not wanted:
-        return set()
-    ids, workspaces = [contact_id for _, contact_id in wanted], sorted({workspace for workspace, _ in wanted})
-    return {(row["workspace"], row["contact_id"]) for row in await connection.fetch(LOCK, ids, workspaces)}
-
-
-async def _read_apart(connection: Connection, roots: list[UUID], workspaces: list[str]) -> Sequence[tuple[str, UUID, UUID]]:
+async def read_apart(connection: Connection, roots: Sequence[UUID], workspaces: Sequence[str]) -> Sequence[tuple[str, UUID, UUID]]:
     """The pairs of these roots that are kept apart, since each has a side of a pair in its tree."""
     trees = {(row["workspace"], row["contact_id"]): row["root"] for row in await connection.fetch(TREES, roots, workspaces)}
     sides = list({contact_id for _, contact_id in trees})
@@ -141,6 +140,15 @@ async def _read_apart(connection: Connection, roots: list[UUID], workspaces: lis
         if one is not None and other is not None and one != other:
             found.add((row["workspace"], one, other))
     return sorted(found)
+
+
+async def lock(connection: Connection, contacts: Iterable[tuple[str, UUID]]) -> set[tuple[str, UUID]]:
+    """Lock contacts in id order; gives those that exist. A contact's lock is the mutex of all its tenures."""
+    wanted = set(contacts)
+    if not wanted:
+        return set()
+    ids, workspaces = [contact_id for _, contact_id in wanted], sorted({workspace for workspace, _ in wanted})
+    return {(row["workspace"], row["contact_id"]) for row in await connection.fetch(LOCK, ids, workspaces)}
 
 
 async def _read_listings(connection: Connection, tenures: Sequence[Row], contacts: Sequence[Row], workspaces: list[str]) -> Sequence[Row]:

@@ -1,4 +1,4 @@
-"""Read a contact's timeline: what came through its tenures, its merges and hand-overs, newest first, a page at a time.
+"""Read a contact's timeline: what came through its tenures, its merges, unmerges and hand-overs, newest first, a page at a time.
 
 Called by the command line, and by the APIs to come. One query: a contact's tenures are those that name it now, so what a merge moved
 is there at once and nothing was rewritten for it.
@@ -45,6 +45,12 @@ select * from (
     and (m.at, uuid_send(m.merge_id)) < ($3, $4)
   order by 1 desc, 2 desc limit $5)
   union all
+  (select m.undone_at, uuid_send(m.merge_id) || '\\x01'::bytea, 'unmerge', null,
+    jsonb_build_object('merge_id', m.merge_id, 'survivor', m.survivor, 'absorbed', m.absorbed, 'cause', m.undone)::text, null
+  from merges m where (m.survivor = any(array(select contact_id from tree)) or m.absorbed = any(array(select contact_id from tree)))
+    and m.workspace = $2 and (m.undone_at, uuid_send(m.merge_id) || '\\x01'::bytea) < ($3, $4)
+  order by 1 desc, 2 desc limit $5)
+  union all
   (select h.held_from, int8send(h.tenure_id) || '\\x01'::bytea, 'handed_over_here', h.tenure_id,
     jsonb_build_object('semantic_type', h.semantic_type, 'event_id', h.held_from_event)::text, null
   from tenures h where (h.held_from, int8send(h.tenure_id) || '\\x01'::bytea) < ($3, $4)
@@ -67,9 +73,9 @@ class TimelineEntry:
     """One thing that happened."""
 
     at: datetime
-    """Event time; of a merge the time at which its cause was appended to the log."""
+    """Event time; of a merge the time at which its cause was appended to the log, of what a user did the time at which they did it."""
     kind: str
-    """interaction, merge, handed_over_here, handed_over_away."""
+    """interaction, merge, unmerge, handed_over_here, handed_over_away."""
     tenure_id: int | None
     what: dict[str, Any]
 

@@ -29,5 +29,5 @@ def log(request: pytest.FixtureRequest) -> list[Interaction]:
 @pytest_asyncio.fixture
 async def mine(services: Services, database: Database, topic_prefix: str, redis_url: str) -> AsyncIterator[Installation]:
     """Four partitions, times of use kept to the hour, so that known visitors are hot."""
-    async with installation(services, database, topic_prefix, redis_url, partitions=4, recency_seconds=3_600) as made:
+    async with installation(services, database, topic_prefix, redis_url, partitions=4, recency_seconds=3_600, policy="eager") as made:
         yield made

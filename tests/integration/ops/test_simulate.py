@@ -11,17 +11,20 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from onefold.identity.identifiers import identifier_key
+from onefold.identity.plan import Barrier, KeptApart
 from onefold.identity.rules_document import rules_of
 from onefold.identity.rules_reading import document_of
 from onefold.ops.simulate.report import report, text
 from onefold.ops.simulate.stored import StoredRun, from_stored
+from onefold.records.apart import insert_barriers, keep_apart
 from onefold.records.numbers import TenureNumbers
 from onefold.records.resolution import Resolution
 from onefold.records.store import Store
 from tests.support.installations import record_of
 from tests.support.stories import random_story
 from tests.support.workspaces import add_workspace
-from tests.support.worlds import EXACT, event
+from tests.support.worlds import EXACT, START, at, event
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -151,3 +154,34 @@ async def test_a_contact_of_more_identifiers_than_a_listing_holds_is_met_through
     said = await simulated(store, lines)
     assert [each["outcome"] for each in said["outcomes"]] == ["seen", "seen"]
     assert len(said["contacts"]) == 1
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("chunk", [1, 1_000])
+async def test_who_is_kept_apart_stays_apart_and_no_old_event_crosses_a_barrier(
+    store: Store, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pairs are found wherever in the run their sides are met, also by way of contacts that absorbed one meanwhile."""
+    monkeypatch.setattr("onefold.ops.simulate.stored.CHUNK", chunk)
+    ann, ben = (outcome.contact_id for outcome in await resolve(store, [event("email:ann@x.io"), event("email:ben@x.io")]))
+    assert ann is not None
+    assert ben is not None
+    async with store.transaction(["acme"]) as connection:
+        await keep_apart(connection, KeptApart("acme", ann, ben, "refused", "ann@host", None, START))
+        await insert_barriers(connection, [Barrier("acme", identifier_key("phone", "+4915112345678"), at(30))])
+    story = [
+        event("email:ann@x.io", minutes=1),
+        event("email:zoe@x.io", minutes=-1),
+        event("email:zoe@x.io", "email:ann@x.io", minutes=2),
+        event("email:ben@x.io", minutes=3),
+        event("email:zoe@x.io", "email:ben@x.io", minutes=4),
+        event("email:ann@x.io", "phone:+4915112345678", minutes=5),
+        event("phone:+4915112345678", minutes=6),
+        event("email:ann@x.io", "phone:+4915112345678", minutes=31),
+        event("email:ann@x.io", "phone:+4915112345678", minutes=7),
+    ]
+    said = await simulated(store, [record_of(each)[1] for each in story])
+    told = [(each["outcome"], each["reason"]) for each in said["outcomes"]]
+    assert told == [(each.kind, each.reason) for each in await resolve(store, story)]
+    assert told[4][1] == "kept_apart"
+    assert told[6] == ("barred", "barred")

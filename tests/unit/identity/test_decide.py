@@ -221,6 +221,13 @@ def test_a_null_clears_and_keeps_its_place() -> None:
         assert world.holder("anonymous_token:t1").attributes.get("unbound", {}) == {}
 
 
+def test_a_null_for_what_was_never_set_changes_nothing_that_is_told() -> None:
+    """I7: a row is what its version told."""
+    world = World()
+    world.play(event("anonymous_token:t1"), event("anonymous_token:t1", attributes={"plan": None}, minutes=1))
+    assert (world.holder("anonymous_token:t1").attributes, world.plans[-1].changes) == ({}, [])
+
+
 def test_whoever_was_absorbed_earlier_in_the_batch_leads_to_the_survivor() -> None:
     """I4; mutant redirects-not-followed: the token still says the absorbed one's id."""
     world = World()

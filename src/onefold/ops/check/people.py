@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
 from onefold.identity.catalog import BUILT_IN
+from onefold.identity.plan import Rule
 from onefold.messages.topics import INTERACTIONS
 from onefold.ops.check.differences import Found
+from onefold.ops.check.parted import parted
 from onefold.ops.check.positions import position
 from onefold.records import checks
 from onefold.records.rows import summary_of
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from onefold.ops.check.lines import Lines, Told
     from onefold.ops.check.look import Look
+    from onefold.ops.check.parted import Parted
     from onefold.records.rows import Row
     from onefold.records.store import Connection
 
@@ -96,9 +99,10 @@ async def same_people(look: Look) -> Found:
     async with checks.looking(look.examined.store, look.examined.workspaces) as connection:
         ever = await catalogs_ever(connection, look.examined.workspaces)
         unique = {workspace: held_once(catalogs) for workspace, catalogs in ever.items()}
+        undone = await parted(connection)
         async for chunk in checks.chunks(connection, checks.OPEN_TENURES):
             for beginning in await _beginnings(connection, chunk, lines):
-                compare_beginning(beginning, lines, found)
+                compare_beginning(beginning, lines, undone, found)
         async for chunk in checks.chunks(connection, checks.ABSORBED):
             confirmed = await checks.merges_of(connection, [row["contact_id"] for row in chunk])
             for row in chunk:
@@ -120,7 +124,7 @@ class Beginning(NamedTuple):
     via: int | None
     via_root: UUID | None
     evidence: Row | None
-    """Event id, topic, partition and offset of the first."""
+    """Event id, topic, partition, offset and rule of the first."""
     told: Told | None
     """The line of that position."""
     told_root: UUID | None
@@ -147,23 +151,23 @@ async def _beginnings(connection: Connection, tenures: Sequence[Row], lines: Lin
     ]
 
 
-def compare_beginning(each: Beginning, lines: Lines, found: Found) -> None:
-    """An open tenure: its first evidence, and the tenure through which that came, lead to its own contact's root."""
+def compare_beginning(each: Beginning, lines: Lines, undone: Parted, found: Found) -> None:
+    """An open tenure: its first evidence, and the tenure through which that came, lead to its contact's root, or did until an unmerge."""
     found.checked += 1
     where, evidence = f"tenure {each.tenure_id}", each.evidence
     if each.root is None:
         found.add(where, f"belongs to contact {each.contact_id}, which does not exist")
     elif evidence is None:
         found.add(where, "has no first evidence")
-    elif each.via is not None and each.via_root != each.root:
+    elif each.via is not None and each.via_root != each.root and not undone.explains(each.tenure_id, each.via_root, each.root):
         found.add(where, f"belongs to {each.root}, but came through tenure {each.via}, which belongs to {each.via_root}")
     elif evidence["topic"] == INTERACTIONS and lines.spans_over(evidence["partition"], evidence["offset"]):
-        trouble = _against_line(each, evidence, is_first_life=lines.spans[evidence["partition"]].generation == 1)
+        trouble = _against_line(each, evidence, undone, is_first_life=lines.spans[evidence["partition"]].generation == 1)
         if trouble is not None:
             found.add(where, f"its first evidence is {position(evidence['partition'], evidence['offset'])}, {trouble}")
 
 
-def _against_line(each: Beginning, evidence: Row, *, is_first_life: bool) -> str | None:
+def _against_line(each: Beginning, evidence: Row, undone: Parted, *, is_first_life: bool) -> str | None:
     """What the line of a tenure's first evidence says against it. A position names a record of one life of the topic only."""
     told = each.told
     if told is None:
@@ -172,7 +176,7 @@ def _against_line(each: Beginning, evidence: Row, *, is_first_life: bool) -> str
         return "whose line tells of another event" if is_first_life else None
     if told.contact_id is None:
         return "whose line names no contact"
-    if each.told_root == each.root:
+    if each.told_root == each.root or evidence["rule"] == Rule.ASIDE or undone.explains(each.tenure_id, each.told_root, each.root):
         return None
     return f"whose line leads to contact {each.told_root}, while the tenure belongs to {each.root}"
 

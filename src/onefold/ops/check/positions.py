@@ -5,11 +5,12 @@ For one position the greatest epoch is the truth; lines of lesser ones are of zo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from onefold.messages.topics import INTERACTIONS, INTERACTIONS_RESOLVED
 from onefold.ops.check import history
 from onefold.ops.check.differences import Found
+from onefold.ops.check.parted import parted
 from onefold.records import checks
 from onefold.topics.ranges import reading
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from onefold.ops.check.lines import Lines
     from onefold.ops.check.look import Look, Replayed
+    from onefold.ops.check.parted import Parted
     from onefold.topics.consumer import Record
 
 PAIRS = 5_000
@@ -71,24 +73,30 @@ async def nothing_twice(look: Look) -> Found:
     for partition, offset in lines.disagreeing:
         found.add(position(partition, offset), "lines of the greatest epoch differ from each other")
     async with checks.looking(look.examined.store, look.examined.workspaces) as connection:
+        undone = await parted(connection)
         numbers = lines.pairs()
         for start in range(0, len(numbers), PAIRS):
             pairs = {number: lines.pair(number) for number in numbers[start : start + PAIRS]}
             contacts = await checks.contact_roots(connection, {contact for contact, _ in pairs.values() if contact is not None})
             tenures = await checks.tenure_roots(connection, {tenure for _, tenure in pairs.values() if tenure is not None})
-            compare_pairs(lines, pairs, contacts, tenures, found)
+            compare_pairs(lines, pairs, Leads(contacts, tenures, undone), found)
     await history.once_on_the_timeline(look, found)
     return found
 
 
-def compare_pairs(
-    lines: Lines,
-    pairs: Mapping[int, tuple[UUID | None, int | None]],
-    contacts: Mapping[UUID, UUID],
-    tenures: Mapping[int, UUID],
-    found: Found,
-) -> None:
-    """Whether contact and tenure of a line lead to one root. `contacts` and `tenures`: the roots of those that exist."""
+class Leads(NamedTuple):
+    """Where contacts and tenures lead now."""
+
+    contacts: Mapping[UUID, UUID]
+    """The roots of those that exist."""
+    tenures: Mapping[int, UUID]
+    """The same."""
+    undone: Parted
+
+
+def compare_pairs(lines: Lines, pairs: Mapping[int, tuple[UUID | None, int | None]], leads: Leads, found: Found) -> None:
+    """Whether contact and tenure of a line lead to one root, or did until an unmerge."""
+    contacts, tenures, undone = leads
     for number, (contact, tenure) in pairs.items():
         found.checked += 1
         if contact is None:
@@ -98,7 +106,9 @@ def compare_pairs(
             trouble = f"names contact {contact}, which does not exist"
         elif tenure is not None and tenure not in tenures:
             trouble = f"names tenure {tenure}, which does not exist"
-        elif tenure is not None and tenures[tenure] != contacts[contact]:
+        elif (
+            tenure is not None and tenures[tenure] != contacts[contact] and not undone.explains(tenure, contacts[contact], tenures[tenure])
+        ):
             trouble = (
                 f"names contact {contact}, which leads to {contacts[contact]}, and tenure {tenure}, which belongs to {tenures[tenure]}"
             )

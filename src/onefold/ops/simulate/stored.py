@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from onefold.identity.contact import ContactId
 from onefold.identity.rules_document import rules_of
 from onefold.ops.simulate.lines import BadLine, Reader, numbered
 from onefold.ops.simulate.run import CHUNK, Run
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from onefold.identity.rules import Rules
     from onefold.identity.rules_document import Document
+    from onefold.identity.snapshot import Snapshot
     from onefold.ops.simulate.lines import Line
     from onefold.records.store import Connection, Store
 
@@ -39,6 +41,8 @@ class StoredRun(Run):
         """`recency` is the installation's, where the document has none of its own."""
         self._of: dict[str, Rules] = {}
         super().__init__(self._of)
+        self._marked: set[tuple[str, ContactId]] = set()
+        """Stored contacts that were met and are kept apart from somebody."""
         self._mine = rules_of(document, recency=recency) if document is not None else None
 
     async def learn(self, connection: Connection, lines: Sequence[Line], stored: Mapping[str, Rules]) -> None:
@@ -46,7 +50,19 @@ class StoredRun(Run):
         self._of.update({workspace: self._under(rules) for workspace, rules in stored.items() if workspace not in self._of})
         naming = self.world.unknown(self.named(lines))
         if naming:
-            self.world.learn(naming, snapshots.snapshot_of(await snapshots.read(connection, naming, since=_EVER)))
+            found = snapshots.snapshot_of(await snapshots.read(connection, naming, since=_EVER))
+            self.world.learn(naming, found)
+            await self._learn_pairs(connection, found)
+
+    async def _learn_pairs(self, connection: Connection, found: Snapshot) -> None:
+        """Read who is kept apart from whom: of two, one may have been met long before the other."""
+        marked = {key for key, contact in found.contacts.items() if contact.summary.apart} - self._marked
+        self._marked |= marked
+        if marked and len(self._marked) > 1:
+            workspaces = sorted({workspace for workspace, _ in self._marked})
+            roots = [contact_id for _, contact_id in self._marked]
+            pairs = await snapshots.read_apart(connection, roots, workspaces)
+            self.world.keep_apart((workspace, ContactId(one), ContactId(other)) for workspace, one, other in pairs)
 
     def _under(self, stored: Rules) -> Rules:
         """The rules of a workspace in this run. What is in quarantine is no part of the document, and stays there."""
@@ -61,8 +77,8 @@ async def from_stored(stream: BinaryIO, store: Store, runs: Sequence[StoredRun],
         for lines, flawed in Reader().chunks(numbered(stream), CHUNK):
             bad.extend(flawed)
             named = {line.message.workspace for line in lines}
-            if named:
-                await name_workspaces(connection, named)
+            if not named <= stored.keys():
+                await name_workspaces(connection, named | stored.keys())
                 stored |= await rules_in_force(connection, named - stored.keys(), recency=recency)
             bad.extend(_unknown(line) for line in lines if line.message.workspace not in stored)
             known = [line for line in lines if line.message.workspace in stored]

@@ -13,7 +13,7 @@ from onefold.identity.decide import decide
 from onefold.identity.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import timedelta
     from typing import TypeAlias
 
@@ -95,7 +95,12 @@ class World:
     def _firm(self, key: Key, assurance: Assurance) -> Tenure | None:
         """The tenure of an identifier that never had another, if an interaction of this assurance cannot strengthen it."""
         held = self._snapshot.tenures.get(key)
-        if held is None or len(held) > 1 or (self._quarantined and key[1] in self._quarantined.get(key[0], ())):
+        if (
+            held is None
+            or len(held) > 1
+            or key in self._snapshot.barriers
+            or (self._quarantined and key[1] in self._quarantined.get(key[0], ()))
+        ):
             return None
         (tenure,) = held
         return tenure if tenure.is_open and tenure.held_from is None and assurance <= tenure.assurance else None
@@ -131,6 +136,8 @@ class World:
                 if tenure.contact_id == merge.absorbed.contact_id:
                     tenure.contact_id = merge.survivor
         self._held.setdefault(survivor, []).extend(moving)
+        if merge.absorbed.summary.apart:
+            self.keep_apart(self._snapshot.apart)
 
     # -- what is stored -----------------------------------------------------------------------------------------------
 
@@ -139,10 +146,16 @@ class World:
         learnt = self._learnt
         return [each for each in interactions if any((each.workspace, one.key) not in learnt for one in each.identifiers)]
 
+    def keep_apart(self, pairs: Iterable[tuple[str, ContactId, ContactId]]) -> None:
+        """Take over pairs that are kept apart, by the contacts that they lead to now."""
+        self._snapshot.apart = {(workspace, self.root(workspace, one), self.root(workspace, other)) for workspace, one, other in pairs}
+
     def learn(self, interactions: Sequence[Interaction], stored: Snapshot) -> None:
         """Take over what is stored of these interactions' identifiers; what the run changed already stays as it made it."""
-        named = {(each.workspace, one.key) for each in interactions for one in each.identifiers} - self._learnt
-        self._learnt |= named
+        all_named = dict.fromkeys((each.workspace, one.key) for each in interactions for one in each.identifiers)
+        named = [key for key in all_named if key not in self._learnt]
+        self._learnt.update(named)
+        self._snapshot.barriers.update({key: at for key, at in stored.barriers.items() if key in all_named})
         for key in named:
             for tenure in stored.tenures.get(key, ()):
                 self._take_over(key, tenure, stored)

@@ -11,7 +11,8 @@ from onefold.messages.resolved import LineWriter
 from onefold.ops.check.differences import MOST_KEPT, Found
 from onefold.ops.check.lines import Lines, Span
 from onefold.ops.check.look import Replayed
-from onefold.ops.check.positions import compare_pairs, doubtful, falling_epochs, judge, out_of_order
+from onefold.ops.check.parted import Parted
+from onefold.ops.check.positions import Leads, compare_pairs, doubtful, falling_epochs, judge, out_of_order
 from onefold.topics.consumer import Record
 
 if TYPE_CHECKING:
@@ -120,15 +121,18 @@ def test_contact_and_tenure_of_a_line_lead_to_one_root() -> None:
     pairs = {number: known.pair(number) for number in known.pairs()}
     assert sorted(pairs.values(), key=str) == sorted([(ANN, 7), (BEA, 8), (ANN, None)], key=str)
 
-    def found(contacts: dict[UUID, UUID], tenures: dict[int, UUID]) -> list[str]:
+    def found(contacts: dict[UUID, UUID], tenures: dict[int, UUID], undone: Parted | None = None) -> list[str]:
         result = Found()
-        compare_pairs(known, pairs, contacts, tenures, result)
+        compare_pairs(known, pairs, Leads(contacts, tenures, undone or Parted()), result)
         return said(result)
 
     assert found({ANN: BEA, BEA: BEA}, {7: BEA, 8: BEA}) == []
     assert found({ANN: ANN, BEA: BEA}, {7: BEA, 8: BEA}) == [
         f"interactions/0 offset 0: names contact {ANN}, which leads to {ANN}, and tenure 7, which belongs to {BEA}"
     ]
+    went_back = Parted([7], [(BEA, ANN)])
+    assert found({ANN: ANN, BEA: BEA}, {7: BEA, 8: BEA}, went_back) == [], "so an unmerge explains it"
+    assert len(found({ANN: ANN, BEA: BEA}, {7: BEA, 8: BEA}, Parted([8], [(BEA, ANN)]))) == 1, "not of a tenure that stayed"
     assert found({ANN: ANN}, {7: ANN}) == [f"interactions/0 offset 1: names contact {BEA}, which does not exist"]
     assert found({ANN: ANN, BEA: BEA}, {8: BEA}) == ["interactions/0 offset 0: names tenure 7, which does not exist"]
 

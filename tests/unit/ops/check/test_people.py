@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from onefold.ops.check.differences import Found
+from onefold.ops.check.parted import Parted
 from onefold.ops.check.people import Beginning, HeldOnce, compare_absorbed, compare_beginning, compare_summary, follow_redirects, held_once
 from tests.unit.ops.check.test_lines import ANN, BEA, line, lines, said
 
@@ -73,12 +74,19 @@ def test_a_type_that_was_unique_at_times_may_be_held_once_or_not() -> None:
     assert held_once([[{"semantic_type": "user_id", "title": "Customer"}]]).always == {"user_id"}
 
 
-EVIDENCE = {"event_id": "e0", "topic": "interactions", "partition": 0, "offset": 0}
+EVIDENCE = {"event_id": "e0", "topic": "interactions", "partition": 0, "offset": 0, "rule": "shared_identifier"}
 """Of the tenure that ANN's line at offset 0 opened."""
 
 
 def beginnings(
-    *, root: UUID | None = ANN, leads_to: UUID = ANN, via: UUID | None = None, generation: int = 1, bare: bool = False, **evidence: object
+    *,
+    root: UUID | None = ANN,
+    leads_to: UUID = ANN,
+    via: UUID | None = None,
+    generation: int = 1,
+    bare: bool = False,
+    undone: Parted | None = None,
+    **evidence: object,
 ) -> list[str]:
     """What is said of a tenure of ANN. `root` of its contact, `leads_to` of the line's, `via` of the tenure that it came through."""
     known = lines([line(0, generation=generation), line(2, contact=None, tenure=None, generation=generation)], end=3, generation=generation)
@@ -86,7 +94,7 @@ def beginnings(
     told = known.at(first["partition"], first["offset"])
     found = Found()
     through = 3 if via is not None else None
-    compare_beginning(Beginning(7, ANN, root, through, via, None if bare else first, told, leads_to), known, found)
+    compare_beginning(Beginning(7, ANN, root, through, via, None if bare else first, told, leads_to), known, undone or Parted(), found)
     return [each.what for each in found.differences]
 
 
@@ -95,7 +103,16 @@ def test_a_tenure_belongs_where_its_evidence_leads() -> None:
     assert beginnings() == []
     assert beginnings(root=BEA, leads_to=BEA, via=BEA) == []
     assert beginnings(offset=99) == [], "it is not decided yet"
+    assert beginnings(root=BEA, rule="aside") == [], "what a claim may not join lies beside its event's contact (R1)"
     assert beginnings(topic="elsewhere", offset=1) == []
+
+
+def test_what_unmerges_gave_back_began_with_whoever_had_it_then() -> None:
+    """I5: through any chain of merges that are undone, and no further."""
+    went_back = Parted([7], [(C, BEA), (C, ANN)])
+    assert beginnings(root=BEA, undone=went_back) == beginnings(via=BEA, undone=went_back) == []
+    assert beginnings(root=D, undone=went_back) != []
+    assert beginnings(root=BEA, undone=Parted([8], [(BEA, ANN)])) != []
 
 
 def test_a_tenure_without_evidence_or_with_that_of_others_is_found() -> None:
