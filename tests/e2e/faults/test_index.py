@@ -83,7 +83,7 @@ async def test_a_redis_that_hangs_costs_time_only(
     """F21, F46, I12: a black hole, then slow, then well."""
     async with (
         proxy(redis_url) as between,
-        installation(services, database, topic_prefix, between.url(redis_url), partitions=4, recency_seconds=3_600) as mine,
+        installation(services, database, topic_prefix, between.url(redis_url), partitions=4, recency_seconds=3_600, policy="eager") as mine,
         mine.running("resolver", ONEFOLD_RESOLVER__BATCH_SIZE="20"),
     ):
         async with under_load(mine, log, seconds=8):

@@ -145,7 +145,7 @@ async def test_a_broker_that_is_gone_for_twenty_seconds_costs_time_only(
     async with LocalServers(tmp_path, postgres=False, redis=False) as broker:
         elsewhere = Services(services.postgres_url, services.postgres_admin_url, services.redis_url, broker.kafka_servers)
         async with (
-            installation(elsewhere, database, topic_prefix, redis_url, partitions=4, recency_seconds=3_600) as mine,
+            installation(elsewhere, database, topic_prefix, redis_url, partitions=4, recency_seconds=3_600, policy="eager") as mine,
             mine.running("resolver"),
             mine.running("relay"),
         ):

@@ -36,7 +36,7 @@ async def test_a_commit_in_doubt_is_settled_by_what_the_store_says(
     """F5, I1, I2: the server has the commit, the worker never hears; twelve times."""
     async with proxy(database.app_url) as between:
         behind = Database(database.name, between.url(database.app_url), database.admin_url)
-        async with installation(services, behind, topic_prefix, redis_url, partitions=4, recency_seconds=3_600) as mine:
+        async with installation(services, behind, topic_prefix, redis_url, partitions=4, recency_seconds=3_600, policy="eager") as mine:
             await mine.produce(log)
             between.cut_after, between.cuts_left = b"COMMIT;", 12
             async with mine.running("resolver", **SMALL):
@@ -54,7 +54,7 @@ async def own_postgres(
     async with LocalServers(folder, kafka=False, redis=False) as servers:
         await upgrade(servers.postgres_admin_url)
         database = Database("onefold", servers.postgres_url, servers.postgres_admin_url)
-        async with installation(services, database, topic_prefix, redis_url, partitions=4, recency_seconds=3_600) as mine:
+        async with installation(services, database, topic_prefix, redis_url, partitions=4, recency_seconds=3_600, policy="eager") as mine:
             yield servers, mine
 
 
