@@ -17,8 +17,7 @@ _POOL = {"anonymous_token": 4, "device_id": 2, "email": 3, "phone": 2, "user_id"
 _OFTEN = {"anonymous_token": 0.8, "device_id": 0.25, "email": 0.4, "phone": 0.2, "user_id": 0.3, "oauth": 0.05}
 
 
-POLICIES = ("eager",)
-"""Those that `decide` and the model both know; the model knows `careful` and `strict`, too."""
+POLICIES = ("careful", "eager", "strict")
 
 
 class Event(NamedTuple):
