@@ -115,7 +115,8 @@ class World:
             ]
             found.contacts[key] = contact
         found.barriers = {key: until for key, until in self.barriers.items() if key in wanted}
-        found.apart = {(each.workspace, self.root(each.workspace, each.one), self.root(each.workspace, each.other)) for each in self.apart}
+        pairs = {(each.workspace, self.root(each.workspace, each.one), self.root(each.workspace, each.other)) for each in self.apart}
+        found.apart = {pair for pair in pairs if {(pair[0], pair[1]), (pair[0], pair[2])} <= found.contacts.keys()}
         return found
 
     def _play(self, given: Sequence[Interaction]) -> list[Outcome]:

@@ -79,6 +79,7 @@ def _decide_one(work: Workbench, interaction: Interaction, rules: Rules) -> Outc
     _see(work, interaction, rules, contact_id)
     if gathering.reason is not None:
         propose(work, interaction, gathering, contact_id, beside)
+        work.note_guard(interaction, gathering.reason)
     changed = work.close(interaction, rule or (Rule.PROOF if interaction.proof is not None else Rule.VALUES))
     if changed and kind is OutcomeKind.SEEN:
         kind = OutcomeKind.UPDATED

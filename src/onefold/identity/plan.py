@@ -144,6 +144,8 @@ class Evidence(NamedTuple):
     at: datetime
     rule: Rule
     assurance: Assurance
+    guard: Reason | None = None
+    """What left something of its event out, such as the rest of what it named (`Outcome.reason`)."""
 
 
 class Merge(Struct, frozen=True):
@@ -163,6 +165,8 @@ class Merge(Struct, frozen=True):
     """Labels that the absorbed one's identifiers lost, since the survivor's wins."""
     gained: tuple[TenureId, ...]
     """Tenures of the absorbed one that are not in the store yet: it won them in this very plan."""
+    through: tuple[TenureId, TenureId] | None = None
+    """The tenures that the event named, the survivor's and the absorbed one's; a person needs none."""
 
     @property
     def survivor(self) -> ContactId:
