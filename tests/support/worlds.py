@@ -131,6 +131,7 @@ class World:
         self.plans.append(plan)
         for found_out in plan.quarantined:
             self.quarantined.setdefault(found_out.tenure.workspace, set()).add(found_out.tenure.key)
+        assert not any((each.workspace, each.contact_id) in self.contacts for each in plan.contacts_new), "an id is given once"
         for contact in (*plan.contacts_new, *plan.contacts_changed):
             self.contacts[contact.workspace, contact.contact_id] = contact
         for merge in plan.merges:

@@ -26,11 +26,14 @@ CONTACT_NAMESPACE = uuid5(NAMESPACE_URL, "onefold:contact")
 def contact_id_of(interaction: Interaction, gathering: Gathering) -> ContactId:
     """The id of the contact that an interaction creates for these of its identifiers.
 
-    From workspace, first of them in its own order, and event: the same log in the same interleaving gives the same ids.
+    From workspace, first of them in its own order, and event: the same log in the same interleaving gives the same ids. Where that one was
+    somebody's before, the event time belongs to it, too: an event of the same id and another body may have created a contact of it earlier.
     """
-    its_own = {bound.identifier.key for bound in (*gathering.fresh, *gathering.handed_over, *gathering.evicted)}
+    its_own = {bound.identifier.key: bound for bound in (*gathering.fresh, *gathering.handed_over, *gathering.evicted)}
     first = next(identifier for identifier in interaction.identifiers if identifier.key in its_own)
     name = f"{interaction.workspace}\0{first.semantic_type}\0{first.normalised}\0{interaction.event_id}"
+    if its_own[first.key].tenure is not None:
+        name += f"\0{interaction.at.isoformat()}"
     return ContactId(uuid5(CONTACT_NAMESPACE, name))
 
 

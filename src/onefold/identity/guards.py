@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from onefold.identity.catalog import CatalogEntry
     from onefold.identity.contact import Tenure
     from onefold.identity.identifiers import Identifier
-    from onefold.identity.interaction import Interaction
+    from onefold.identity.interaction import Interaction, Moment
     from onefold.identity.rules import Rules
     from onefold.identity.workbench import Workbench
 
@@ -217,13 +217,17 @@ def held_once(case: Case, contact: Contact) -> dict[str, IdentifierKey]:
 
 def leave_conflict(case: Case, result: Gathering, bound: Bound) -> None:
     """A device-bound identifier is handed over where event time allows (R2, R7); a personal one stays where it is (R5, R26)."""
-    used = bound.tenure.used if bound.tenure is not None else None
     if not bound.entry.device_bound:
         if bound.assurance is Assurance.CLAIMED:
             result.refuse(bound, Reason.CONFLICT)
         else:
             result.leave(Reason.CONFLICT)
-    elif not bound.is_late and (used is None or case.interaction.moment > used):
+    elif not bound.is_late and bound.tenure is not None and _is_later(case.interaction.moment, bound.tenure):
         result.handed_over.append(bound)
     else:
         result.leave(Reason.CONFLICT)
+
+
+def _is_later(moment: Moment, tenure: Tenure) -> bool:
+    """Whether an event is later than the holder's last use, and than the hand-over that it has the identifier from (R7)."""
+    return (tenure.used is None or moment > tenure.used) and (tenure.held_from is None or moment > tenure.held_from)

@@ -45,6 +45,7 @@ def sort_out(case: Case) -> Gathering:
     if len(claims) < len(case.bounds):
         core = gather_firm(case, [bound for bound in case.bounds if bound.assurance is not Assurance.CLAIMED])
         if not core.is_empty:
+            core.unique = {**named_once(claims), **core.unique}  # what conflicts with a claim changes hands beside an assertion, too (R2)
             return _around(case, core, claims)
     if is_eager:
         return gather(case, case.bounds)
@@ -91,7 +92,8 @@ def _meet(case: Case, claims: list[Bound], closed: list[Bound]) -> Gathering:
     assert first.holder is not None, "what is closed is held"  # noqa: S101 -- for the type checker
     begin_with(case, own, first.holder)
     own.held.append(first)
-    return _around(case, own, [bound for bound in claims if bound is not first])
+    guard = Reason.KNOWN if first.holder.is_known else Reason.POLICY
+    return _around(case, own, [bound for bound in claims if bound is not first], guard)
 
 
 def _goes_its_own_way(case: Case, own: Gathering, chosen: Bound, free: list[Bound], closed: list[Bound]) -> bool:
@@ -122,8 +124,11 @@ def _leave_closed(case: Case, own: Gathering, bound: Bound) -> None:
         leave_conflict(case, own, bound)
 
 
-def _around(case: Case, own: Gathering, bounds: list[Bound]) -> Gathering:
-    """Let claims come to a closed contact as far as the policy lets them; the rest gathers on the side."""
+def _around(case: Case, own: Gathering, bounds: list[Bound], guard: Reason = Reason.KNOWN) -> Gathering:
+    """Let claims come to a closed contact as far as the policy lets them; the rest gathers on the side.
+
+    `guard` keeps known contacts from it.
+    """
     claims, sealed = apart_sealed(bounds)
     aside: list[Bound] = []
     stranded: list[Bound] = []
@@ -138,7 +143,7 @@ def _around(case: Case, own: Gathering, bounds: list[Bound]) -> Gathering:
         elif is_eager and own.unique.get(bound.entry.semantic_type, bound.identifier.key) == bound.identifier.key:
             take(case, own, bound)
         elif holder is not None and is_closed(holder, case.rules):
-            own.refuse(bound, Reason.KNOWN if holder.is_known else Reason.POLICY)
+            own.refuse(bound, guard if holder.is_known else Reason.POLICY)
         elif lets_devices and bound.entry.device_bound and (holder is None or _is_device(case, holder)):
             take(case, own, bound)
         else:

@@ -125,6 +125,26 @@ def test_a_device_goes_to_the_known_contact_of_the_event_or_to_a_ghost_where_it_
     assert world.groups() == ([[T1, "user_id:u2"], ["user_id:u1"]] if holder is not None else [[T1], ["user_id:u1"], ["user_id:u2"]])
 
 
+def test_the_event_that_took_a_device_over_takes_it_no_second_time() -> None:
+    """R7: not even where its new holder never used it together with anything personal."""
+    world = World(rules=STRICT)
+    taking = event(T1, "device_id:d1", minutes=5)
+    world.play(event("device_id:d1", "user_id:u1", assurance=ASSERTED), event(T1, "user_id:u2"), taking)
+    world.play(event(T1, "device_id:d2", minutes=6), event("device_id:d2", "user_id:u3", minutes=7))
+    before = world.groups()
+    assert [T1, "device_id:d2", "user_id:u3"] in before
+    world.play(taking)
+    assert world.groups() == before
+
+
+def test_a_claimed_user_id_beside_an_assertion_takes_the_device_of_another_one() -> None:
+    """R2: a token names a blocked user id, so its device alone is asserted; the claim beside it conflicts all the same."""
+    world = World(rules=STRICT)
+    world.play(event(T1, "user_id:u1", assurance=ASSERTED))
+    world.play(event(T1, "device_id:d1", "user_id:u2", asserts=["device_id:d1"], assurance=ASSERTED, minutes=1))
+    assert world.groups() == [[T1, "user_id:u2"], ["device_id:d1"], ["user_id:u1"]]
+
+
 def test_a_stranger_s_visits_do_not_stay_with_a_known_contact_where_its_user_id_is_validated_elsewhere() -> None:
     """R2, guard 2: the device goes into a ghost, since it may not come to the contact that it names."""
     world = World()
@@ -146,6 +166,14 @@ def test_a_claim_never_merges_two_known_contacts(rules: Rules) -> None:
     assert world.groups() == sorted([sorted([T1, EVE]), [ANN]])
     (found,) = proposed(world)
     assert found[0] == between({T1, EVE}, {ANN}, Reason.KNOWN)[0]
+
+
+def test_of_a_lead_and_a_known_contact_the_policy_keeps_strict_claims() -> None:
+    """R26: guard 3 speaks of two known ones."""
+    world = World(rules=STRICT)
+    world.play(event(ANN, T1, fields={"given_name": "Ann", "last_name": "Lee"}), event(T2, assurance=ASSERTED))
+    (outcome,) = world.play(event(ANN, T2, minutes=1))
+    assert outcome.reason is Reason.POLICY
 
 
 def test_eager_merges_two_known_contacts_by_a_claim_and_records_it_as_claimed() -> None:
