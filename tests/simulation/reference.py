@@ -188,7 +188,8 @@ class Case:
             aside = self._gather(claims, own)
         if not own and closed:
             self.reasons.clear()
-            own.append(self.leads[closed[0]])
+            theirs = self._once(each for each in claims if not self._is_barred(each))
+            own.append(self.leads[next((each for each in closed if not self._clashes(self.leads[each], theirs)), closed[0])])
             aside = self._gather(claims, own)
         self._gather(aside, side)
         self.reasons |= {"conflict" if each in self.stays and self.leads[each] == each else "policy" for each in aside}
@@ -198,12 +199,14 @@ class Case:
         """Whether nothing of the event reaches a closed contact: its unique identifier is not there, or the join is refused (R1)."""
         named = self._once(self.named)
         if self.order.policy == "strict" or named:
-            return self.order.policy == "strict" or not set(named.values()) & set(closed)
+            led = {self.leads[each] for each in named.values()}
+            return self.order.policy == "strict" or not led & {self.leads[each] for each in closed}
         first = next(each for each in claims if each in self.stays and not self._is_sealed(each))
         only = self._once(self._holds(self.leads[first]))
+        both = {**only, **self._once(self._holds(self.leads[closed[0]]))}
         free = [each for each in claims if each not in closed and not self._is_sealed(each) and kind_of(each) in self.order.device_bound]
         return (first not in closed and any(self._clashes(self.leads[each], only) for each in closed)) or any(
-            not self._is_device(self.leads[each]) and not self._clashes(self.leads[each], only) for each in free
+            not self._is_device(self.leads[each]) and not self._clashes(self.leads[each], both) for each in free
         )
 
     def _gather(self, named: list[str], party: list[str]) -> list[str]:
