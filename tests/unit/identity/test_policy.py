@@ -64,6 +64,15 @@ def test_a_validated_user_id_beside_its_own_device_leads_there(rules: Rules) -> 
         assert world.groups() == before
 
 
+def test_what_is_new_beside_a_validated_user_id_and_its_device_takes_no_event_from_it() -> None:
+    """R1, R5: the ghost on the side does not hold the user id."""
+    world = World(rules=CAREFUL)
+    world.play(event("user_id:u2", T2, assurance=PROVED, proof="user_id:u2"))
+    (outcome,) = world.play(event("user_id:u2", T2, EVE, minutes=5))
+    assert outcome.contact_id == world.holder("user_id:u2").contact_id
+    assert world.groups() == sorted([[EVE], sorted([T2, "user_id:u2"])])
+
+
 def test_a_new_email_goes_the_same_way_when_its_event_comes_again() -> None:
     """R7, decision 0018: the first time it is new, the second time a ghost on the side holds it."""
     world = World(rules=CAREFUL)
