@@ -57,7 +57,7 @@ def between(one: Side, other: Side, pairs: Sequence[Pair], rules: Rules) -> list
     if limit is not None:
         text = f"together they would hold more identifiers than limits.{limit.value} allows"
         found.append(Between("limit", text, {"limit": limit.value, "identifiers": [one.summary.total, other.summary.total]}))
-    split = [*_split_events(one, other), *_handed_over(one, other)]
+    split = [*_split_events(one, other), *_moved(one, other, rules)]
     found += split
     found += _for_claims(one, other, rules)
     if not split:
@@ -90,18 +90,21 @@ def _split_events(one: Side, other: Side) -> Iterator[Between]:
         yield Between("event", text, {"event_id": each.event_id, **where, "at": each.at, "guard": each.guard})
 
 
-def _handed_over(one: Side, other: Side) -> Iterator[Between]:
-    """Identifiers that one had and the other got."""
+def _moved(one: Side, other: Side, rules: Rules) -> Iterator[Between]:
+    """Identifiers that one had and the other got: devices by a hand-over, all else by a proof."""
     mine = {tenure.key: tenure for tenure in one.held}
     for theirs in other.held:
         tenure = mine.get(theirs.key)
         if tenure is not None:
             newer = max(tenure, theirs, key=lambda each: (each.since, each.tenure_id))
             loser, winner = (one, other) if newer is theirs else (other, one)
-            text = f"{newer.text} was of both, one after the other: a shared device goes from hand to hand, and joins nobody"
-            yield Between(
-                "handed_over", text, {"identifier": newer.text, "from": loser.contact_id, "to": winner.contact_id, "at": newer.since}
-            )
+            facts = {"identifier": newer.text, "from": loser.contact_id, "to": winner.contact_id, "at": newer.since}
+            entry = rules.catalog.find(newer.semantic_type)
+            if entry is not None and entry.device_bound:
+                text = f"{newer.text} was of both, one after the other: a shared device goes from hand to hand, and joins nobody"
+                yield Between("handed_over", text, facts)
+            else:
+                yield Between("evicted", f"{newer.text} was proved by one, who took it from the other, and joins nobody", facts)
 
 
 def _for_claims(one: Side, other: Side, rules: Rules) -> Iterator[Between]:

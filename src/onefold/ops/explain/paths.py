@@ -79,7 +79,8 @@ def _sides(standing: Standing, held: Sequence[Tenure], merge: MergeStory) -> tup
 
 
 def _oldest(tenures: Sequence[Tenure]) -> int:
-    return min(tenures, key=lambda tenure: (tenure.since, tenure.tenure_id)).tenure_id
+    """By number: the time of one that came since may lie before the merge, as events come late."""
+    return min(tenure.tenure_id for tenure in tenures)
 
 
 def _was_with(standing: Standing, tenure: Tenure, merge: MergeStory) -> bool:

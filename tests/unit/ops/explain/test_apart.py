@@ -63,6 +63,18 @@ def test_different_values_of_a_unique_type_are_a_conflict() -> None:
     assert (found[1].facts["identifier"], found[1].facts["from"], found[1].facts["to"]) == ("device_id:d", one, other)
 
 
+def test_an_identifier_that_one_proved_was_the_others() -> None:
+    """R9."""
+    world = World()
+    world.play(event("anonymous_token:m", "email:a@x.io"), event("anonymous_token:a", minutes=1))
+    world.play(event("anonymous_token:a", "email:a@x.io", assurance=Assurance.PROVED, proof="email:a@x.io", minutes=5))
+    found = {each.code: each for each in because(world, "anonymous_token:a", "anonymous_token:m")}
+    assert "handed_over" not in found
+    taken = found["evicted"].facts
+    assert (taken["identifier"], taken["to"]) == ("email:a@x.io", world.holder("anonymous_token:a").contact_id)
+    assert taken["from"] == world.holder("anonymous_token:m").contact_id
+
+
 def test_an_event_that_a_guard_divided_is_named() -> None:
     """R1: the token may join the known contact, the new e-mail gets a ghost of its own."""
     world = World()
