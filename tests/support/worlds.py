@@ -14,6 +14,7 @@ from onefold.identity.contact import Contact, ContactId, Tenure, TenureId, listi
 from onefold.identity.decide import decide
 from onefold.identity.identifiers import resolve_identifiers
 from onefold.identity.interaction import Interaction, Position, Proof
+from onefold.identity.merge import merge_decided
 from onefold.identity.plan import Act, KeptApart
 from onefold.identity.rules import Rules
 from onefold.identity.snapshot import Snapshot
@@ -179,6 +180,14 @@ class World:
         contact.listed = sorted((each for each in tenures if each.is_open), key=listing_order)
         members = {root, *absorbed}
         return Tree(contact, absorbed, tenures, [each for each in self.merges if {each.survivor, each.absorbed} & members])
+
+    def merge(self, survivor: ContactId, absorbed: ContactId, *, minutes: float = 1_000, workspace: str = "acme") -> Plan:
+        """Make one of two contacts, because a user says so."""
+        winner, gone = (self.tree(each, workspace).root for each in (survivor, absorbed))
+        snapshot = Snapshot({(workspace, each.contact_id): each for each in (winner, gone)})
+        plan = merge_decided(snapshot, winner, gone, {}, Act(f"act{len(self.plans)}", "ann@host", "a test", at(minutes)))
+        self.apply(plan)
+        return plan
 
     def unmerge(self, contact_id: ContactId, *, minutes: float = 1_000, workspace: str = "acme") -> Plan:
         """Undo the merge that absorbed a contact."""

@@ -205,9 +205,14 @@ def credit(result: Gathering, bounds: list[Bound]) -> bool:
 
 
 def compatible(case: Case, result: Gathering, contact: Contact) -> bool:
-    """Guard 1: different values of a `unique_per_contact` type never come together by an event."""
+    """Guard 1: different values of a `unique_per_contact` type never come together by an event; a person may have put them together."""
     unique = result.unique
-    return all(unique.get(kind, key) == key for kind, key in held_once(case, contact).items())
+    return all(unique.get(kind, key) == key or _holds(case, contact, unique[kind]) for kind, key in held_once(case, contact).items())
+
+
+def _holds(case: Case, contact: Contact, key: IdentifierKey) -> bool:
+    """Whether the contact holds an identifier that the event names: of a unique type it may hold two, since a person merged them (R19)."""
+    return any(bound.identifier.key == key and bound.holder is contact and not bound.is_late for bound in case.bounds)
 
 
 def held_once(case: Case, contact: Contact) -> dict[str, IdentifierKey]:
