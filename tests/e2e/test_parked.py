@@ -34,9 +34,10 @@ async def resolve(mine: Installation, interactions: Sequence[Interaction] = ()) 
     await mine.produce(interactions)
     async with mine.resolvers(1, batch_size=5) as (role,):
         await mine.settled()
-        values = [
-            role.metrics.registry.get_sample_value("onefold_resolver_parked_total", {"workspace": "acme", "limit": each}) for each in Limit
-        ]
+    # Counted after the commit that settles: whoever stopped has counted.
+    values = [
+        role.metrics.registry.get_sample_value("onefold_resolver_parked_total", {"workspace": "acme", "limit": each}) for each in Limit
+    ]
     return sum(value or 0 for value in values)
 
 

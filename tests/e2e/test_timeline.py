@@ -65,7 +65,7 @@ async def test_a_merge_joins_two_timelines_and_a_hand_over_ends_one(
         everything = await shown(mine, "user_id:u1")
         told = [each["what"]["event_id"] if each["kind"] == "interaction" else each["kind"] for each in everything["entries"]]
         # A merge has the time of its append, all else event time.
-        assert told == ["merge", "handed_over_away", "c", "late", "b", "a"]
+        assert told == ["merge", "moved_away", "c", "late", "b", "a"]
         pages: list[dict[str, Any]] = []
         cursor: list[str] = []
         while True:
@@ -77,4 +77,4 @@ async def test_a_merge_joins_two_timelines_and_a_hand_over_ends_one(
         assert pages == everything["entries"]
         other = await shown(mine, "user_id:u2")
         assert [each["what"].get("event_id") for each in other["entries"] if each["kind"] == "interaction"] == ["d"]
-        assert [each["kind"] for each in other["entries"] if each["kind"] != "interaction"] == ["handed_over_here"]
+        assert [each["kind"] for each in other["entries"] if each["kind"] != "interaction"] == ["moved_here"]

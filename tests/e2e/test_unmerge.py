@@ -61,6 +61,12 @@ async def test_a_merge_is_previewed_done_and_undone_and_no_event_does_it_again(
         )
         assert await mine.groups() == apart
         assert "no merge that is in force" in (await onefold(mine, "contacts", "unmerge", sides[1], code=4)).talk
+        said = (await onefold(mine, "contacts", "explain", sides[0], "--not", sides[1], "--as-of", "1s", "--json")).json()
+        assert [each["undone"]["actor"] for each in said["undone"]] == ["carol"]
+        assert said["apart"]["because"][0]["code"] == "kept_apart"
+        shown = await onefold(mine, "contacts", "explain", "anonymous_token:c", "--path", "anonymous_token:c", "email:b@example.com")
+        assert "shared_identifier" in shown.data.decode()
+        assert "named both" in shown.data.decode()
         for side in sides:
             entries = (await onefold(mine, "contacts", "timeline", side, "--json")).json()["entries"]
             (undone,) = [each["what"] for each in entries if each["kind"] == "unmerge"]

@@ -13,7 +13,7 @@ from onefold.identity.blocked import BlockedValues
 from onefold.identity.plan import OutcomeKind
 from onefold.identity.rules import Limits, Rules
 from tests.simulation.reference import Model
-from tests.support.worlds import START, World, event
+from tests.support.worlds import START, World, at, event
 
 if TYPE_CHECKING:
     from onefold.identity.interaction import Interaction
@@ -52,10 +52,11 @@ def shortest(story: Story) -> Story:
     return story._replace(events=tuple(events))
 
 
-def contact_id(told: Event, identifier: str) -> str:
-    """The id of the contact that an event creates with this identifier first."""
+def contact_id(told: Event, identifier: str, is_new: bool) -> str:
+    """The id of the contact that an event creates with this identifier first, which may have been another's."""
     kind, _, value = identifier.partition(":")
-    return str(uuid5(CONTACT_NAMESPACE, f"acme\0{kind}\0{value}\0{told.event_id}"))
+    name = f"acme\0{kind}\0{value}\0{told.event_id}"
+    return str(uuid5(CONTACT_NAMESPACE, name if is_new else f"{name}\0{at(told.at).isoformat()}"))
 
 
 def rules_of(order: Order) -> Rules:

@@ -9,9 +9,9 @@ are looked up there each time. It leaves out what has nothing to do with who is 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from tests.simulation.worlds import ASSERTED, CLAIMED, PROVED, Event, Moment, Order
+from tests.simulation.worlds import CLAIMED, PROVED, Event, Moment, Order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -19,39 +19,25 @@ if TYPE_CHECKING:
 _EVER: Moment = (-1, "")
 
 
-class Use(NamedTuple):
-    """An event that named an identifier."""
-
-    moment: Moment
-    assurance: int
-    beside_personal: bool
-    """Together with a personal identifier of the holder (R7)."""
-
-
-@dataclass
+@dataclass(eq=False)
 class Stay:
-    """An identifier with one contact: since ever, or since it was handed over."""
+    """An identifier with one contact: since ever, or since it came from another one, where it ended then."""
 
     identifier: str
     contact: str
     since: Moment = _EVER
-    ended: bool = False
-    uses: list[Use] = field(default_factory=list)
-
-    @property
-    def kind(self) -> str:
-        """Its type."""
-        return kind_of(self.identifier)
+    uses: list[tuple[Moment, int, bool]] = field(default_factory=list)
+    """Events that named it: when, how sure, and whether together with a personal identifier of the contact (R7)."""
 
     @property
     def assurance(self) -> int:
         """The strongest that was ever said for it."""
-        return max(use.assurance for use in self.uses)
+        return max(assurance for _, assurance, _ in self.uses)
 
     @property
     def last_use(self) -> Moment:
         """The last one that holds off a hand-over (R7)."""
-        return max((use.moment for use in self.uses if use.beside_personal), default=_EVER)
+        return max((moment for moment, _, beside_personal in self.uses if beside_personal), default=_EVER)
 
 
 @dataclass
@@ -59,26 +45,28 @@ class Model:
     """All facts of one workspace."""
 
     order: Order
-    name: Callable[[Event, str], str]
-    """The id of the contact that an event creates with this identifier first. Ids are opaque, and only break ties."""
+    name: Callable[[Event, str, bool], str]
+    """The id of the contact that an event creates with this identifier first, which is new or not. Ids are opaque, and only break ties."""
     stays: list[Stay] = field(default_factory=list)
     absorbed: dict[str, str] = field(default_factory=dict)
     told: list[tuple[str, str, tuple[int, Moment], object]] = field(default_factory=list)
     seen: list[tuple[str, int]] = field(default_factory=list)
     merges: list[tuple[str, int]] = field(default_factory=list)
     quarantined: set[str] = field(default_factory=set)
-
-    # -- what follows from the facts -------------------------------------------------------------------------------------
+    apart: list[tuple[str, str]] = field(default_factory=list)
+    barriers: list[tuple[str, int]] = field(default_factory=list)
 
     def now(self, contact: str) -> str:
         """Who answers to an id."""
-        while contact in self.absorbed:
-            contact = self.absorbed[contact]
-        return contact
+        return self.now(self.absorbed[contact]) if contact in self.absorbed else contact
+
+    def present(self, identifier: str) -> Stay | None:
+        """The stay that lasts."""
+        return next((stay for stay in reversed(self.stays) if stay.identifier == identifier), None)
 
     def held(self, contact: str) -> list[Stay]:
         """The stays of a contact that last."""
-        return [stay for stay in self.stays if not stay.ended and self.now(stay.contact) == contact]
+        return [stay for stay in {stay.identifier: stay for stay in self.stays}.values() if self.now(stay.contact) == contact]
 
     def contacts(self) -> set[str]:
         """Everybody who was not absorbed."""
@@ -86,15 +74,12 @@ class Model:
 
     def values(self, contact: str) -> dict[str, object]:
         """What a contact is called and has: of all that was told, the strongest, then the latest (R12). A null clears."""
-        best: dict[str, tuple[tuple[int, Moment], object]] = {}
-        for whom, name, rank, value in self.told:
-            if self.now(whom) == contact and (name not in best or best[name][0] < rank):
-                best[name] = rank, value
-        return {name: value for name, (_, value) in best.items() if value is not None}
+        told = [(name, value) for whom, name, _, value in sorted(self.told, key=lambda each: each[2]) if self.now(whom) == contact]
+        return {name: value for name, value in dict(told).items() if value is not None}
 
     def type_of(self, contact: str) -> str:
         """Ghost, lead or contact."""
-        values, reachable = self.values(contact), [stay for stay in self.held(contact) if stay.kind in ("email", "phone")]
+        values, reachable = self.values(contact), [stay for stay in self.held(contact) if kind_of(stay.identifier) in ("email", "phone")]
         if not reachable or not values.get("given_name") or not values.get("last_name"):
             return "ghost"
         return "contact" if any(stay.assurance == PROVED for stay in reachable) else "lead"
@@ -104,115 +89,218 @@ class Model:
         times = [at for whom, at in self.seen if self.now(whom) == contact]
         return min(times), max(times)
 
-    def _holder_at(self, identifier: str, moment: Moment) -> Stay | None:
-        """Whose an identifier was at a time."""
-        then = [stay for stay in self.stays if stay.identifier == identifier and stay.since <= moment]
-        return max(then, key=lambda stay: stay.since, default=None)
+    def strength(self, contact: str) -> int:
+        """The strongest assurance of what it holds; above claimed, it is known."""
+        return max((stay.assurance for stay in self.held(contact)), default=CLAIMED)
 
-    # -- an event --------------------------------------------------------------------------------------------------------
+    def is_closed(self, contact: str) -> bool:
+        """Whether claims do not join it freely (R3)."""
+        return self.strength(contact) > CLAIMED or (self.order.policy == "strict" and self.type_of(contact) != "ghost")
 
     def take(self, event: Event) -> tuple[str | None, set[str]]:
         """Add what an event says; gives the contact that it belongs to, and the guards that held something back."""
-        reasons: set[str] = set()
-        identifiers = self._that_resolve(event)
-        if not identifiers:
-            return None, {"no_identifier"}
-        stays = {each: stay for each in identifiers if (stay := self._holder_at(each, event.moment)) is not None}
-        group, moving = self._gather(event, identifiers, stays, reasons)
-        its_own = [each for each in identifiers if each not in stays or each in moving]
-        contact = self._join(event, group, self._through(stays, group)) if group else self.name(event, its_own[0])
-        for each in [each for each in sorted(identifiers, key=self._priority) if each not in stays] + moving:  # what is new goes first
-            self._give(event, contact, each, stays, reasons)
-        mine = self._through(stays, [contact])
-        beside = any(stay.kind not in self.order.device_bound for stay in mine)
-        for stay in mine:
-            stay.uses.append(Use(event.moment, self._assurance(event, stay.identifier), beside))
-        rank = (CLAIMED if event.asserts is not None else event.assurance, event.moment)
-        self.told += [(contact, name, rank, value) for name, value in event.values]
-        self.seen.append((contact, event.at))
-        return contact, reasons
+        case = Case(self, event)
+        return case.carry_out(), case.reasons
 
-    def _that_resolve(self, event: Event) -> list[str]:
+
+class Case:
+    """An event that is being taken. Each of its identifiers leads to a contact, or to itself where it is new or changes hands."""
+
+    def __init__(self, model: Model, event: Event) -> None:
+        self.model, self.event, self.order, self.reasons = model, event, model.order, set[str]()
+        self.named = sorted(self._that_resolve(), key=lambda each: self.order.priority.index(kind_of(each)))
+        self.stays = {each: stay for each in self.named if (stay := self._stay_then(each)) is not None}
+        self.leads = {each: model.now(self.stays[each].contact) if each in self.stays else each for each in self.named}
+
+    def carry_out(self) -> str | None:
+        """Gives the contact that the event belongs to."""
+        own, side, aside = self._parties()
+        if not own:
+            self.reasons = {"barred" if self.named else "no_identifier"}
+            return None
+        is_closed = self._is_closed(own)
+        contact = self._settle(own, self.named)
+        if side:
+            self._settle(side, aside)
+        self.model.seen.append((contact, self.event.at))
+        rank = (CLAIMED if self.event.asserts is not None else self.event.assurance, self.event.moment)
+        if not (is_closed and self.order.policy == "strict" and rank[0] == CLAIMED):  # R12
+            self.model.told += [(contact, name, rank, value) for name, value in self.event.values]
+        return contact
+
+    def _that_resolve(self) -> list[str]:
         """Guard 5; and one value of a type that is unique (R6)."""
         found: list[str] = []
-        for each in event.identifiers:
-            second = kind_of(each) in self.order.unique and any(kind_of(other) == kind_of(each) for other in found)
-            if each not in self.order.blocked and each not in found and not second:
+        for each in self.event.identifiers:
+            if each not in self.order.blocked and each not in found and kind_of(each) not in self._once(found):
                 found.append(each)
-        return [each for each in found if each not in self.quarantined]
+        return [each for each in found if each not in self.model.quarantined]
 
-    def _priority(self, identifier: str) -> int:
-        return self.order.priority.index(kind_of(identifier))
+    def _stay_then(self, identifier: str) -> Stay | None:
+        """With whom an identifier was when the event happened."""
+        then = [stay for stay in self.model.stays if stay.identifier == identifier and stay.since <= self.event.moment]
+        return max(then, key=lambda stay: stay.since, default=None)
 
-    def _assurance(self, event: Event, identifier: str) -> int:
-        if event.asserts is not None:
-            return ASSERTED if identifier in event.asserts else CLAIMED
-        return event.assurance
+    def _assurance(self, identifier: str) -> int:
+        return self.event.assurance if self.event.asserts is None else int(identifier in self.event.asserts)
 
-    def _unique(self, identifiers: Iterable[str]) -> dict[str, str]:
-        return {kind_of(each): each for each in identifiers if kind_of(each) in self.order.unique}
+    def _is_barred(self, identifier: str) -> bool:
+        """Old news takes nothing back."""
+        return any(each == identifier and self.event.at < until for each, until in self.model.barriers)
 
-    def _through(self, stays: Mapping[str, Stay], group: list[str]) -> list[Stay]:
-        """The event's identifiers that some contacts hold, or held then."""
-        return [stay for stay in stays.values() if self.now(stay.contact) in group]
+    def _is_sealed(self, identifier: str) -> bool:
+        """Guard 2, and old news: it joins nobody."""
+        is_proved = identifier in self.stays and self.stays[identifier].assurance == PROVED
+        return self._is_barred(identifier) or (is_proved and self._assurance(identifier) == CLAIMED)
 
-    def _gather(self, event: Event, identifiers: list[str], stays: Mapping[str, Stay], reasons: set[str]) -> tuple[list[str], list[str]]:
-        """The contacts that the event makes one, chosen in the order of R5, and the identifiers that it takes from others."""
-        group: list[str] = []
-        moving: list[str] = []
-        only = self._unique(identifiers)
-        for each in sorted(stays, key=self._priority):
-            stay, other = stays[each], self.now(stays[each].contact)
-            theirs = self._unique(held.identifier for held in self.held(other))
-            if other in group:
-                continue
-            if any(only.get(kind, value) != value for kind, value in theirs.items()):  # guard 1
-                if stay.kind in self.order.device_bound and not stay.ended and event.moment > stay.last_use:
-                    moving.append(each)
+    def _holds(self, thing: str) -> list[str]:
+        """The identifiers of what an identifier leads to."""
+        return [thing] if ":" in thing else [stay.identifier for stay in self.model.held(thing)]
+
+    def _once(self, identifiers: Iterable[str]) -> dict[str, str]:
+        """Those of unique types, by type; the first of each."""
+        return {kind_of(each): each for each in reversed(list(identifiers)) if kind_of(each) in self.order.unique}
+
+    def _is_device(self, thing: str) -> bool:
+        """Nothing else (R16)."""
+        return all(kind_of(each) in self.order.device_bound for each in self._holds(thing))
+
+    def _is_known(self, party: list[str]) -> bool:
+        """Whether what is together holds more than claims, or will."""
+        asserted = {self.leads[each] for each in self.named if self._assurance(each) > CLAIMED}
+        return any(each in asserted or self.model.strength(each) > CLAIMED for each in party)
+
+    def _is_closed(self, party: list[str]) -> bool:
+        """Whether claims come to what is together by the policy alone."""
+        return self._is_known(party) or any(self.model.is_closed(each) for each in party)
+
+    def _clashes(self, thing: str, only: Mapping[str, str]) -> bool:
+        """Guard 1."""
+        return ":" not in thing and any(only.get(kind, value) != value for kind, value in self._once(self._holds(thing)).items())
+
+    def _parties(self) -> tuple[list[str], list[str], list[str]]:
+        """What becomes the contact of the event, what becomes another one aside of it, and through which identifiers (R1)."""
+        claims = [each for each in self.named if self._is_claim(each)]
+        own, side, aside = list[str](), list[str](), list[str]()
+        self._gather([each for each in self.named if each not in claims], own)
+        closed = [each for each in claims if not self._is_sealed(each) and self.model.is_closed(self.leads[each])]
+        if own or not closed or self._goes_its_own_way(claims, closed):
+            aside = self._gather(claims, own)
+        if not own and closed:
+            self.reasons.clear()
+            theirs = self._once(each for each in claims if not self._is_barred(each))
+            own.append(self.leads[next((each for each in closed if not self._clashes(self.leads[each], theirs)), closed[0])])
+            aside = self._gather(claims, own)
+        self._gather(aside, side)
+        self.reasons |= {"conflict" if each in self.stays and self.leads[each] == each else "policy" for each in aside}
+        return own, side, aside
+
+    def _goes_its_own_way(self, claims: list[str], closed: list[str]) -> bool:
+        """Whether nothing of the event reaches a closed contact: its unique identifier is not there, or the join is refused (R1)."""
+        named = self._once(self.named)
+        if self.order.policy == "strict" or named:
+            led = {self.leads[each] for each in named.values()}
+            return self.order.policy == "strict" or not led & {self.leads[each] for each in closed}
+        first = next(each for each in claims if each in self.stays and not self._is_sealed(each))
+        only = self._once(self._holds(self.leads[first]))
+        both = {**only, **self._once(self._holds(self.leads[closed[0]]))}
+        free = [each for each in claims if each not in closed and not self._is_sealed(each) and kind_of(each) in self.order.device_bound]
+        return (first not in closed and any(self._clashes(self.leads[each], only) for each in closed)) or any(
+            not self._is_device(self.leads[each]) and not self._clashes(self.leads[each], both) for each in free
+        )
+
+    def _gather(self, named: list[str], party: list[str]) -> list[str]:
+        """Bring together what identifiers lead to, in the order of R5, as guards let it; gives those that claims may not bring."""
+        first = next((self.leads[each] for each in named if each in self.stays and not self._is_sealed(each)), "")
+        held = [each for thing in party for each in self._holds(thing)]
+        only = self._once([*held, *(each for each in named if not self._is_barred(each)), *([] if party else self._holds(first))])
+        aside = []
+        for each in sorted(named, key=lambda each: (self._is_sealed(each), not party and self._is_refused(each))):
+            now = self._once([*only.values(), *(held for member in party for held in self._holds(member))])
+            if self._clashes(self.leads[each], now) and not self._is_sealed(each) and self._changes_hands(each):
+                self.leads[each] = each
+            if self.leads[each] not in party:
+                why = self._why_not(each, party, now)
+                if why is None:
+                    party.append(self.leads[each])
+                elif why == "aside":
+                    aside.append(each)
                 else:
-                    reasons.add("conflict")
-            elif group and self._too_much(event, group, other, self._through(stays, [*group, other])):
-                reasons.add("limit")
-            else:
-                group.append(other)
-                only |= theirs
-        return group, moving
+                    self.reasons.add(why)
+        return aside
 
-    def _too_much(self, event: Event, group: list[str], other: str, through: list[Stay]) -> bool:
+    def _changes_hands(self, identifier: str) -> bool:
+        """A device that two people use, by event time (R2, R7)."""
+        stay = self.stays[identifier]
+        is_present = stay is self.model.present(identifier)
+        return is_present and kind_of(identifier) in self.order.device_bound and self.event.moment > max(stay.last_use, stay.since)
+
+    def _is_refused(self, identifier: str) -> bool:
+        """A claim on somebody whom claims do not join."""
+        return self._is_claim(identifier) and self.model.is_closed(self.leads[identifier])
+
+    def _is_claim(self, identifier: str) -> bool:
+        return self._assurance(identifier) == CLAIMED and self.order.policy != "eager"
+
+    def _why_not(self, identifier: str, party: list[str], only: Mapping[str, str]) -> str | None:
+        """The guard that keeps from a party what an identifier leads to."""
+        thing, is_held = self.leads[identifier], ":" not in self.leads[identifier]
+        if self._is_sealed(identifier):
+            return None if is_held and not party else "barred" if self._is_barred(identifier) else "proof"
+        if self._clashes(thing, only):
+            return "conflict"
+        if self._is_refused(identifier):
+            return "known" if self._is_known(party) and self._is_known([thing]) else "policy"
+        if self._is_claim(identifier) and self._is_closed(party) and not (self.order.policy == "careful" and self._is_device(thing)):
+            return "aside"
+        if any({self.model.now(one), self.model.now(other)} == {thing, each} for one, other in self.model.apart for each in party):
+            return "kept_apart"
+        return "limit" if is_held and party and self._too_much(party, thing) else None
+
+    def _too_much(self, party: list[str], thing: str) -> bool:
         """Guard 4, for one more contact (R11)."""
-        kinds, theirs = [stay.kind for each in group for stay in self.held(each)], [stay.kind for stay in self.held(other)]
+        group = [each for each in party if ":" not in each]
+        kinds, theirs = [kind_of(held) for each in group for held in self._holds(each)], [kind_of(held) for held in self._holds(thing)]
+        if not group:
+            return False
         if len(kinds) + len(theirs) > self.order.identifiers_per_contact:
             return True
         if any(kind in kinds and (kinds + theirs).count(kind) > self.order.values_per_type for kind in theirs):
             return True
         too_often = False
-        for each in through:
-            times = [at for identifier, at in self.merges if identifier == each.identifier] + [event.at] * (len(group) - 1)
-            in_hour, on_day = (sum(at // unit == event.at // unit for at in times) for unit in (60, 24 * 60))
+        for each in [each for each in self.named if self.leads[each] in (*group, thing)]:
+            times = [at for identifier, at in self.model.merges if identifier == each] + [self.event.at] * (len(group) - 1)
+            in_hour, on_day = (sum(at // unit == self.event.at // unit for at in times) for unit in (60, 24 * 60))
             too_often |= in_hour >= self.order.merges_per_hour or on_day + 2 > self.order.contacts_per_day
             if on_day + 2 > self.order.contacts_per_day:
-                self.quarantined.add(each.identifier)
+                self.model.quarantined.add(each)
         return too_often
 
-    def _join(self, event: Event, group: list[str], through: list[Stay]) -> str:
-        """One contact of several. Survivor: the strongest before this event (R14), then who was seen first, then the smallest id."""
-        strength = {each: max((stay.assurance for stay in self.held(each)), default=CLAIMED) for each in group}
-        survivor = min(group, key=lambda each: (-strength[each], self.span(each)[0], each))
-        self.absorbed |= {each: survivor for each in group if each != survivor}
-        self.merges += [(stay.identifier, event.at) for stay in through for _ in group[1:]]
-        return survivor
-
-    def _give(self, event: Event, contact: str, identifier: str, stays: dict[str, Stay], reasons: set[str]) -> None:
-        """A new identifier for a contact, or one that is handed over. What is over a limit stays where it is (R11)."""
-        kinds = [stay.kind for stay in self.held(contact)]
-        if len(kinds) >= self.order.identifiers_per_contact or kinds.count(kind_of(identifier)) >= self.order.values_per_type:
-            reasons.add("limit")
-            return
-        before = stays.get(identifier)
-        if before is not None:
-            before.ended = True
-        stays[identifier] = Stay(identifier, contact, _EVER if before is None else event.moment)
-        self.stays.append(stays[identifier])
+    def _settle(self, party: list[str], named: list[str]) -> str:
+        """Make one contact of a party. Survivor: the strongest before this event (R14), then who was seen first, then the smallest id."""
+        model, group = self.model, [each for each in party if ":" not in each]
+        named = [each for each in named if self.leads[each] in party]
+        model.merges += [(each, self.event.at) for each in named if self.leads[each] in group for _ in group[1:]]
+        coming = sorted((each for each in party if ":" in each), key=lambda each: each in self.stays)
+        if group:
+            contact = min(group, key=lambda each: (-model.strength(each), model.span(each)[0], each))
+            model.absorbed |= {each: contact for each in group if each != contact}
+        else:
+            first = min(coming, key=self.event.identifiers.index)
+            contact = model.name(self.event, first, first not in self.stays)
+            model.seen.append((contact, self.event.at))
+        for each in coming:
+            kinds = [kind_of(held) for held in self._holds(contact)]
+            if len(kinds) >= self.order.identifiers_per_contact or kinds.count(kind_of(each)) >= self.order.values_per_type:
+                self.reasons.add("limit")
+                continue
+            self.stays[each] = Stay(each, contact, self.event.moment if each in self.stays else _EVER)
+            model.stays.append(self.stays[each])
+        mine = [stay for each, stay in self.stays.items() if each in named and model.now(stay.contact) == contact]
+        beside = any(kind_of(stay.identifier) not in self.order.device_bound for stay in mine)
+        for stay in mine:
+            stay.uses.append((self.event.moment, self._assurance(stay.identifier), beside))
+        return contact
 
 
 def kind_of(identifier: str) -> str:

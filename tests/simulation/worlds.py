@@ -6,7 +6,7 @@ Plain data, for the reference model and for `decide` alike.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 CLAIMED, ASSERTED, PROVED = range(3)
@@ -15,6 +15,9 @@ Moment = tuple[int, str]
 
 _POOL = {"anonymous_token": 4, "device_id": 2, "email": 3, "phone": 2, "user_id": 3, "oauth": 1}
 _OFTEN = {"anonymous_token": 0.8, "device_id": 0.25, "email": 0.4, "phone": 0.2, "user_id": 0.3, "oauth": 0.05}
+
+
+POLICIES = ("careful", "eager", "strict")
 
 
 class Event(NamedTuple):
@@ -26,7 +29,7 @@ class Event(NamedTuple):
     assurance: int
     identifiers: tuple[str, ...]
     asserts: frozenset[str] | None = None
-    """What an identity token names; the rest of the event is claimed then."""
+    """What an identity token names, a user id always; the rest of the event is claimed then."""
     values: tuple[tuple[str, object], ...] = ()
     """Fields and attributes by name."""
 
@@ -70,6 +73,7 @@ def random_story(seed: int) -> Story:
             merges_per_hour=dice.choice([1, 2, 100]),
             contacts_per_day=dice.choice([2, 3, 100]),
         )
+    order = replace(order, policy=dice.choice(POLICIES))
     length = dice.randrange(5, 40)
     events = [_random_event(dice, number, length) for number in range(length)]
     if in_time:
@@ -86,13 +90,14 @@ def _random_event(dice: random.Random, number: int, length: int) -> Event:
         identifiers += [_value("user_id", dice.randrange(3))]  # now and then two of a type that is unique (R6)
     dice.shuffle(identifiers)
     assurance = dice.choice([CLAIMED, CLAIMED, ASSERTED])
-    signed = assurance == ASSERTED and dice.random() < 0.2
+    subjects = [each for each in identifiers if each.startswith("user_id:")]
+    signed = assurance == ASSERTED and bool(subjects) and dice.random() < 0.3
     return Event(
         event_id=f"e{dice.randrange(length * 9)}-{number}",
         at=dice.randrange(length * 2),
         assurance=assurance,
         identifiers=tuple(identifiers),
-        asserts=frozenset(each for each in identifiers if dice.random() < 0.5) if signed else None,
+        asserts=frozenset([subjects[0], *(each for each in identifiers if dice.random() < 0.3)]) if signed else None,
         values=tuple((name, dice.choice(choices)) for name, choices in _CHOICES.items() if dice.random() < 0.25),
     )
 

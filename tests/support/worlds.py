@@ -14,6 +14,7 @@ from onefold.identity.contact import Contact, ContactId, Tenure, TenureId, listi
 from onefold.identity.decide import decide
 from onefold.identity.identifiers import resolve_identifiers
 from onefold.identity.interaction import Interaction, Position, Proof
+from onefold.identity.merge import merge_decided
 from onefold.identity.plan import Act, KeptApart
 from onefold.identity.rules import Rules
 from onefold.identity.snapshot import Snapshot
@@ -115,7 +116,8 @@ class World:
             ]
             found.contacts[key] = contact
         found.barriers = {key: until for key, until in self.barriers.items() if key in wanted}
-        found.apart = {(each.workspace, self.root(each.workspace, each.one), self.root(each.workspace, each.other)) for each in self.apart}
+        pairs = {(each.workspace, self.root(each.workspace, each.one), self.root(each.workspace, each.other)) for each in self.apart}
+        found.apart = {pair for pair in pairs if {(pair[0], pair[1]), (pair[0], pair[2])} <= found.contacts.keys()}
         return found
 
     def _play(self, given: Sequence[Interaction]) -> list[Outcome]:
@@ -130,6 +132,7 @@ class World:
         self.plans.append(plan)
         for found_out in plan.quarantined:
             self.quarantined.setdefault(found_out.tenure.workspace, set()).add(found_out.tenure.key)
+        assert not any((each.workspace, each.contact_id) in self.contacts for each in plan.contacts_new), "an id is given once"
         for contact in (*plan.contacts_new, *plan.contacts_changed):
             self.contacts[contact.workspace, contact.contact_id] = contact
         for merge in plan.merges:
@@ -177,6 +180,14 @@ class World:
         contact.listed = sorted((each for each in tenures if each.is_open), key=listing_order)
         members = {root, *absorbed}
         return Tree(contact, absorbed, tenures, [each for each in self.merges if {each.survivor, each.absorbed} & members])
+
+    def merge(self, survivor: ContactId, absorbed: ContactId, *, minutes: float = 1_000, workspace: str = "acme") -> Plan:
+        """Make one of two contacts, because a user says so."""
+        winner, gone = (self.tree(each, workspace).root for each in (survivor, absorbed))
+        snapshot = Snapshot({(workspace, each.contact_id): each for each in (winner, gone)})
+        plan = merge_decided(snapshot, winner, gone, {}, Act(f"act{len(self.plans)}", "ann@host", "a test", at(minutes)))
+        self.apply(plan)
+        return plan
 
     def unmerge(self, contact_id: ContactId, *, minutes: float = 1_000, workspace: str = "acme") -> Plan:
         """Undo the merge that absorbed a contact."""

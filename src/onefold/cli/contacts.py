@@ -13,6 +13,7 @@ from onefold.identity.assurance import Assurance
 
 if TYPE_CHECKING:
     from onefold.identity.contact import Tenure
+    from onefold.identity.identifiers import Identifier
     from onefold.records.reads import ContactRecord, MergeRow
     from onefold.records.store import Connection
     from onefold.records.timeline_pages import TimelineEntry, TimelinePage
@@ -54,7 +55,7 @@ def timeline(
     *,
     json: Json = False,
 ) -> None:
-    """Show what a contact did, newest first: interactions through any of its identifiers, merges, unmerges and hand-overs."""
+    """Show what a contact did, newest first: interactions through any of its identifiers, merges, unmerges, what moved."""
     page = run(_timeline(who, workspace, limit, cursor))
     if json:
         print_json(page)
@@ -100,10 +101,9 @@ async def _show(who: str, workspace: str) -> ContactRecord:
     return record
 
 
-async def resolve(connection: Connection, who: str, workspace: str) -> UUID | None:
-    """The id that is meant, of whatever contact, or None where nobody holds the identifier."""
+async def meant(connection: Connection, who: str, workspace: str) -> UUID | Identifier:
+    """The id or the identifier that somebody wrote, as the rules of the workspace compare it."""
     from onefold.identity.identifiers import resolve_identifiers  # noqa: PLC0415
-    from onefold.records.reads import find_holder  # noqa: PLC0415
     from onefold.workspace.rules import rules_to_find  # noqa: PLC0415
 
     kind, colon, value = who.partition(":")
@@ -115,7 +115,17 @@ async def resolve(connection: Connection, who: str, workspace: str) -> UUID | No
     resolved, dropped = resolve_identifiers([(kind, value, None)], await rules_to_find(connection, workspace))
     if dropped:
         raise InvalidMessage(f"{kind}:{value} never resolves: {dropped[0].reason}", code="invalid_identifier")
-    found = await find_holder(connection, [workspace], kind, resolved[0].normalised)
+    return resolved[0]
+
+
+async def resolve(connection: Connection, who: str, workspace: str) -> UUID | None:
+    """The id that is meant, of whatever contact, or None where nobody holds the identifier."""
+    from onefold.records.reads import find_holder  # noqa: PLC0415
+
+    named = await meant(connection, who, workspace)
+    if isinstance(named, UUID):
+        return named
+    found = await find_holder(connection, [workspace], named.semantic_type, named.normalised)
     return found[1] if found is not None else None
 
 
@@ -218,6 +228,7 @@ def _tenure(tenure: Tenure, record: ContactRecord) -> dict[str, Any]:
                 "offset": each.offset,
                 "at": each.at,
                 "rule": each.rule,
+                "guard": each.guard,
                 "assurance": Assurance(each.assurance).word,
             }
             for each in record.evidence.get(tenure.tenure_id, ())

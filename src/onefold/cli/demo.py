@@ -204,7 +204,7 @@ def _tell_life(title: str, record: ContactRecord) -> None:
         if tenure.validated_at is not None:
             steps.append((tenure.validated_at, f"{'':<22} {tenure.identifier} was proved by {tenure.validated_by}"))
         if tenure.held_until is not None:
-            steps.append((tenure.held_until, f"{'':<22} {tenure.identifier} was handed over to somebody else"))
+            steps.append((tenure.held_until, f"{'':<22} {tenure.identifier} went to somebody else"))
     for merge in record.merges:
         cause = merge.cause
         where = f"{cause['topic']}/{cause['partition']}/{cause['offset']}"

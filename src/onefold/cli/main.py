@@ -14,6 +14,7 @@ from onefold.cli import (
     demo,
     doctor,
     events,
+    explaining,
     identity_keys,
     index,
     jobs,
@@ -52,6 +53,7 @@ app.command("up", rich_help_panel=START)(up.up)
 app.command("setup", rich_help_panel=START)(setup.setup)
 app.command("doctor", rich_help_panel=START)(doctor.doctor)
 app.add_typer(contacts.app, name="contacts", rich_help_panel=LOOK)
+contacts.app.command("explain")(explaining.explain)
 contacts.app.command("merge")(merging.merge)
 contacts.app.command("unmerge")(merging.unmerge)
 app.add_typer(segments.app, name="segments", rich_help_panel=LOOK)

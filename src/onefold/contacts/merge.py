@@ -77,7 +77,7 @@ async def _root(connection: Connection, workspace: str, contact_id: UUID) -> Con
 
 def _refuse_what_is_too_large(survivor: Contact, absorbed: Contact, rules: Rules) -> None:
     """Guard 4 binds users too (R19): of sizes, a decision cannot be the exception."""
-    limit = too_large(survivor, absorbed, rules)
+    limit = too_large(survivor.summary, absorbed.summary, rules)
     if limit is not None:
         raise MergeRefused(
             f"together they would hold more than limits.{limit.value} allows ({survivor.summary.total} and {absorbed.summary.total}"

@@ -1,4 +1,4 @@
-"""What one interaction does to tenures: create a contact, attach, hand over, touch. Carried out on the workbench.
+"""What one interaction does to tenures: create a contact, attach, hand over, evict, touch. Carried out on the workbench.
 
 Whether it may is decided before, in `guards`.
 """
@@ -11,7 +11,7 @@ from uuid import NAMESPACE_URL, uuid5
 from onefold.identity.assurance import Assurance
 from onefold.identity.contact import MAIN, Contact, ContactId, Tenure
 from onefold.identity.limits import full
-from onefold.identity.plan import EvidenceKind, Rule
+from onefold.identity.plan import EvidenceKind, Reason, Rule
 
 if TYPE_CHECKING:
     from onefold.identity.contact import TenureId
@@ -26,11 +26,14 @@ CONTACT_NAMESPACE = uuid5(NAMESPACE_URL, "onefold:contact")
 def contact_id_of(interaction: Interaction, gathering: Gathering) -> ContactId:
     """The id of the contact that an interaction creates for these of its identifiers.
 
-    From workspace, first of them in its own order, and event: the same log in the same interleaving gives the same ids.
+    From workspace, first of them in its own order, and event: the same log in the same interleaving gives the same ids. Where that one was
+    somebody's before, the event time belongs to it, too: an event of the same id and another body may have created a contact of it earlier.
     """
-    its_own = {bound.identifier.key for bound in (*gathering.fresh, *gathering.handed_over)}
+    its_own = {bound.identifier.key: bound for bound in (*gathering.fresh, *gathering.handed_over, *gathering.evicted)}
     first = next(identifier for identifier in interaction.identifiers if identifier.key in its_own)
     name = f"{interaction.workspace}\0{first.semantic_type}\0{first.normalised}\0{interaction.event_id}"
+    if its_own[first.key].tenure is not None:
+        name += f"\0{interaction.at.isoformat()}"
     return ContactId(uuid5(CONTACT_NAMESPACE, name))
 
 
@@ -70,6 +73,8 @@ def attach_fresh(work: Workbench, interaction: Interaction, rules: Rules, contac
 
 def hand_over(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId, gathering: Gathering) -> list[Bound]:
     """Move device-bound identifiers of conflicting contacts to this one: a shared device (guard 1); gives those that moved."""
+    rule = Rule.ASIDE if gathering.is_aside else Rule.HAND_OVER
+    via = next((bound.tenure.tenure_id for bound in gathering.held if bound.tenure is not None), None)
     moved = []
     for bound in gathering.handed_over:
         if bound.tenure is None or bound.holder is None:
@@ -77,17 +82,34 @@ def hand_over(work: Workbench, interaction: Interaction, rules: Rules, contact_i
         if (excess := full(work.contact(interaction.workspace, contact_id), bound, rules)) is not None:
             gathering.exceed(excess)
             continue
-        loser = work.edit(bound.holder)
-        ended = bound.tenure
-        loser.summary.count(ended, -1, unique=bound.entry.unique_per_contact)
-        work.end(ended, interaction.moment)
-        _promote(work, loser, ended)
-        first = next((each for each in gathering.held if each.tenure is not None), None)
-        via = first.tenure.tenure_id if first is not None and first.tenure is not None else None
-        rule = Rule.ASIDE if gathering.is_aside else Rule.HAND_OVER
-        tenure = _open(work, interaction, contact_id, bound, rule, via=via, held_from=interaction.moment)
-        tenure.joins = ended.joins  # a value's merges count wherever it is (R11)
+        _move(work, interaction, contact_id, bound, rule, via=via)
         moved.append(bound)
+    return moved
+
+
+def evict(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId, gathering: Gathering) -> list[Bound]:
+    """Move the proved identifier to its prover (guard 2, R9); gives it, if it moved. It came through the device of the proof.
+
+    Whoever it leaves is proposed, if there is anything left of him.
+    """
+    moved = []
+    beside = (
+        bound.tenure or work.open_tenure(interaction.workspace, bound.identifier.key) for bound in (*gathering.held, *gathering.fresh)
+    )
+    via = next((tenure.tenure_id for tenure in beside if tenure is not None), None)
+    for bound in gathering.evicted:
+        if bound.holder is None:
+            continue
+        if work.contact(interaction.workspace, bound.holder.contact_id).contact_id == contact_id:
+            gathering.held.append(bound)  # by something else that the event says, the two are one now
+            continue
+        if (excess := full(work.contact(interaction.workspace, contact_id), bound, rules)) is not None:
+            gathering.exceed(excess)
+            continue
+        _move(work, interaction, contact_id, bound, Rule.EVICTION, via=via)
+        moved.append(bound)
+        if work.contact(interaction.workspace, bound.holder.contact_id).summary.total:
+            gathering.refuse(bound, Reason.PROOF)
     return moved
 
 
@@ -100,6 +122,19 @@ def touch(work: Workbench, interaction: Interaction, rules: Rules, bounds: list[
         if tenure is not None:
             _raise(work, interaction, bound, tenure)
             _see(work, interaction, rules, bound, with_personal=with_personal)
+
+
+def _move(work: Workbench, interaction: Interaction, contact_id: ContactId, bound: Bound, rule: Rule, *, via: TenureId | None) -> None:
+    """End an identifier's tenure, a separation, and open the next one with another contact."""
+    ended = work.open_tenure(interaction.workspace, bound.identifier.key)
+    if ended is None:
+        return
+    loser = work.edit(work.contact(ended.workspace, ended.contact_id))
+    loser.summary.count(ended, -1, unique=bound.entry.unique_per_contact)
+    work.end(ended, interaction.moment)
+    _promote(work, loser, ended)
+    tenure = _open(work, interaction, contact_id, bound, rule, via=via, held_from=interaction.moment)
+    tenure.joins = ended.joins  # a value's merges count wherever it is (R11)
 
 
 def _open(
@@ -163,7 +198,9 @@ def _promote(work: Workbench, loser: Contact, ended: Tenure) -> None:
 
 
 def _raise(work: Workbench, interaction: Interaction, bound: Bound, tenure: Tenure) -> None:
-    validates = bound.assurance is Assurance.PROVED and not tenure.is_validated
+    validates = bound.assurance is Assurance.PROVED and not (  # of several proofs the latest counts (R10)
+        tenure.is_validated and tenure.validated_at is not None and interaction.at <= tenure.validated_at
+    )
     if bound.assurance <= tenure.assurance and not validates:
         return
     twin = work.edit_tenure(tenure)

@@ -85,6 +85,16 @@ class Tenure(Struct):
         """Whether the identifier still belongs to the contact."""
         return self.held_until is None
 
+    @property
+    def since(self) -> datetime:
+        """From when on it was the contact's, by event time."""
+        return self.held_from.at if self.held_from is not None else self.first_seen_at
+
+    @property
+    def text(self) -> str:
+        """As people write it: `type:normalised`."""
+        return f"{self.semantic_type}:{self.normalised}"
+
     def fork(self) -> Tenure:
         """A copy that can be changed without touching this one."""
         return copy(self)
@@ -98,6 +108,8 @@ class Provenance(NamedTuple):
     event_id: str
     via: TenureId | None = None
     """The tenure that its interaction's history hangs on: an unmerge leaves each value where its tenure is."""
+    beside: tuple[TenureId, ...] = ()
+    """The personal identifiers that its interaction named as the contact's: what a proof copies with one that it takes (R9)."""
 
     @property
     def place(self) -> tuple[Assurance, datetime, str]:

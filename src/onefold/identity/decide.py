@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from onefold.identity import survivorship
-from onefold.identity.attach import attach_fresh, create, hand_over, touch
+from onefold.identity.assurance import Assurance
+from onefold.identity.attach import attach_fresh, create, evict, hand_over, touch
 from onefold.identity.contact import Provenance
-from onefold.identity.guards import Case, bind
+from onefold.identity.guards import Case, bind, credit
 from onefold.identity.merge import merge
 from onefold.identity.plan import Excess, Limit, Outcome, OutcomeKind, Parked, Plan, Reason, Rule
 from onefold.identity.policy import sort_out, takes_values
@@ -21,7 +22,7 @@ from onefold.identity.workbench import Workbench
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from onefold.identity.contact import ContactId, Tenure, TenureId
+    from onefold.identity.contact import Contact, ContactId, Tenure, TenureId
     from onefold.identity.guards import Gathering
     from onefold.identity.interaction import Interaction
     from onefold.identity.rules import Rules
@@ -31,6 +32,7 @@ TOKEN = "anonymous_token"  # noqa: S105 -- the name of a type
 
 _RULES = {
     OutcomeKind.MERGED: Rule.SHARED_IDENTIFIER,
+    OutcomeKind.EVICTED: Rule.EVICTION,
     OutcomeKind.HANDED_OVER: Rule.HAND_OVER,
     OutcomeKind.CREATED: Rule.NEW_VISITOR,
     OutcomeKind.ATTACHED: Rule.SHARED_IDENTIFIER,
@@ -64,8 +66,9 @@ def _decide_one(work: Workbench, interaction: Interaction, rules: Rules) -> Outc
         interaction = interaction.without(gone)
     if not interaction.identifiers:
         return Outcome(interaction, OutcomeKind.UNRESOLVED, Reason.NO_IDENTIFIER, None, None)
-    gathering = sort_out(Case(work, interaction, rules, bind(work, interaction, rules)))
-    if gathering.is_empty:
+    bounds = bind(work, interaction, rules)
+    gathering = sort_out(Case(work, interaction, rules, bounds))
+    if gathering.is_empty and not credit(gathering, bounds):
         return Outcome(interaction, OutcomeKind.BARRED, Reason.BARRED, None, None)
     contact_id, kind = _carry_out(work, interaction, rules, gathering)
     rule, beside = _RULES.get(kind), None
@@ -76,9 +79,12 @@ def _decide_one(work: Workbench, interaction: Interaction, rules: Rules) -> Outc
     history = _history(work, interaction, contact_id)
     if not _put_values(work, interaction, rules, contact_id, history):
         gathering.exceed(Excess(Limit.BYTES_PER_CONTACT))
+    if gathering.evicted:
+        _copy_values(work, interaction, contact_id, gathering)
     _see(work, interaction, rules, contact_id)
     if gathering.reason is not None:
         propose(work, interaction, gathering, contact_id, beside)
+        work.note_guard(interaction, gathering.reason)
     changed = work.close(interaction, rule or (Rule.PROOF if interaction.proof is not None else Rule.VALUES))
     if changed and kind is OutcomeKind.SEEN:
         kind = OutcomeKind.UPDATED
@@ -100,9 +106,12 @@ def _carry_out(work: Workbench, interaction: Interaction, rules: Rules, gatherin
         contact_id = gathering.joined[0].contact_id
     attached = attach_fresh(work, interaction, rules, contact_id, gathering)
     moved = hand_over(work, interaction, rules, contact_id, gathering)
-    with_personal = any(not bound.entry.device_bound for bound in (*gathering.held, *attached))
-    touch(work, interaction, rules, [*gathering.held, *attached, *moved], with_personal=with_personal)
-    if kind is OutcomeKind.SEEN or (moved and kind is OutcomeKind.CREATED):
+    taken = evict(work, interaction, rules, contact_id, gathering) if gathering.evicted else []
+    with_personal = bool(taken) or any(not bound.entry.device_bound for bound in (*gathering.held, *attached))
+    touch(work, interaction, rules, [*gathering.held, *attached, *moved, *taken], with_personal=with_personal)
+    if taken and kind is not OutcomeKind.MERGED:
+        kind = OutcomeKind.EVICTED
+    elif kind is OutcomeKind.SEEN or (moved and kind is OutcomeKind.CREATED):
         kind = OutcomeKind.HANDED_OVER if moved else OutcomeKind.ATTACHED if attached else kind
     return contact_id, kind
 
@@ -122,15 +131,44 @@ def _put_values(work: Workbench, interaction: Interaction, rules: Rules, contact
     contact = work.contact(interaction.workspace, contact_id)
     if not takes_values(contact, interaction, rules):
         return True
-    won = survivorship.offered(contact, interaction, rules.recency)
+    via = history.tenure_id if history is not None else None
+    beside = _named_beside(work, interaction, rules, contact)
+    mine = Provenance(interaction.value_assurance, interaction.at, interaction.event_id, via, beside)
+    won = survivorship.offered(contact, interaction, mine, rules.recency)
     fitting = survivorship.fitting(contact, won)
     if fitting:
-        via = history.tenure_id if history is not None else None
-        provenance = Provenance(interaction.value_assurance, interaction.at, interaction.event_id, via)
         twin = work.edit(contact)
         for path, _, value in fitting:
-            survivorship.put(twin, path, value, provenance)
+            survivorship.put(twin, path, value, survivorship.beside_before(twin, path, value, mine))
     return len(fitting) == len(won)
+
+
+def _named_beside(work: Workbench, interaction: Interaction, rules: Rules, contact: Contact) -> tuple[TenureId, ...]:
+    """The contact's personal identifiers that its values came with; none where they are more than somebody says of himself."""
+    found = []
+    for identifier in interaction.identifiers:
+        if not rules.catalog.entry(identifier.semantic_type).device_bound:
+            tenure = work.tenure_at(interaction.workspace, identifier.key, interaction.moment)
+            if tenure is not None and work.contact(tenure.workspace, tenure.contact_id).contact_id == contact.contact_id:
+                found.append(tenure.tenure_id)
+    return tuple(found) if len(found) <= survivorship.MOST_BESIDE else ()
+
+
+def _copy_values(work: Workbench, interaction: Interaction, contact_id: ContactId, gathering: Gathering) -> None:
+    """Give the prover copies of the values that came with what he took, where he has none (R9)."""
+    workspace = interaction.workspace
+    for bound in gathering.evicted:
+        tenure = work.open_tenure(workspace, bound.identifier.key)
+        if tenure is None or bound.tenure is None or bound.holder is None or tenure.tenure_id == bound.tenure.tenure_id:
+            continue
+        left, prover = work.contact(workspace, bound.holder.contact_id), work.contact(workspace, contact_id)
+        copies = survivorship.copied(prover, left, bound.tenure.tenure_id)
+        if copies:
+            twin = work.edit(prover)
+            for path, value, origin in copies:
+                survivorship.put(
+                    twin, path, value, origin._replace(assurance=Assurance.CLAIMED, via=tenure.tenure_id, beside=(tenure.tenure_id,))
+                )
 
 
 def _see(work: Workbench, interaction: Interaction, rules: Rules, contact_id: ContactId) -> None:
@@ -143,10 +181,14 @@ def _see(work: Workbench, interaction: Interaction, rules: Rules, contact_id: Co
 
 
 def _history(work: Workbench, interaction: Interaction, contact_id: ContactId) -> Tenure | None:
-    """The tenure that the interaction's history hangs on: its anonymous token's, else the first that led to the contact."""
+    """The tenure that the interaction's history hangs on: its anonymous token's, else the first that led to the contact.
+
+    A proof that comes late finds its contact by who holds its identifier now (R10).
+    """
     ordered = sorted(interaction.identifiers, key=lambda identifier: identifier.semantic_type != TOKEN)
     for identifier in ordered:
         tenure = work.tenure_at(interaction.workspace, identifier.key, interaction.moment)
         if tenure is not None and work.contact(tenure.workspace, tenure.contact_id).contact_id == contact_id:
             return tenure
-    return None
+    held = work.open_tenure(interaction.workspace, interaction.proof.key) if interaction.proof is not None else None
+    return held if held is not None and work.contact(held.workspace, held.contact_id).contact_id == contact_id else None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from onefold.identity.catalog import CatalogEntry
     from onefold.identity.contact import Tenure
     from onefold.identity.identifiers import Identifier
-    from onefold.identity.interaction import Interaction
+    from onefold.identity.interaction import Interaction, Moment
     from onefold.identity.rules import Rules
     from onefold.identity.workbench import Workbench
 
@@ -70,6 +70,8 @@ class Gathering(Struct):
     """Identifiers that one of `joined` holds."""
     handed_over: list[Bound] = field(default_factory=list)
     """Device-bound identifiers of contacts that conflict."""
+    evicted: list[Bound] = field(default_factory=list)
+    """The proved identifier, where it moves here from another contact (see `proof`)."""
     refused: list[Refusal] = field(default_factory=list)
     """What a claim would have joined: each is a proposal."""
     side: Gathering | None = None
@@ -84,7 +86,7 @@ class Gathering(Struct):
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing of which a contact could be."""
-        return not (self.joined or self.fresh or self.handed_over)
+        return not (self.joined or self.fresh or self.handed_over or self.evicted)
 
     def holds(self, contact: Contact) -> bool:
         """Whether the contact is among those that it joins."""
@@ -192,10 +194,25 @@ def leave_sealed(result: Gathering, sealed: list[Bound]) -> None:
             result.refuse(bound, Reason.PROOF)
 
 
+def credit(result: Gathering, bounds: list[Bound]) -> bool:
+    """Credit an event that nobody has any more to whoever held its identifier then, though he holds another value of the type by now."""
+    then = next((bound for bound in bounds if bound.is_late and not bound.is_barred and bound.holder is not None), None)
+    if then is None or then.holder is None:
+        return False
+    result.joined.append(then.holder)
+    result.held.append(then)
+    return True
+
+
 def compatible(case: Case, result: Gathering, contact: Contact) -> bool:
-    """Guard 1: different values of a `unique_per_contact` type never come together by an event."""
+    """Guard 1: different values of a `unique_per_contact` type never come together by an event; a person may have put them together."""
     unique = result.unique
-    return all(unique.get(kind, key) == key for kind, key in held_once(case, contact).items())
+    return all(unique.get(kind, key) == key or _holds(case, contact, unique[kind]) for kind, key in held_once(case, contact).items())
+
+
+def _holds(case: Case, contact: Contact, key: IdentifierKey) -> bool:
+    """Whether the contact holds an identifier that the event names: of a unique type it may hold two, since a person merged them (R19)."""
+    return any(bound.identifier.key == key and bound.holder is contact and not bound.is_late for bound in case.bounds)
 
 
 def held_once(case: Case, contact: Contact) -> dict[str, IdentifierKey]:
@@ -205,13 +222,17 @@ def held_once(case: Case, contact: Contact) -> dict[str, IdentifierKey]:
 
 def leave_conflict(case: Case, result: Gathering, bound: Bound) -> None:
     """A device-bound identifier is handed over where event time allows (R2, R7); a personal one stays where it is (R5, R26)."""
-    used = bound.tenure.used if bound.tenure is not None else None
     if not bound.entry.device_bound:
         if bound.assurance is Assurance.CLAIMED:
             result.refuse(bound, Reason.CONFLICT)
         else:
             result.leave(Reason.CONFLICT)
-    elif not bound.is_late and (used is None or case.interaction.moment > used):
+    elif not bound.is_late and bound.tenure is not None and _is_later(case.interaction.moment, bound.tenure):
         result.handed_over.append(bound)
     else:
         result.leave(Reason.CONFLICT)
+
+
+def _is_later(moment: Moment, tenure: Tenure) -> bool:
+    """Whether an event is later than the holder's last use, and than the hand-over that it has the identifier from (R7)."""
+    return (tenure.used is None or moment > tenure.used) and (tenure.held_from is None or moment > tenure.held_from)

@@ -13,7 +13,7 @@ from onefold.identity.plan import Excess, Limit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from onefold.identity.contact import Contact
+    from onefold.identity.contact import Contact, Summary
     from onefold.identity.guards import Bound
     from onefold.identity.interaction import Interaction
     from onefold.identity.rules import Rules
@@ -42,9 +42,8 @@ def full(contact: Contact, bound: Bound, rules: Rules) -> Excess | None:
     return None
 
 
-def too_large(one: Contact, other: Contact, rules: Rules) -> Limit | None:
+def too_large(mine: Summary, theirs: Summary, rules: Rules) -> Limit | None:
     """Which limit of size two contacts would exceed if a user made them one; values that a contact has once are no matter of it (R19)."""
-    mine, theirs = one.summary, other.summary
     if mine.total + theirs.total > rules.limits.identifiers_per_contact:
         return Limit.IDENTIFIERS_PER_CONTACT
     for kind, count in theirs.open_by_type.items():

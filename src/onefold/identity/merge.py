@@ -16,7 +16,7 @@ from onefold.identity.workbench import Workbench
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from onefold.identity.contact import Contact, ContactId, TenureId
+    from onefold.identity.contact import Contact, ContactId, Tenure, TenureId
     from onefold.identity.guards import Gathering
     from onefold.identity.interaction import Interaction
     from onefold.identity.plan import Plan
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 def merge(work: Workbench, interaction: Interaction, gathering: Gathering) -> ContactId:
     """Merge every contact that the interaction joined into the strongest; gives the survivor's id."""
     winner = survivorship.survivor(gathering.joined)  # by what each held before this event (R14)
+    own = _naming(gathering, winner)
     for contact in gathering.joined:
         if contact.contact_id != winner.contact_id:
-            joining = next(bound for bound in gathering.held if bound.holder is contact)
-            _absorb(work, interaction, winner, contact, joining.identifier.semantic_type)
+            _absorb(work, interaction, winner, contact, (own, _naming(gathering, contact)))
     for bound in gathering.held if not interaction.is_released else ():
         if bound.tenure is not None and not bound.is_late:
             tenure = work.edit_tenure(bound.tenure)
@@ -43,9 +43,14 @@ def merge_decided(snapshot: Snapshot, winner: Contact, absorbed: Contact, takes:
     `takes` says by path whose value is to be the survivor's, which then counts as decided.
     """
     work = Workbench(snapshot, iter(()))
-    _absorb(work, act, winner, absorbed, None, takes)
+    _absorb(work, act, winner, absorbed, takes=takes)
     work.close_act(act, Rule.DECIDED)
     return work.finish([])
+
+
+def _naming(gathering: Gathering, contact: Contact) -> Tenure:
+    """The tenure through which the event named a contact."""
+    return next(bound.tenure for bound in gathering.held if bound.holder is contact and bound.tenure is not None)
 
 
 def _absorb(
@@ -53,7 +58,8 @@ def _absorb(
     cause: Interaction | Act,
     winner: Contact,
     absorbed: Contact,
-    semantic_type: str | None,
+    through: tuple[Tenure, Tenure] | None = None,
+    *,
     takes: Mapping[str, ContactId] | None = None,
 ) -> None:
     survivor, gone = work.edit(winner), work.edit(absorbed)
@@ -69,7 +75,9 @@ def _absorb(
     _unite_records(survivor, gone)
     labels = _unite_identifiers(work, survivor, gone)
     gone.merged_into = gone.root = survivor.contact_id
-    work.absorb(gone, survivor, Merge(gone.workspace, winner, absorbed, semantic_type, cause, lost, labels, gained))
+    kind = through[1].semantic_type if through is not None else None
+    pair = (through[0].tenure_id, through[1].tenure_id) if through is not None else None
+    work.absorb(gone, survivor, Merge(gone.workspace, winner, absorbed, kind, cause, lost, labels, gained, pair))
 
 
 def _unite_records(survivor: Contact, gone: Contact) -> None:

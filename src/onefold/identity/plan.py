@@ -26,6 +26,8 @@ class OutcomeKind(StrEnum):
 
     PARKED = "parked"
     MERGED = "merged"
+    EVICTED = "evicted"
+    """A proof took its identifier from another contact (R9, R10)."""
     HANDED_OVER = "handed_over"
     CREATED = "created"
     ATTACHED = "attached"
@@ -42,7 +44,7 @@ class Reason(StrEnum):
     CONFLICT = "conflict"
     """Guard 1: the contacts hold different values of a `unique_per_contact` type."""
     PROOF = "proof"
-    """Guard 2: a claim named an identifier that another contact holds validated."""
+    """Guard 2: a claim named an identifier that another contact holds validated, or a proof left a contact that had merely claimed it."""
     KNOWN = "known"
     """Guard 3: a claim named identifiers of two known contacts."""
     POLICY = "policy"
@@ -73,6 +75,7 @@ class Rule(StrEnum):
     NEW_VISITOR = "new_visitor"
     SHARED_IDENTIFIER = "shared_identifier"
     HAND_OVER = "hand_over"
+    EVICTION = "eviction"
     ASIDE = "aside"
     """A claim may not join it to the contact of its event, so it lies with another one (R1)."""
     PROOF = "proof"
@@ -144,6 +147,8 @@ class Evidence(NamedTuple):
     at: datetime
     rule: Rule
     assurance: Assurance
+    guard: Reason | None = None
+    """What left something of its event out, such as the rest of what it named (`Outcome.reason`)."""
 
 
 class Merge(Struct, frozen=True):
@@ -163,6 +168,8 @@ class Merge(Struct, frozen=True):
     """Labels that the absorbed one's identifiers lost, since the survivor's wins."""
     gained: tuple[TenureId, ...]
     """Tenures of the absorbed one that are not in the store yet: it won them in this very plan."""
+    through: tuple[TenureId, TenureId] | None = None
+    """The tenures that the event named, the survivor's and the absorbed one's; a person needs none."""
 
     @property
     def survivor(self) -> ContactId:

@@ -1,8 +1,8 @@
 """What a claim may do, by the policy of its workspace: `careful`, `eager` or `strict` (product.md, section 4; R1 to R5, R16).
 
-Asserted and proved identifiers join by the guards alone. Claims join freely what is open to them. What is closed takes, under
-`careful`, device-bound identifiers and ghosts that hold nothing else; all else of the event gathers on its own *side*, and each pair
-of contacts that stays two is a proposal. Pure reading, like `guards`. Called by `decide`.
+Asserted identifiers join by the guards alone, and what is proved as `proof` says. Claims join freely what is open to them. What is closed
+takes, under `careful`, device-bound identifiers and ghosts that hold nothing else; all else of the event gathers on its own *side*, and
+each pair of contacts that stays two is a proposal. Pure reading, like `guards`. Called by `decide`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from onefold.identity.guards import (
     take,
 )
 from onefold.identity.plan import Reason
+from onefold.identity.proof import gather_proved
 
 if TYPE_CHECKING:
     from onefold.identity.contact import Contact
@@ -34,15 +35,20 @@ if TYPE_CHECKING:
 
 def sort_out(case: Case) -> Gathering:
     """Sort the identifiers of an event by what becomes of them."""
-    if case.rules.policy == "eager":  # a claim joins as if asserted (R4)
+    is_eager = case.rules.policy == "eager"
+    if case.interaction.proof is None and is_eager:  # a claim joins as if asserted (R4)
         return gather(case, case.bounds)
     claims = [bound for bound in case.bounds if bound.assurance is Assurance.CLAIMED]
+    gather_firm = gather if case.interaction.proof is None else gather_proved
     if not claims:
-        return gather(case, case.bounds)
+        return gather_firm(case, case.bounds)
     if len(claims) < len(case.bounds):
-        core = gather(case, [bound for bound in case.bounds if bound.assurance is not Assurance.CLAIMED])
+        core = gather_firm(case, [bound for bound in case.bounds if bound.assurance is not Assurance.CLAIMED])
         if not core.is_empty:
+            core.unique = {**named_once(claims), **core.unique}  # what conflicts with a claim changes hands beside an assertion, too (R2)
             return _around(case, core, claims)
+    if is_eager:
+        return gather(case, case.bounds)
     closed = [bound for bound in claims if bound.holder is not None and is_closed(bound.holder, case.rules) and not is_sealed(bound)]
     if not closed:
         return gather(case, case.bounds)
@@ -81,28 +87,32 @@ def _meet(case: Case, claims: list[Bound], closed: list[Bound]) -> Gathering:
         if not own.is_empty:
             leave_sealed(own, sealed)
             return own
-    own, first = Gathering(named_once(claims)), closed[0]
+    own = Gathering(named_once(claims))
+    first = next((bound for bound in closed if bound.holder is not None and compatible(case, own, bound.holder)), closed[0])
     assert first.holder is not None, "what is closed is held"  # noqa: S101 -- for the type checker
     begin_with(case, own, first.holder)
     own.held.append(first)
-    return _around(case, own, [bound for bound in claims if bound is not first])
+    guard = Reason.KNOWN if first.holder.is_known else Reason.POLICY
+    return _around(case, own, [bound for bound in claims if bound is not first], guard)
 
 
 def _goes_its_own_way(case: Case, own: Gathering, chosen: Bound, free: list[Bound], closed: list[Bound]) -> bool:
     """Whether the event is that of its free identifiers, and nothing of it reaches a closed contact (R1).
 
-    So it is where they hold its `unique_per_contact` identifier or conflict with what is closed, where its device belongs to somebody who
-    may not join, and always under `strict`.
+    So it is where no closed one holds its `unique_per_contact` identifier, where they conflict with what is closed, where its device
+    belongs to somebody who may not join, and always under `strict`. Whether something is new or in a ghost on the side makes no
+    difference (R7).
     """
     if case.rules.policy == "strict":
         return True
     named = next((bound for bound in case.bounds if bound.entry.unique_per_contact), None)
     if named is not None:
-        return named not in closed
+        return named.holder is None or all(bound.holder is not named.holder for bound in closed)
     if chosen in free and any(bound.holder is not None and not compatible(case, own, bound.holder) for bound in closed):
         return True
+    both = Gathering({**own.unique, **(held_once(case, closed[0].holder) if closed[0].holder is not None else {})})
     theirs = (bound.holder for bound in free if bound.entry.device_bound and bound.holder is not None)
-    return any(not _is_device(case, holder) and compatible(case, own, holder) for holder in theirs)
+    return any(not _is_device(case, holder) and compatible(case, both, holder) for holder in theirs)
 
 
 def _leave_closed(case: Case, own: Gathering, bound: Bound) -> None:
@@ -114,12 +124,15 @@ def _leave_closed(case: Case, own: Gathering, bound: Bound) -> None:
         leave_conflict(case, own, bound)
 
 
-def _around(case: Case, own: Gathering, bounds: list[Bound]) -> Gathering:
-    """Let claims come to a closed contact as far as the policy lets them; the rest gathers on the side."""
+def _around(case: Case, own: Gathering, bounds: list[Bound], guard: Reason = Reason.KNOWN) -> Gathering:
+    """Let claims come to a closed contact as far as the policy lets them; the rest gathers on the side.
+
+    `guard` keeps known contacts from it.
+    """
     claims, sealed = apart_sealed(bounds)
     aside: list[Bound] = []
     stranded: list[Bound] = []
-    lets_devices = case.rules.policy == "careful"
+    lets_devices, is_eager = case.rules.policy != "strict", case.rules.policy == "eager"
     for bound in claims:
         holder = bound.holder
         if holder is not None and (own.holds(holder) or not compatible(case, own, holder)):
@@ -127,9 +140,11 @@ def _around(case: Case, own: Gathering, bounds: list[Bound]) -> Gathering:
                 take(case, own, bound)
             else:
                 stranded.append(bound)
+        elif is_eager and own.unique.get(bound.entry.semantic_type, bound.identifier.key) == bound.identifier.key:
+            take(case, own, bound)
         elif holder is not None and is_closed(holder, case.rules):
-            own.refuse(bound, Reason.KNOWN if holder.is_known else Reason.POLICY)
-        elif lets_devices and (bound.entry.device_bound if holder is None else _is_device(case, holder)):
+            own.refuse(bound, guard if holder.is_known else Reason.POLICY)
+        elif lets_devices and bound.entry.device_bound and (holder is None or _is_device(case, holder)):
             take(case, own, bound)
         else:
             aside.append(bound)

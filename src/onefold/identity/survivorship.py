@@ -9,23 +9,26 @@ import json
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from onefold.identity.contact import Provenance
-
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
     from datetime import timedelta
 
-    from onefold.identity.contact import Contact
+    from onefold.identity.contact import Contact, Provenance, TenureId
     from onefold.identity.interaction import Interaction
 
 _json = json.JSONEncoder(ensure_ascii=False).encode
 
 FIELDS = ("given_name", "last_name")
 UNBOUND = "unbound"
+_CONSENT = frozenset({"attributes.unbound.consent"})
+"""Where a page's word of consent lies."""
 MOST_VALUE_BYTES = 131_072
 """Of a contact's fields and attributes together, by path as JSON, cleared ones included. A change says them up to three times (before,
 after, whole), beside up to 200 identifiers, and must fit into one message: a larger one would hold up everything behind it in the
 outbox (poison 28)."""
+MOST_BESIDE = 8
+"""Personal identifiers that a value is remembered with: whoever fills in a form names two or three. Without a bound an event of a thousand
+identifiers and a thousand values would store a million pairs."""
 
 
 def survivor(contacts: Iterable[Contact]) -> Contact:
@@ -48,12 +51,12 @@ def values_of(interaction: Interaction) -> Iterable[tuple[str, str | None, objec
             yield attribute_path(slug), slug, value
 
 
-def offered(contact: Contact, interaction: Interaction, recency: timedelta) -> list[tuple[str, str | None, object]]:
-    """Those values that would replace, or place themselves before, what the contact has.
+def offered(contact: Contact, interaction: Interaction, mine: Provenance, recency: timedelta) -> list[tuple[str, str | None, object]]:
+    """Those values that would replace, or place themselves before, what the contact has; `mine` is where they come from.
 
-    A value that merely repeats the present one within `recency` of it is left out: it would change nothing but a time.
+    A value that merely repeats the present one within `recency` of it is left out: it would change nothing but a time. Not so where it
+    comes beside an identifier for the first time.
     """
-    mine = Provenance(interaction.value_assurance, interaction.at, interaction.event_id)
     found = []
     for path, slug, value in values_of(interaction):
         held = contact.provenance.get(path)
@@ -61,6 +64,15 @@ def offered(contact: Contact, interaction: Interaction, recency: timedelta) -> l
             continue
         found.append((path, slug, value))
     return found
+
+
+def beside_before(contact: Contact, path: str, value: object, mine: Provenance) -> Provenance:
+    """Where a value comes from, with what it came beside before if the contact has the same one already (R9)."""
+    held = contact.provenance.get(path)
+    if held is None or not held.beside or held.beside == mine.beside or not same_value(get(contact, path), value):
+        return mine
+    together = dict.fromkeys((*held.beside, *mine.beside))
+    return mine._replace(beside=tuple(together)[-MOST_BESIDE:])
 
 
 def fitting(contact: Contact, values: list[tuple[str, str | None, object]]) -> list[tuple[str, str | None, object]]:
@@ -80,6 +92,24 @@ def fitting(contact: Contact, values: list[tuple[str, str | None, object]]) -> l
     return kept
 
 
+def copied(prover: Contact, left: Contact, tenure: TenureId) -> list[tuple[str, object, Provenance]]:
+    """What a contact was told together with one of its identifiers, and another who proved that identifier has nothing of (R9).
+
+    A cleared value was told too. Nothing that exceeds the prover's room, and no consent: that is the prover's own to give.
+    """
+    found = []
+    room = _room(prover)
+    for path, origin in left.provenance.items():
+        value = get(left, path)
+        if value is None or tenure not in origin.beside or path in prover.provenance or path in _CONSENT or get(prover, path) is not None:
+            continue
+        growth = _growth(prover, path, value)
+        if growth <= max(room, 0):
+            room -= growth
+            found.append((path, value, origin))
+    return found
+
+
 def _room(contact: Contact) -> int:
     return MOST_VALUE_BYTES - _size({path: get(contact, path) for path in contact.provenance})
 
@@ -95,7 +125,8 @@ def _size(value: object) -> int:
 
 def _repeats(contact: Contact, slug: str | None, path: str, value: object, held: Provenance, mine: Provenance, recency: timedelta) -> bool:
     present = getattr(contact, path) if slug is None else contact.attributes.get(UNBOUND, {}).get(slug)
-    return mine.assurance == held.assurance and mine.at < held.at + recency and same_value(present, value)
+    is_known_beside = not mine.beside or set(mine.beside) <= set(held.beside)
+    return mine.assurance == held.assurance and mine.at < held.at + recency and is_known_beside and same_value(present, value)
 
 
 def same_value(one: object, other: object) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from onefold.identity.contact import Contact, ContactId, Tenure, TenureId
     from onefold.identity.identifiers import IdentifierKey
     from onefold.identity.interaction import Interaction, Moment
-    from onefold.identity.plan import Act, Merge, Outcome, Rule
+    from onefold.identity.plan import Act, Merge, Outcome, Reason, Rule
     from onefold.identity.snapshot import Snapshot
 
     _ContactKey: TypeAlias = tuple[str, ContactId]
@@ -179,6 +179,14 @@ class Workbench:
                 tenure.tenure_id, tenure.workspace, kind, interaction.event_id, interaction.position, interaction.at, rule, tenure.assurance
             )
         )
+
+    def note_guard(self, interaction: Interaction, guard: Reason) -> None:
+        """Let the evidence of one interaction, the last so far, say which guard left something of it out."""
+        evidence = self.plan.evidence
+        place = len(evidence) - 1
+        while place >= 0 and evidence[place].position == interaction.position:
+            evidence[place] = evidence[place]._replace(guard=guard)
+            place -= 1
 
     # -- finishing ----------------------------------------------------------------------------------------------------
 

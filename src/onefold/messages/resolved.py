@@ -14,7 +14,7 @@ from msgspec import Meta, Raw, Struct
 
 from onefold.messages.interactions import InteractionMessage
 
-OutcomeWord = Literal["created", "attached", "merged", "handed_over", "updated", "seen", "unresolved", "parked", "barred"]
+OutcomeWord = Literal["created", "attached", "merged", "evicted", "handed_over", "updated", "seen", "unresolved", "parked", "barred"]
 
 
 class ResolvedInteraction(Struct):

@@ -17,7 +17,7 @@ from onefold.records.merges import move_roots, undo_merges, write_merges
 from onefold.records.rows import provenance_text, summary_text, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import TypeAlias
 
     from onefold.identity.contact import Contact, Tenure
@@ -62,7 +62,15 @@ UPSERT_EVIDENCE = """
 insert into evidence as e (tenure_id, workspace, ordinal, event_id, topic, partition, "offset", at, rule, assurance)
 select * from unnest($1::evidence_row[])
 on conflict (tenure_id, ordinal, workspace) do update set event_id = excluded.event_id, topic = excluded.topic,
-  partition = excluded.partition, "offset" = excluded."offset", at = excluded.at, rule = excluded.rule, assurance = excluded.assurance
+  partition = excluded.partition, "offset" = excluded."offset", at = excluded.at, rule = excluded.rule, assurance = excluded.assurance,
+  guard = null
+"""
+
+# Apart, since hardly any evidence has one.
+NOTE_GUARDS = """
+update evidence e set guard = n.guard
+from unnest($1::bigint[], $2::smallint[], $3::text[], $4::text[]) as n (tenure_id, ordinal, workspace, guard)
+where e.tenure_id = n.tenure_id and e.ordinal = n.ordinal and e.workspace = n.workspace and e.tenure_id = any($1::bigint[])
 """
 
 INSERT_SEPARATIONS = "insert into separations (xid, bucket) select pg_current_xact_id(), unnest($1::integer[])"
@@ -92,7 +100,7 @@ async def apply(connection: Connection, plan: Plan, *, shards: int, incarnation:
     if plan.tenures_new:
         await connection.execute(INSERT_TENURES, _tenure_rows(sorted(plan.tenures_new, key=lambda each: (each.key, each.workspace))))
     if plan.evidence:
-        await connection.execute(UPSERT_EVIDENCE, _evidence_rows(plan.evidence))
+        await _write_evidence(connection, plan.evidence)
     if plan.separated or plan.kept_apart:
         await _write_separations(connection, plan)
     if plan.changes:
@@ -105,6 +113,14 @@ async def apply(connection: Connection, plan: Plan, *, shards: int, incarnation:
             [row.payload for row in rows],
             [row.headers for row in rows],
         )
+
+
+async def _write_evidence(connection: Connection, evidence: Sequence[Evidence]) -> None:
+    latest = {(each.tenure_id, each.workspace, each.kind): each for each in evidence}.values()
+    await connection.execute(UPSERT_EVIDENCE, _evidence_rows(latest))
+    guarded = [(each.tenure_id, _ORDINALS[each.kind], each.workspace, each.guard) for each in latest if each.guard is not None]
+    if guarded:
+        await connection.execute(NOTE_GUARDS, *map(list, zip(*guarded, strict=True)))
 
 
 async def _write_separations(connection: Connection, plan: Plan) -> None:
@@ -203,8 +219,7 @@ def _tenure_changes(tenures: Sequence[Tenure]) -> list[Row]:
     ]
 
 
-def _evidence_rows(evidence: Sequence[Evidence]) -> list[Row]:
-    latest = {(each.tenure_id, each.workspace, each.kind): each for each in evidence}
+def _evidence_rows(evidence: Iterable[Evidence]) -> list[Row]:
     return [
         (
             each.tenure_id,
@@ -218,5 +233,5 @@ def _evidence_rows(evidence: Sequence[Evidence]) -> list[Row]:
             each.rule,
             int(each.assurance),
         )
-        for each in latest.values()
+        for each in evidence
     ]

@@ -126,30 +126,34 @@ def _move_arguments(merges: Sequence[Merge]) -> tuple[list[str], list[UUID], lis
     return [workspace for workspace, _ in ends], [absorbed for _, absorbed in ends], list(ends.values())
 
 
+def cause_of(merge: Merge) -> dict[str, object]:
+    """What a merge record says of whatever brought it about."""
+    cause = merge.cause
+    if isinstance(cause, Act):
+        return {"kind": "user", "act_id": cause.act_id, "actor": cause.actor, "reason": cause.reason, "rule": "decided"}
+    return {
+        "kind": "interaction",
+        "event_id": cause.event_id,
+        "occurred_at": cause.at,
+        "topic": cause.position.topic,
+        "partition": cause.position.partition,
+        "offset": cause.position.offset,
+        "rule": "shared_identifier",
+        "semantic_type": merge.identifier,
+        "through": merge.through,
+    }
+
+
 def _merge_row(merge: Merge, moved: Sequence[int]) -> Row:
     absorbed, cause = merge.absorbed, merge.cause
-    if isinstance(cause, Act):
-        at, name = cause.at, cause.act_id
-        why: dict[str, object] = {"kind": "user", "act_id": cause.act_id, "actor": cause.actor, "reason": cause.reason, "rule": "decided"}
-    else:
-        at, name, position = cause.appended_at, cause.event_id, cause.position
-        why = {
-            "kind": "interaction",
-            "event_id": cause.event_id,
-            "occurred_at": cause.at,
-            "topic": position.topic,
-            "partition": position.partition,
-            "offset": position.offset,
-            "rule": "shared_identifier",
-            "semantic_type": merge.identifier,
-        }
+    at, name = (cause.at, cause.act_id) if isinstance(cause, Act) else (cause.appended_at, cause.event_id)
     return (
         uuid5(MERGE_NAMESPACE, f"{merge.survivor}\0{absorbed.contact_id}\0{name}\0{absorbed.version}"),
         merge.workspace,
         merge.survivor,
         absorbed.contact_id,
         at,
-        to_json(why),
+        to_json(cause_of(merge)),
         moved,
         to_json(Record.of(merge.winner)),
         to_json(Record.of(absorbed)),

@@ -26,7 +26,7 @@ TENURES = f"""
 select {TENURE_COLUMNS} from identifiers where contact_id = $1 and workspace = $2 order by slug is null, tenure_id limit $3
 """
 EVIDENCE = """
-select tenure_id, ordinal, event_id, topic, partition, "offset", at, rule, assurance from evidence
+select tenure_id, ordinal, event_id, topic, partition, "offset", at, rule, assurance, guard from evidence
 where tenure_id = any($1::bigint[]) and workspace = $2 order by tenure_id, ordinal
 """
 MERGES = """
@@ -50,6 +50,8 @@ class EvidenceRow:
     at: Any
     rule: str
     assurance: int
+    guard: str | None
+    """What left something of the event out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +99,17 @@ async def load_record(connection: Connection, workspaces: Sequence[str], contact
     contact = contact_of(row)
     workspace = contact.workspace
     tenures = [tenure_of(each) for each in await connection.fetch(TENURES, contact.contact_id, workspace, SHOWN_TENURES)]
-    evidence: dict[int, list[EvidenceRow]] = {}
-    for each in await connection.fetch(EVIDENCE, [tenure.tenure_id for tenure in tenures], workspace):
-        evidence.setdefault(each["tenure_id"], []).append(
+    evidence = await load_evidence(connection, workspace, [tenure.tenure_id for tenure in tenures])
+    tree = [contact.contact_id, *(each["contact_id"] for each in await connection.fetch(TREE, contact.contact_id, workspace))]
+    merges = [_merge_of(each) for each in await connection.fetch(MERGES, tree, workspace)]
+    return ContactRecord(contact, tenures, evidence, merges)
+
+
+async def load_evidence(connection: Connection, workspace: str, tenures: Sequence[int]) -> dict[int, list[EvidenceRow]]:
+    """The first, the strongest and the last evidence of each tenure, as far as there is some."""
+    found: dict[int, list[EvidenceRow]] = {}
+    for each in await connection.fetch(EVIDENCE, tenures, workspace):
+        found.setdefault(each["tenure_id"], []).append(
             EvidenceRow(
                 _KINDS[each["ordinal"]],
                 each["event_id"],
@@ -109,11 +119,10 @@ async def load_record(connection: Connection, workspaces: Sequence[str], contact
                 each["at"],
                 each["rule"],
                 each["assurance"],
+                each["guard"],
             )
         )
-    tree = [contact.contact_id, *(each["contact_id"] for each in await connection.fetch(TREE, contact.contact_id, workspace))]
-    merges = [_merge_of(each) for each in await connection.fetch(MERGES, tree, workspace)]
-    return ContactRecord(contact, tenures, evidence, merges)
+    return found
 
 
 def _merge_of(row: Row) -> MergeRow:

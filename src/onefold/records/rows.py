@@ -64,7 +64,7 @@ def summary_text(summary: Summary) -> str:
 
 
 def provenance_text(provenance: Mapping[str, Provenance]) -> str:
-    """The stored form of provenance: path to [assurance, event time, event id, tenure]."""
+    """The stored form of provenance: path to [assurance, event time, event id, tenure, tenures named beside]."""
     if not provenance:
         return "{}"
     return to_json(provenance)

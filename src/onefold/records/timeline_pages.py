@@ -1,4 +1,4 @@
-"""Read a contact's timeline: what came through its tenures, its merges, unmerges and hand-overs, newest first, a page at a time.
+"""Read a contact's timeline: what came through its tenures, merges, unmerges, and what moved, newest first, a page at a time.
 
 Called by the command line, and by the APIs to come. One query: a contact's tenures are those that name it now, so what a merge moved
 is there at once and nothing was rewritten for it.
@@ -51,12 +51,12 @@ select * from (
     and m.workspace = $2 and (m.undone_at, uuid_send(m.merge_id) || '\\x01'::bytea) < ($3, $4)
   order by 1 desc, 2 desc limit $5)
   union all
-  (select h.held_from, int8send(h.tenure_id) || '\\x01'::bytea, 'handed_over_here', h.tenure_id,
+  (select h.held_from, int8send(h.tenure_id) || '\\x01'::bytea, 'moved_here', h.tenure_id,
     jsonb_build_object('semantic_type', h.semantic_type, 'event_id', h.held_from_event)::text, null
   from tenures h where (h.held_from, int8send(h.tenure_id) || '\\x01'::bytea) < ($3, $4)
   order by 1 desc, 2 desc limit $5)
   union all
-  (select h.held_until, int8send(h.tenure_id) || '\\x00'::bytea, 'handed_over_away', h.tenure_id,
+  (select h.held_until, int8send(h.tenure_id) || '\\x00'::bytea, 'moved_away', h.tenure_id,
     jsonb_build_object('semantic_type', h.semantic_type)::text, null
   from tenures h where (h.held_until, int8send(h.tenure_id) || '\\x00'::bytea) < ($3, $4)
   order by 1 desc, 2 desc limit $5)
@@ -75,7 +75,7 @@ class TimelineEntry:
     at: datetime
     """Event time; of a merge the time at which its cause was appended to the log, of what a user did the time at which they did it."""
     kind: str
-    """interaction, merge, unmerge, handed_over_here, handed_over_away."""
+    """interaction, merge, unmerge, moved_here, moved_away: an identifier, by a hand-over or an eviction."""
     tenure_id: int | None
     what: dict[str, Any]
 

@@ -12,6 +12,9 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from onefold.contacts.acting import User
+from onefold.contacts.merge import Wish, merge
+from onefold.contacts.unmerge import unmerge
 from onefold.identity.contact import ContactId
 from onefold.index.recognise import recognise
 from onefold.index.upkeep import IndexUpkeep
@@ -42,7 +45,8 @@ select array_agg(i.semantic_type || ':' || i.normalised || '=' || i.assurance) a
 from contacts c join identifiers i on i.contact_id = c.contact_id and i.workspace = c.workspace and i.held_until is null
 group by c.workspace, c.contact_id
 """
-EVERYTHING = "truncate contacts, identifiers, evidence, merges, outbox, separations"
+EVERYTHING = "truncate contacts, identifiers, evidence, merges, outbox, separations, kept_apart, barriers"
+ANN = User("ann@host", "a test")
 EVERYBODY = (UUID(int=0), UUID(int=(1 << 128) - 1))
 
 
@@ -112,6 +116,16 @@ class System:
         self.hot += sum(voucher is not None for voucher in found)
         decided = iter(worker.plan.outcomes)
         return [next(decided).contact_id if voucher is None else ContactId(UUID(voucher.contact.decode())) for voucher in found]
+
+    async def merge(self, survivor: ContactId, absorbed: ContactId) -> None:
+        """A person makes one of two contacts."""
+        async with self.store.transaction(["acme"]) as connection:
+            await merge(connection, "acme", Wish(survivor, absorbed, {}), ANN, shards=4)
+
+    async def unmerge(self, absorbed: ContactId) -> None:
+        """A person undoes the merge that absorbed a contact."""
+        async with self.store.transaction(["acme"]) as connection:
+            await unmerge(connection, "acme", absorbed, ANN, shards=4)
 
     async def empty(self) -> None:
         """Nobody was ever here."""

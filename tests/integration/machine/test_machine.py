@@ -1,7 +1,8 @@
 """Everything that changes contacts, in any order, against real Postgres and Valkey: the rules of a stateful machine.
 
-After each run the people are those that `decide` makes of the same interactions in memory, and no invariant is broken. Removing, archiving
-and erasing will be rules here once there are use cases for them.
+After each run the people are those that `decide` makes of the same interactions in memory, and no invariant is broken. Removing,
+archiving and erasing will be rules here once there are use cases for them; a value in quarantine and what is parked are released through
+Kafka, which is not here.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ values = st.dictionaries(st.sampled_from(["given_name", "last_name", "plan"]), s
 moments = st.integers(0, MOST_MINUTES)
 assurances = st.sampled_from(list(Assurance)[:3])
 workers = st.integers(0, 1)
+picks = st.integers(0, 50)
 SETTINGS = settings(
     max_examples=50,
     stateful_step_count=50,
@@ -149,6 +151,29 @@ class Machine(RuleBasedStateMachine):
         if again:
             self.taken(number, *again)
 
+    @precondition(lambda self: len(self.found(absorbed=False)) > 1)
+    @rule(one=picks, other=picks)
+    def a_person_merges(self, one: int, other: int) -> None:
+        """Whoever they are: known people, two user ids, a pair that was kept apart (R19)."""
+        living = self.found(absorbed=False)
+        survivor = living.pop(one % len(living))
+        absorbed = living[other % len(living)]
+        self.run(self.system.merge(survivor, absorbed))
+        self.world.merge(survivor, absorbed)
+
+    @precondition(lambda self: self.found(absorbed=True))
+    @rule(which=picks)
+    def a_person_unmerges(self, which: int) -> None:
+        """Any merge, by an event or a person, in the middle of a chain too."""
+        absorbed = self.found(absorbed=True)
+        chosen = absorbed[which % len(absorbed)]
+        self.run(self.system.unmerge(chosen))
+        self.world.unmerge(chosen)
+
+    def found(self, *, absorbed: bool) -> list[ContactId]:
+        """The contacts in memory that were absorbed, or were not."""
+        return sorted(each.contact_id for each in self.world.contacts.values() if each.is_absorbed is absorbed)
+
     @rule(what=st.sampled_from(["lose_index", "save_index", "restore_index", "begin_anew"]))
     def servers_fail(self, what: str) -> None:
         """Redis comes back empty, or as it was when somebody kept a dump of it; or the store begins its next life."""
@@ -178,7 +203,7 @@ class Machine(RuleBasedStateMachine):
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_whatever_happens_the_people_are_those_of_decide_and_every_invariant_holds(database: Database, redis_url: str) -> None:
-    """I2 to I7, R7: interactions, batches, replays, dying workers, and an index that is lost, rolled back, or of another life."""
+    """I2 to I7, R7, R19: interactions, batches, replays, merges and unmerges by a person, dying workers, and an index that is lost, rolled back, or of another life."""
 
     async def opened(stack: AsyncExitStack) -> System:
         return await stack.enter_async_context(system(database, redis_url))

@@ -129,6 +129,16 @@ def test_at_equal_times_the_greater_event_id_takes_the_device() -> None:
         assert world.holder("anonymous_token:t1") is world.holder("user_id:u2")
 
 
+def test_an_event_id_that_comes_with_another_body_creates_another_contact() -> None:
+    """Poison 24: anybody chooses event ids. Were the contact's id the first one's, the store would refuse the event for ever."""
+    world = World()
+    world.play(event("anonymous_token:t1", "user_id:u1", event_id="same", minutes=1))
+    world.play(event("anonymous_token:t1", "user_id:u2", minutes=2))
+    world.play(event("anonymous_token:t1", "user_id:u3", event_id="same", minutes=3))
+    assert world.groups() == [["anonymous_token:t1", "user_id:u3"], ["user_id:u1"], ["user_id:u2"]]
+    assert len(world.contacts) == 3
+
+
 def test_an_interaction_older_than_the_hand_over_is_credited_to_the_holder_of_then() -> None:
     world = World()
     world.play(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from onefold.identity.assurance import Assurance
 from tests.support.worlds import World, event
 
 
@@ -20,3 +23,22 @@ def test_a_merge_starts_no_tenure() -> None:
     (late,) = world.play(event("email:ann@example.com", minutes=6))
     assert late.tenure is not None
     assert late.tenure.tenure_id in before
+
+
+@pytest.mark.parametrize("assurance", [Assurance.CLAIMED, Assurance.ASSERTED])
+@pytest.mark.parametrize(
+    "names", [["user_id:2", "anonymous_token:b"], ["user_id:2"], ["anonymous_token:a", "user_id:2"], ["user_id:2", "anonymous_token:c"]]
+)
+def test_whom_a_person_gave_two_user_ids_is_found_by_either(names: list[str], assurance: Assurance) -> None:
+    """R5, R19: the one that the merge brought is no conflict with the one that was there, and takes no device away."""
+    world = World()
+    world.play(
+        event("user_id:1", "anonymous_token:a", assurance=Assurance.ASSERTED),
+        event("user_id:2", "anonymous_token:b", assurance=Assurance.ASSERTED, minutes=1),
+    )
+    ann = world.holder("user_id:1").contact_id
+    world.merge(ann, world.holder("user_id:2").contact_id)
+    (outcome,) = world.play(event(*names, assurance=assurance, minutes=2_000))
+    assert outcome.contact_id == ann
+    assert outcome.reason is None
+    assert len(world.groups()) == 1

@@ -52,6 +52,40 @@ def test_what_a_claim_adds_to_a_known_contact(policy: Policy, groups: list[list[
     assert world.groups() == sorted(sorted(group) for group in groups)
 
 
+@pytest.mark.parametrize("rules", [CAREFUL, STRICT])
+def test_a_validated_user_id_beside_its_own_device_leads_there(rules: Rules) -> None:
+    """R5: and not to whoever else's e-mail or device the event names, though guard 2 keeps it from joining through the user id itself."""
+    world = World(rules=rules)
+    world.play(event(ANN, "user_id:u1", T1, assurance=ASSERTED), event("user_id:u2", T2, assurance=PROVED, proof="user_id:u2", minutes=1))
+    before, claim = world.groups(), event(ANN, "user_id:u2", T2, minutes=5)
+    for _ in range(2):
+        (outcome,) = world.play(claim)
+        assert outcome.contact_id == world.holder(T2).contact_id == world.holder("user_id:u2").contact_id
+        assert world.groups() == before
+
+
+def test_what_is_new_beside_a_validated_user_id_and_its_device_takes_no_event_from_it() -> None:
+    """R1, R5: the ghost on the side does not hold the user id."""
+    world = World(rules=CAREFUL)
+    world.play(event("user_id:u2", T2, assurance=PROVED, proof="user_id:u2"))
+    (outcome,) = world.play(event("user_id:u2", T2, EVE, minutes=5))
+    assert outcome.contact_id == world.holder("user_id:u2").contact_id
+    assert world.groups() == sorted([[EVE], sorted([T2, "user_id:u2"])])
+
+
+def test_a_new_email_goes_the_same_way_when_its_event_comes_again() -> None:
+    """R7, decision 0018: the first time it is new, the second time a ghost on the side holds it."""
+    world = World(rules=CAREFUL)
+    world.play(event(T2, "user_id:u2"), event(T1, "user_id:u1", assurance=ASSERTED))
+    world.play(event(T2, "user_id:u1", assurance=ASSERTED, minutes=9))
+    claim = event(EVE, T1, T2, minutes=1)
+    world.play(claim)
+    before = world.groups()
+    (outcome,) = world.play(claim)
+    assert (outcome.contact_id, world.groups()) == (world.holder("user_id:u1").contact_id, before)
+    assert [EVE] in before
+
+
 @pytest.mark.parametrize("policy", ["careful", "eager", "strict"])
 def test_claims_among_unknown_ghosts_join_freely(policy: Policy) -> None:
     """R3: under every policy."""
@@ -125,6 +159,26 @@ def test_a_device_goes_to_the_known_contact_of_the_event_or_to_a_ghost_where_it_
     assert world.groups() == ([[T1, "user_id:u2"], ["user_id:u1"]] if holder is not None else [[T1], ["user_id:u1"], ["user_id:u2"]])
 
 
+def test_the_event_that_took_a_device_over_takes_it_no_second_time() -> None:
+    """R7: not even where its new holder never used it together with anything personal."""
+    world = World(rules=STRICT)
+    taking = event(T1, "device_id:d1", minutes=5)
+    world.play(event("device_id:d1", "user_id:u1", assurance=ASSERTED), event(T1, "user_id:u2"), taking)
+    world.play(event(T1, "device_id:d2", minutes=6), event("device_id:d2", "user_id:u3", minutes=7))
+    before = world.groups()
+    assert [T1, "device_id:d2", "user_id:u3"] in before
+    world.play(taking)
+    assert world.groups() == before
+
+
+def test_a_claimed_user_id_beside_an_assertion_takes_the_device_of_another_one() -> None:
+    """R2: a token names a blocked user id, so its device alone is asserted; the claim beside it conflicts all the same."""
+    world = World(rules=STRICT)
+    world.play(event(T1, "user_id:u1", assurance=ASSERTED))
+    world.play(event(T1, "device_id:d1", "user_id:u2", asserts=["device_id:d1"], assurance=ASSERTED, minutes=1))
+    assert world.groups() == [[T1, "user_id:u2"], ["device_id:d1"], ["user_id:u1"]]
+
+
 def test_a_stranger_s_visits_do_not_stay_with_a_known_contact_where_its_user_id_is_validated_elsewhere() -> None:
     """R2, guard 2: the device goes into a ghost, since it may not come to the contact that it names."""
     world = World()
@@ -146,6 +200,14 @@ def test_a_claim_never_merges_two_known_contacts(rules: Rules) -> None:
     assert world.groups() == sorted([sorted([T1, EVE]), [ANN]])
     (found,) = proposed(world)
     assert found[0] == between({T1, EVE}, {ANN}, Reason.KNOWN)[0]
+
+
+def test_of_a_lead_and_a_known_contact_the_policy_keeps_strict_claims() -> None:
+    """R26: guard 3 speaks of two known ones."""
+    world = World(rules=STRICT)
+    world.play(event(ANN, T1, fields={"given_name": "Ann", "last_name": "Lee"}), event(T2, assurance=ASSERTED))
+    (outcome,) = world.play(event(ANN, T2, minutes=1))
+    assert outcome.reason is Reason.POLICY
 
 
 def test_eager_merges_two_known_contacts_by_a_claim_and_records_it_as_claimed() -> None:
