@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from onefold.records.migrations.versions import run
 
-revision = "0015"
-down_revision = "0014"
+revision = "0020"
+down_revision = "0019"
 
 
 def upgrade() -> None:
