@@ -97,7 +97,7 @@ class Watch:
 
 @pytest.mark.asyncio
 async def test_whatever_changes_what_a_contact_lists_writes_its_row(store: Store) -> None:
-    """The second reading rests on it; mutant release-behind-the-contact."""
+    """The second reading rests on it."""
     watch = Watch(store)
     await play(store, event(ANN, assurance=ASSERTED), event(BEN, assurance=ASSERTED))
     await watch.look("new contacts")
