@@ -79,6 +79,7 @@ def interaction_of(told: Event, rules: Rules) -> Interaction:
         minutes=told.at,
         event_id=told.event_id,
         assurance=Assurance(told.assurance),
+        proof=told.proof,
         asserts=sorted(told.asserts) if told.asserts is not None else None,
         fields={name: str(value) for name, value in values.items() if name in _FIELDS},
         attributes={name: value for name, value in values.items() if name not in _FIELDS},
