@@ -52,6 +52,40 @@ def test_what_a_claim_adds_to_a_known_contact(policy: Policy, groups: list[list[
     assert world.groups() == sorted(sorted(group) for group in groups)
 
 
+@pytest.mark.parametrize("rules", [CAREFUL, STRICT])
+def test_a_validated_user_id_beside_its_own_device_leads_there(rules: Rules) -> None:
+    """R5: and not to whoever else's e-mail or device the event names, though guard 2 keeps it from joining through the user id itself."""
+    world = World(rules=rules)
+    world.play(event(ANN, "user_id:u1", T1, assurance=ASSERTED), event("user_id:u2", T2, assurance=PROVED, proof="user_id:u2", minutes=1))
+    before, claim = world.groups(), event(ANN, "user_id:u2", T2, minutes=5)
+    for _ in range(2):
+        (outcome,) = world.play(claim)
+        assert outcome.contact_id == world.holder(T2).contact_id == world.holder("user_id:u2").contact_id
+        assert world.groups() == before
+
+
+def test_what_is_new_beside_a_validated_user_id_and_its_device_takes_no_event_from_it() -> None:
+    """R1, R5: the ghost on the side does not hold the user id."""
+    world = World(rules=CAREFUL)
+    world.play(event("user_id:u2", T2, assurance=PROVED, proof="user_id:u2"))
+    (outcome,) = world.play(event("user_id:u2", T2, EVE, minutes=5))
+    assert outcome.contact_id == world.holder("user_id:u2").contact_id
+    assert world.groups() == sorted([[EVE], sorted([T2, "user_id:u2"])])
+
+
+def test_a_new_email_goes_the_same_way_when_its_event_comes_again() -> None:
+    """R7, decision 0018: the first time it is new, the second time a ghost on the side holds it."""
+    world = World(rules=CAREFUL)
+    world.play(event(T2, "user_id:u2"), event(T1, "user_id:u1", assurance=ASSERTED))
+    world.play(event(T2, "user_id:u1", assurance=ASSERTED, minutes=9))
+    claim = event(EVE, T1, T2, minutes=1)
+    world.play(claim)
+    before = world.groups()
+    (outcome,) = world.play(claim)
+    assert (outcome.contact_id, world.groups()) == (world.holder("user_id:u1").contact_id, before)
+    assert [EVE] in before
+
+
 @pytest.mark.parametrize("policy", ["careful", "eager", "strict"])
 def test_claims_among_unknown_ghosts_join_freely(policy: Policy) -> None:
     """R3: under every policy."""

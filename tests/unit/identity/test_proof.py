@@ -343,6 +343,17 @@ def test_what_a_late_proof_takes_came_through_the_device_that_its_holder_of_then
     assert world.tenures[through].contact_id == world.holder(U1).contact_id
 
 
+def test_whoever_has_a_device_alone_left_after_the_proof_does_not_join_when_it_comes_again() -> None:
+    """R7: what else the event names was his at its time, and was proved by somebody else since."""
+    world = World()
+    world.play(event(T2, ANN, minutes=2), event(ANN, EVE, minutes=7), proof(ANN, EVE, minutes=38))
+    again = proof(EVE, ANN, of=EVE, minutes=13)
+    world.play(again)
+    before = world.groups()
+    world.play(again)
+    assert world.groups() == before == groups([T2], [ANN], [EVE])
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_what_stands_beside_a_proof_is_claimed(policy: Policy) -> None:
     """R8: another's email, user id and traits are not proved by proving one's own."""
