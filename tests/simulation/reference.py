@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.simulation.worlds import ASSERTED, CLAIMED, PROVED, Event, Moment, Order
+from tests.simulation.worlds import ASSERTED, CLAIMED, PROVED, Event, Moment, Order, Parting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -96,6 +96,12 @@ class Model:
     def is_closed(self, contact: str) -> bool:
         """Whether claims do not join it freely (R3)."""
         return self.strength(contact) > CLAIMED or (self.order.policy == "strict" and self.type_of(contact) != "ghost")
+
+    def part(self, parting: Parting) -> None:
+        """Keep two people apart."""
+        one, other = (self.now(stay.contact) for stay in map(self.present, (parting.one, parting.other)) if stay is not None)
+        self.apart.append((one, other))
+        self.barriers += [(parting.one, parting.until), (parting.other, parting.until)]
 
     def take(self, event: Event) -> tuple[str | None, set[str]]:
         """Add what an event says; gives the contact that it belongs to, and the guards that held something back."""
@@ -222,7 +228,7 @@ class Case:
             return
         guard = device and stay.assurance > CLAIMED and self._why_not(proved, [device], {})
         if guard or (stay.assurance == CLAIMED and (devices or len(self._holds(holder)) > 1)):
-            self._gather(devices, own)
+            self._gather([each for each in self.named if self._assurance(each) == ASSERTED], own)
             if holder not in own and guard:
                 self.reasons.add(guard)
             proofs = [at for (at, _), assurance, _ in stay.uses if assurance == PROVED]

@@ -41,6 +41,14 @@ class Event(NamedTuple):
         return self.at, self.event_id
 
 
+class Parting(NamedTuple):
+    """A person says that whoever hold these two identifiers are two people, and events from before then move neither of the two."""
+
+    one: str
+    other: str
+    until: int
+
+
 @dataclass(frozen=True)
 class Order:
     """What a workspace decides itself."""
@@ -60,7 +68,7 @@ class Story(NamedTuple):
     """A workspace and what happens in it, in the order of the log."""
 
     order: Order
-    events: tuple[Event, ...]
+    events: tuple[Event | Parting, ...]
 
 
 def random_story(seed: int) -> Story:
@@ -84,7 +92,11 @@ def random_story(seed: int) -> Story:
     events += dice.sample(events, length // 6) if not in_time else []
     if not in_time:
         dice.shuffle(events)
-    return Story(order, tuple(events))
+    steps: list[Event | Parting] = list(events)
+    for _ in range(dice.choice([0, 0, 0, 1, 3])):
+        one, other = dice.sample(_all_values(), 2)
+        steps.insert(dice.randrange(length // 3, length), Parting(one, other, dice.randrange(length * 2)))
+    return Story(order, tuple(steps))
 
 
 def _random_event(dice: random.Random, number: int, length: int, *, proofs: bool) -> Event:

@@ -33,7 +33,7 @@ def gather_proved(case: Case, bounds: list[Bound]) -> Gathering:
     own = Gathering(named_once(bounds))
     for bound in devices:
         take(case, own, bound)
-    leave_sealed(own, sealed)
+    leave_sealed(case, own, sealed)
     _bring(case, own, proved)
     return own
 
