@@ -31,9 +31,8 @@ def difference(story: Story, *, batch: int = 1) -> str | None:
     world, model = World(rules=rules), Model(story.order, contact_id)
     for are_events, steps in groupby(story.events, lambda each: isinstance(each, Event)):
         found = _differ(world, model, [each for each in steps if isinstance(each, Event)], batch) if are_events else None
-        for each in steps:
-            if isinstance(each, Parting):
-                _part(world, model, each)
+        for parting in (each for each in steps if isinstance(each, Parting)):
+            _part(world, model, parting)
         if found is not None:
             return found
     mine, theirs = _state(world), _state_of_model(model)

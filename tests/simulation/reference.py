@@ -114,6 +114,8 @@ class Case:
 
     def __init__(self, model: Model, event: Event) -> None:
         self.model, self.event, self.order, self.reasons = model, event, model.order, set[str]()
+        self.own = list[str]()
+        """What becomes the contact of the event."""
         self.named = sorted(self._that_resolve(), key=lambda each: self.order.priority.index(kind_of(each)))
         self.stays = {each: stay for each in self.named if (stay := self._stay_then(each)) is not None}
         self.leads = {each: model.now(self.stays[each].contact) if each in self.stays else each for each in self.named}
@@ -179,7 +181,7 @@ class Case:
     def _is_known(self, party: list[str]) -> bool:
         """Whether what is together holds more than claims, or will."""
         asserted = {self.leads[each] for each in self.named if self._assurance(each) > CLAIMED}
-        return any(each in asserted or self.model.strength(each) > CLAIMED for each in party)
+        return any((party is self.own and each in asserted) or self.model.strength(each) > CLAIMED for each in party)
 
     def _is_closed(self, party: list[str]) -> bool:
         """Whether claims come to what is together by the policy alone."""
@@ -193,7 +195,7 @@ class Case:
         """What becomes the contact of the event, what becomes another one aside of it, and through which identifiers (R1)."""
         is_proof = self.event.assurance == PROVED and self.event.proof in self.named
         claims = [each for each in self.named if self._is_claim(each) or (is_proof and self._assurance(each) == CLAIMED)]
-        own, side, aside = list[str](), list[str](), list[str]()
+        own, side, aside = self.own, list[str](), list[str]()
         self._prove(own)
         self._gather([each for each in self.named if each not in claims], own)
         sealed = [each for each in claims if self._is_sealed(each)]
