@@ -257,7 +257,9 @@ class Case:
         held = [each for thing in party for each in self._holds(thing)]
         only = self._once([*held, *(each for each in named if not self._is_barred(each)), *([] if party else self._holds(first))])
         aside = []
-        for each in sorted(named, key=lambda each: (self._is_sealed(each), not party and self._is_refused(each))):
+        for each in sorted(
+            named, key=lambda each: (self._is_sealed(each), not (party or self._is_sealed(each)) and self._is_refused(each))
+        ):
             now = self._once([*only.values(), *(held for member in party for held in self._holds(member))])
             if self._clashes(self.leads[each], now) and not self._is_sealed(each) and self._changes_hands(each):
                 self.leads[each] = each
