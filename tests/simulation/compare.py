@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import groupby
 from typing import TYPE_CHECKING
 from uuid import uuid5
 
 from onefold.identity.assurance import Assurance
 from onefold.identity.attach import CONTACT_NAMESPACE
 from onefold.identity.blocked import BlockedValues
+from onefold.identity.identifiers import identifier_key
 from onefold.identity.plan import OutcomeKind
 from onefold.identity.rules import Limits, Rules
 from tests.simulation.reference import Model
+from tests.simulation.worlds import Event, Parting
 from tests.support.worlds import START, World, at, event
 
 if TYPE_CHECKING:
     from onefold.identity.interaction import Interaction
-    from tests.simulation.worlds import Event, Order, Story
+    from tests.simulation.worlds import Order, Story
 
 _FIELDS = ("given_name", "last_name")
 
@@ -26,8 +29,19 @@ def difference(story: Story, *, batch: int = 1) -> str | None:
     """Where `decide` and the model part, in words; None where they agree on every outcome and on the state in the end."""
     rules = rules_of(story.order)
     world, model = World(rules=rules), Model(story.order, contact_id)
-    outcomes = world.play(*(interaction_of(each, rules) for each in story.events), size=batch)
-    for told, outcome in zip(story.events, outcomes, strict=True):
+    for are_events, steps in groupby(story.events, lambda each: isinstance(each, Event)):
+        found = _differ(world, model, [each for each in steps if isinstance(each, Event)], batch) if are_events else None
+        for parting in (each for each in steps if isinstance(each, Parting)):
+            _part(world, model, parting)
+        if found is not None:
+            return found
+    mine, theirs = _state(world), _state_of_model(model)
+    return None if mine == theirs else "in the end they hold\n" + "\n".join(_unlike(mine, theirs))
+
+
+def _differ(world: World, model: Model, events: list[Event], batch: int) -> str | None:
+    outcomes = world.play(*(interaction_of(each, world.rules) for each in events), size=batch)
+    for told, outcome in zip(events, outcomes, strict=True):
         contact, reasons = model.take(told)
         reason = outcome.reason.value if outcome.reason is not None else None
         if (reason is not None or reasons) and reason not in reasons:
@@ -36,8 +50,18 @@ def difference(story: Story, *, batch: int = 1) -> str | None:
             return f"{told.event_id}: decide says {outcome.kind}, the model {sorted(reasons)}"
         if outcome.contact_id is not None and str(outcome.contact_id) != contact:
             return f"{told.event_id}: decide credits {outcome.contact_id}, the model {contact}"
-    mine, theirs = _state(world), _state_of_model(model)
-    return None if mine == theirs else "in the end they hold\n" + "\n".join(_unlike(mine, theirs))
+    return None
+
+
+def _part(world: World, model: Model, parting: Parting) -> None:
+    """Keep two people apart, if there are two."""
+    sides = [model.present(each) for each in (parting.one, parting.other)]
+    if None not in sides and len({model.now(stay.contact) for stay in sides if stay is not None}) > 1:
+        model.part(parting)
+        world.keep_apart(parting.one, parting.other)
+        for each in (parting.one, parting.other):
+            kind, _, value = each.partition(":")
+            world.bar("acme", identifier_key(kind, value), at(parting.until))
 
 
 def shortest(story: Story) -> Story:
@@ -79,6 +103,7 @@ def interaction_of(told: Event, rules: Rules) -> Interaction:
         minutes=told.at,
         event_id=told.event_id,
         assurance=Assurance(told.assurance),
+        proof=told.proof,
         asserts=sorted(told.asserts) if told.asserts is not None else None,
         fields={name: str(value) for name, value in values.items() if name in _FIELDS},
         attributes={name: value for name, value in values.items() if name not in _FIELDS},

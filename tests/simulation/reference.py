@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.simulation.worlds import CLAIMED, PROVED, Event, Moment, Order
+from tests.simulation.worlds import ASSERTED, CLAIMED, PROVED, Event, Moment, Order, Parting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -97,6 +97,12 @@ class Model:
         """Whether claims do not join it freely (R3)."""
         return self.strength(contact) > CLAIMED or (self.order.policy == "strict" and self.type_of(contact) != "ghost")
 
+    def part(self, parting: Parting) -> None:
+        """Keep two people apart."""
+        one, other = (self.now(stay.contact) for stay in map(self.present, (parting.one, parting.other)) if stay is not None)
+        self.apart.append((one, other))
+        self.barriers += [(parting.one, parting.until), (parting.other, parting.until)]
+
     def take(self, event: Event) -> tuple[str | None, set[str]]:
         """Add what an event says; gives the contact that it belongs to, and the guards that held something back."""
         case = Case(self, event)
@@ -108,6 +114,8 @@ class Case:
 
     def __init__(self, model: Model, event: Event) -> None:
         self.model, self.event, self.order, self.reasons = model, event, model.order, set[str]()
+        self.own = list[str]()
+        """What becomes the contact of the event."""
         self.named = sorted(self._that_resolve(), key=lambda each: self.order.priority.index(kind_of(each)))
         self.stays = {each: stay for each in self.named if (stay := self._stay_then(each)) is not None}
         self.leads = {each: model.now(self.stays[each].contact) if each in self.stays else each for each in self.named}
@@ -123,7 +131,7 @@ class Case:
         if side:
             self._settle(side, aside)
         self.model.seen.append((contact, self.event.at))
-        rank = (CLAIMED if self.event.asserts is not None else self.event.assurance, self.event.moment)
+        rank = (CLAIMED if self.event.asserts is not None or self.event.assurance == PROVED else self.event.assurance, self.event.moment)
         if not (is_closed and self.order.policy == "strict" and rank[0] == CLAIMED):  # R12
             self.model.told += [(contact, name, rank, value) for name, value in self.event.values]
         return contact
@@ -142,7 +150,12 @@ class Case:
         return max(then, key=lambda stay: stay.since, default=None)
 
     def _assurance(self, identifier: str) -> int:
-        return self.event.assurance if self.event.asserts is None else int(identifier in self.event.asserts)
+        """How strongly the event binds it (R8)."""
+        if self.event.asserts is not None:
+            return int(identifier in self.event.asserts)
+        if self.event.assurance < PROVED or identifier == self.event.proof:
+            return self.event.assurance
+        return int(kind_of(identifier) in self.order.device_bound)
 
     def _is_barred(self, identifier: str) -> bool:
         """Old news takes nothing back."""
@@ -168,7 +181,7 @@ class Case:
     def _is_known(self, party: list[str]) -> bool:
         """Whether what is together holds more than claims, or will."""
         asserted = {self.leads[each] for each in self.named if self._assurance(each) > CLAIMED}
-        return any(each in asserted or self.model.strength(each) > CLAIMED for each in party)
+        return any((party is self.own and each in asserted) or self.model.strength(each) > CLAIMED for each in party)
 
     def _is_closed(self, party: list[str]) -> bool:
         """Whether claims come to what is together by the policy alone."""
@@ -176,14 +189,18 @@ class Case:
 
     def _clashes(self, thing: str, only: Mapping[str, str]) -> bool:
         """Guard 1."""
-        return ":" not in thing and any(only.get(kind, value) != value for kind, value in self._once(self._holds(thing)).items())
+        return any(only.get(kind, value) != value for kind, value in self._once(self._holds(thing)).items())
 
     def _parties(self) -> tuple[list[str], list[str], list[str]]:
         """What becomes the contact of the event, what becomes another one aside of it, and through which identifiers (R1)."""
-        claims = [each for each in self.named if self._is_claim(each)]
-        own, side, aside = list[str](), list[str](), list[str]()
+        is_proof = self.event.assurance == PROVED and self.event.proof in self.named
+        claims = [each for each in self.named if self._is_claim(each) or (is_proof and self._assurance(each) == CLAIMED)]
+        own, side, aside = self.own, list[str](), list[str]()
+        self._prove(own)
         self._gather([each for each in self.named if each not in claims], own)
-        closed = [each for each in claims if not self._is_sealed(each) and self.model.is_closed(self.leads[each])]
+        sealed = [each for each in claims if self._is_sealed(each)]
+        claims = [each for each in claims if each not in sealed]
+        closed = [each for each in claims if self.model.is_closed(self.leads[each])]
         if own or not closed or self._goes_its_own_way(claims, closed):
             aside = self._gather(claims, own)
         if not own and closed:
@@ -191,9 +208,34 @@ class Case:
             theirs = self._once(each for each in claims if not self._is_barred(each))
             own.append(self.leads[next((each for each in closed if not self._clashes(self.leads[each], theirs)), closed[0])])
             aside = self._gather(claims, own)
+        self._gather(sealed, own)
         self._gather(aside, side)
         self.reasons |= {"conflict" if each in self.stays and self.leads[each] == each else "policy" for each in aside}
         return own, side, aside
+
+    def _prove(self, own: list[str]) -> None:
+        """Who is the prover, where it is not the contact of what is proved and may not become one with it (R9, R10)."""
+        proved = self.event.proof if self.event.assurance == PROVED and self.event.proof is not None else ""
+        stay = self.model.present(proved)
+        if proved not in self.named or stay is None or self._is_barred(proved):
+            return
+        self.stays[proved], self.leads[proved] = stay, self.model.now(stay.contact)
+        holder, devices = (
+            self.leads[proved],
+            [each for each in self.named if self._assurance(each) == ASSERTED and not self._is_sealed(each)],
+        )
+        device = next((self.leads[each] for each in devices if each in self.stays), None)
+        only = self._once([proved, *self._holds(holder)])
+        if device is not None and (device == holder or self._clashes(device, only)):
+            return
+        guard = device and stay.assurance > CLAIMED and self._why_not(proved, [device], {})
+        if guard or (stay.assurance == CLAIMED and (devices or len(self._holds(holder)) > 1)):
+            self._gather([each for each in self.named if self._assurance(each) == ASSERTED], own)
+            if holder not in own and guard:
+                self.reasons.add(guard)
+            proofs = [at for (at, _), assurance, _ in stay.uses if assurance == PROVED]
+            if holder not in own and (not guard or (proofs and self.event.at > max(proofs))):
+                self.leads[proved] = proved
 
     def _goes_its_own_way(self, claims: list[str], closed: list[str]) -> bool:
         """Whether nothing of the event reaches a closed contact: its unique identifier is not there, or the join is refused (R1)."""
@@ -215,7 +257,9 @@ class Case:
         held = [each for thing in party for each in self._holds(thing)]
         only = self._once([*held, *(each for each in named if not self._is_barred(each)), *([] if party else self._holds(first))])
         aside = []
-        for each in sorted(named, key=lambda each: (self._is_sealed(each), not party and self._is_refused(each))):
+        for each in sorted(
+            named, key=lambda each: (self._is_sealed(each), not (party or self._is_sealed(each)) and self._is_refused(each))
+        ):
             now = self._once([*only.values(), *(held for member in party for held in self._holds(member))])
             if self._clashes(self.leads[each], now) and not self._is_sealed(each) and self._changes_hands(each):
                 self.leads[each] = each
@@ -231,7 +275,9 @@ class Case:
 
     def _changes_hands(self, identifier: str) -> bool:
         """A device that two people use, by event time (R2, R7)."""
-        stay = self.stays[identifier]
+        stay = self.stays.get(identifier)
+        if stay is None:
+            return False
         is_present = stay is self.model.present(identifier)
         return is_present and kind_of(identifier) in self.order.device_bound and self.event.moment > max(stay.last_use, stay.since)
 
@@ -248,10 +294,14 @@ class Case:
         if self._is_sealed(identifier):
             return None if is_held and not party else "barred" if self._is_barred(identifier) else "proof"
         if self._clashes(thing, only):
-            return "conflict"
+            return "conflict" if is_held else "aside"
         if self._is_refused(identifier):
             return "known" if self._is_known(party) and self._is_known([thing]) else "policy"
-        if self._is_claim(identifier) and self._is_closed(party) and not (self.order.policy == "careful" and self._is_device(thing)):
+        if (
+            self._is_claim(identifier)
+            and self._is_closed(party)
+            and not (self.order.policy == "careful" and self._is_device(identifier) and self._is_device(thing))
+        ):
             return "aside"
         if any({self.model.now(one), self.model.now(other)} == {thing, each} for one, other in self.model.apart for each in party):
             return "kept_apart"
@@ -290,12 +340,16 @@ class Case:
             contact = model.name(self.event, first, first not in self.stays)
             model.seen.append((contact, self.event.at))
         for each in coming:
+            if each in self.stays and model.now(self.stays[each].contact) == contact:
+                continue  # by something else that the event says, the two are one now
             kinds = [kind_of(held) for held in self._holds(contact)]
             if len(kinds) >= self.order.identifiers_per_contact or kinds.count(kind_of(each)) >= self.order.values_per_type:
                 self.reasons.add("limit")
                 continue
-            self.stays[each] = Stay(each, contact, self.event.moment if each in self.stays else _EVER)
+            before, self.stays[each] = self.stays.get(each), Stay(each, contact, self.event.moment if each in self.stays else _EVER)
             model.stays.append(self.stays[each])
+            if before is not None and each == self.event.proof and model.held(model.now(before.contact)):
+                self.reasons.add("proof")  # whoever is left is proposed (R9)
         mine = [stay for each, stay in self.stays.items() if each in named and model.now(stay.contact) == contact]
         beside = any(kind_of(stay.identifier) not in self.order.device_bound for stay in mine)
         for stay in mine:

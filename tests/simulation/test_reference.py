@@ -16,7 +16,7 @@ SHARES = 3
 
 @pytest.mark.parametrize("share", range(SHARES))
 def test_decide_and_the_reference_model_agree(share: int) -> None:
-    """R1 to R7, R11 to R14, R16, the guards under every policy, survivors, values and types; a seed tells its story to `python -m tests.simulation --seed`."""
+    """R1 to R14, R16, R17, the guards under every policy, survivors, values and types; a seed tells its story to `python -m tests.simulation --seed`."""
     events = 0
     for seed in range(share, WORLDS, SHARES):
         story = random_story(seed)

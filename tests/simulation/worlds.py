@@ -30,6 +30,8 @@ class Event(NamedTuple):
     identifiers: tuple[str, ...]
     asserts: frozenset[str] | None = None
     """What an identity token names, a user id always; the rest of the event is claimed then."""
+    proof: str | None = None
+    """What a proved one proves, of its identifiers."""
     values: tuple[tuple[str, object], ...] = ()
     """Fields and attributes by name."""
 
@@ -37,6 +39,14 @@ class Event(NamedTuple):
     def moment(self) -> Moment:
         """When it happened, among all others."""
         return self.at, self.event_id
+
+
+class Parting(NamedTuple):
+    """A person says that whoever hold these two identifiers are two people, and events from before then move neither of the two."""
+
+    one: str
+    other: str
+    until: int
 
 
 @dataclass(frozen=True)
@@ -58,7 +68,7 @@ class Story(NamedTuple):
     """A workspace and what happens in it, in the order of the log."""
 
     order: Order
-    events: tuple[Event, ...]
+    events: tuple[Event | Parting, ...]
 
 
 def random_story(seed: int) -> Story:
@@ -75,21 +85,28 @@ def random_story(seed: int) -> Story:
         )
     order = replace(order, policy=dice.choice(POLICIES))
     length = dice.randrange(5, 40)
-    events = [_random_event(dice, number, length) for number in range(length)]
+    proofs = dice.random() < 0.4
+    events = [_random_event(dice, number, length, proofs=proofs) for number in range(length)]
     if in_time:
         events.sort(key=lambda event: event.moment)
     events += dice.sample(events, length // 6) if not in_time else []
     if not in_time:
         dice.shuffle(events)
-    return Story(order, tuple(events))
+    steps: list[Event | Parting] = list(events)
+    for _ in range(dice.choice([0, 0, 0, 1, 3])):
+        one, other = dice.sample(_all_values(), 2)
+        steps.insert(dice.randrange(length // 3, length), Parting(one, other, dice.randrange(length * 2)))
+    return Story(order, tuple(steps))
 
 
-def _random_event(dice: random.Random, number: int, length: int) -> Event:
+def _random_event(dice: random.Random, number: int, length: int, *, proofs: bool) -> Event:
+    """With proofs there are no values: what a proof copies depends on what is remembered of them (decision 0019)."""
     identifiers = [each for kind in _POOL for each in _values(kind, dice) if dice.random() < _OFTEN[kind]]
     if dice.random() < 0.05:
         identifiers += [_value("user_id", dice.randrange(3))]  # now and then two of a type that is unique (R6)
     dice.shuffle(identifiers)
-    assurance = dice.choice([CLAIMED, CLAIMED, ASSERTED])
+    assurance = dice.choice([CLAIMED, CLAIMED, PROVED if proofs else CLAIMED, ASSERTED, ASSERTED])
+    provable = [each for each in identifiers if each.startswith(("email:", "phone:"))]
     subjects = [each for each in identifiers if each.startswith("user_id:")]
     signed = assurance == ASSERTED and bool(subjects) and dice.random() < 0.3
     return Event(
@@ -98,7 +115,8 @@ def _random_event(dice: random.Random, number: int, length: int) -> Event:
         assurance=assurance,
         identifiers=tuple(identifiers),
         asserts=frozenset([subjects[0], *(each for each in identifiers if dice.random() < 0.3)]) if signed else None,
-        values=tuple((name, dice.choice(choices)) for name, choices in _CHOICES.items() if dice.random() < 0.25),
+        proof=dice.choice(provable) if assurance == PROVED and provable else None,
+        values=tuple((name, dice.choice(choices)) for name, choices in _CHOICES.items() if not proofs and dice.random() < 0.25),
     )
 
 

@@ -131,7 +131,7 @@ def gather(case: Case, bounds: list[Bound]) -> Gathering:
     result = Gathering(named_once(bounds))
     for bound in open_to:
         take(case, result, bound)
-    leave_sealed(result, sealed)
+    leave_sealed(case, result, sealed)
     return result
 
 
@@ -181,11 +181,11 @@ def is_sealed(bound: Bound) -> bool:
     return bound.is_barred or (bound.assurance is Assurance.CLAIMED and bound.tenure is not None and bound.tenure.is_validated)
 
 
-def leave_sealed(result: Gathering, sealed: list[Bound]) -> None:
+def leave_sealed(case: Case, result: Gathering, sealed: list[Bound]) -> None:
     """Sealed identifiers lead to their holder only where the event is its own anyway, or names nothing else."""
     for bound in sealed:
         if bound.holder is not None and result.is_empty:
-            result.joined.append(bound.holder)
+            begin_with(case, result, bound.holder)
         if bound.holder is not None and result.holds(bound.holder):
             result.held.append(bound)
         elif bound.is_barred:

@@ -85,7 +85,7 @@ def _meet(case: Case, claims: list[Bound], closed: list[Bound]) -> Gathering:
         for bound in closed:
             _leave_closed(case, own, bound)
         if not own.is_empty:
-            leave_sealed(own, sealed)
+            leave_sealed(case, own, sealed)
             return own
     own = Gathering(named_once(claims))
     first = next((bound for bound in closed if bound.holder is not None and compatible(case, own, bound.holder)), closed[0])
@@ -150,7 +150,7 @@ def _around(case: Case, own: Gathering, bounds: list[Bound], guard: Reason = Rea
             aside.append(bound)
     if aside or stranded:
         _set_aside(case, own, aside, stranded)
-    leave_sealed(own, sealed)
+    leave_sealed(case, own, sealed)
     return own
 
 

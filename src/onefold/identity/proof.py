@@ -33,7 +33,7 @@ def gather_proved(case: Case, bounds: list[Bound]) -> Gathering:
     own = Gathering(named_once(bounds))
     for bound in devices:
         take(case, own, bound)
-    leave_sealed(own, sealed)
+    leave_sealed(case, own, sealed)
     _bring(case, own, proved)
     return own
 
@@ -91,7 +91,8 @@ def _bring(case: Case, own: Gathering, proved: Bound) -> None:
 
 def _contest(case: Case, own: Gathering, proved: Bound) -> None:
     """A guard forbids to join whoever was vouched for: the later proof takes a proved one, an asserted one stays (R10)."""
-    excesses = beyond(case.bounds, own.joined, proved, case.interaction, case.rules)
+    is_apart = proved.holder is not None and any(case.work.are_kept_apart(each, proved.holder) for each in own.joined)
+    excesses = () if is_apart else beyond(case.bounds, own.joined, proved, case.interaction, case.rules)
     reason = Reason.LIMIT if excesses else Reason.KEPT_APART
     if excesses:
         own.exceed(*excesses)

@@ -78,7 +78,7 @@ def test_a_run_is_what_deciding_one_by_one_gives(events: list[Interaction], rece
     said = simulated(lines_of(events), rules={"recency_seconds": recency_seconds})
     assert outcomes(said) == [(each.kind, each.reason) for each in told]
     assert [each["contact_id"] for each in said["outcomes"]] == [str(each.contact_id) for each in told]
-    assert groups(said) == expected.groups() + [[] for contact in said["contacts"] if not contact["identifiers"]]
+    assert groups(said) == [[] for contact in said["contacts"] if not contact["identifiers"]] + expected.groups()
     for contact in said["contacts"]:
         stored = next(each for each in expected.contacts.values() if str(each.contact_id) == contact["id"])
         assert (contact["type"], contact["given_name"]) == (stored.type, stored.given_name)
