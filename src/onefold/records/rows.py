@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from onefold.identity.assurance import Assurance
-from onefold.identity.contact import NO_JOINS, Contact, ContactId, Joins, Provenance, Summary, Tenure, TenureId
+from onefold.identity.contact import NO_JOINS, Contact, ContactId, Joins, Provenance, Summary, Tenure
 from onefold.identity.identifiers import IdentifierKey
 from onefold.identity.interaction import Moment
 
