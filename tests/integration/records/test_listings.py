@@ -86,6 +86,7 @@ class Watch:
         self._before: dict[UUID, tuple[str, Any]] = {}
 
     async def look(self, act: str) -> None:
+        """Hold it of what happened since the last look."""
         async with self._store.transaction(["acme"]) as connection:
             now = await listings(connection)
         changed = [contact for contact, (_, listed) in now.items() if self._before.get(contact, ("", None))[1] != listed]
