@@ -112,6 +112,11 @@ def _cell(value: object) -> str:
     return "" if value is None else escape(visible(str(value)))
 
 
+def counted(noun: str, number: int) -> str:
+    """A number of things, whose plural ends in s."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def say(text: str) -> None:
     """A sentence for the person at the terminal; not data."""
     talk.print(escape(visible(text, breaks=True)), soft_wrap=True)

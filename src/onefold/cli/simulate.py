@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from onefold.cli.output import PARTIAL, print_document, print_table, run, say
+from onefold.cli.output import PARTIAL, counted, print_document, print_table, run, say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from onefold.identity.rules_document import Document
     from onefold.ops.simulate.shapes import ContactShown, Difference, Report, Somebody
@@ -61,7 +61,7 @@ def simulate(
     if report.bad_lines:
         for bad in report.bad_lines[:SHOWN]:
             say(f"line {bad.line}: {bad.code}: {bad.reason}")
-        say(f"{len(report.bad_lines)} lines are no interactions and were left out")
+        say(f"lines that are no interactions, and were left out: {len(report.bad_lines)}")
         raise typer.Exit(PARTIAL)
 
 
@@ -120,13 +120,17 @@ def _text(said: Report) -> Iterator[bytes]:
 def _print(said: Report) -> None:
     types = Counter(each.type for each in said.contacts)
     rows = [(each.id, each.type, _name(each), _listed(each), len(each.merged) or None) for each in said.contacts[:SHOWN]]
-    print_table(["contact", "type", "name", "identifiers", "absorbed"], rows, title=_counted("contacts", len(said.contacts), types))
+    print_table(["contact", "type", "name", "identifiers", "absorbed"], rows, title=_told(counted("contact", len(said.contacts)), types))
     outcomes = Counter((each.outcome, each.reason) for each in said.outcomes)
     print_table(
         ["outcome", "reason", "interactions"],
         [(outcome, reason, count) for (outcome, reason), count in outcomes.most_common()],
-        title=f"\n{len(said.outcomes)} interactions",
+        title="\n" + counted("interaction", len(said.outcomes)),
     )
+    causes = Counter((each.cause, each.semantic_type) for each in said.proposals)
+    if causes:
+        title = f"\n{counted('proposal', len(said.proposals))}, open when the lines end"
+        print_table(["cause", "through", "proposals"], [(*key, count) for key, count in causes.most_common()], title=title)
     if said.diff:
         _print_difference(said.diff)
     say("\nnothing was written; --json prints everything")
@@ -138,18 +142,18 @@ def _print_difference(diff: Difference) -> None:
     rows += [("split", _short(each.contact), " | ".join(map(_who, each.after))) for each in diff.split[:SHOWN]]
     rows += [("type", _short(each.after), f"{each.before.type} -> {each.after.type}") for each in diff.types[:SHOWN]]
     counts = {"merged": len(diff.merged), "split": len(diff.split), "of another type": len(diff.types)}
-    print_table(["what", "contact", "how"], rows, title="\n" + _counted("contacts differ from the present rules", None, counts))
+    print_table(["what", "contact", "how"], rows, title="\n" + _told("against the present rules, contacts", counts))
     changed = Counter((each.before.outcome, each.before.reason, each.after.outcome, each.after.reason) for each in diff.outcomes)
     print_table(
         ["before", "reason", "after", "reason", "interactions"],
         [(*key, count) for key, count in changed.most_common(SHOWN)],
-        title=f"\n{len(diff.outcomes)} outcomes differ; identifiers: {len(diff.gone)} gone, {len(diff.new)} new",
+        title=f"\nother outcomes: {len(diff.outcomes)}; identifiers: {len(diff.gone)} gone, {len(diff.new)} new;"
+        f" proposals: {len(diff.proposals.gone)} gone, {len(diff.proposals.new)} new",
     )
 
 
-def _counted(what: str, total: int | None, counts: Counter[str] | dict[str, int]) -> str:
-    told = ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
-    return f"{what}: {told}" if total is None else f"{total} {what}: {told}"
+def _told(what: str, counts: Mapping[str, int]) -> str:
+    return f"{what}: " + (", ".join(f"{count} {name}" for name, count in counts.items()) or "none")
 
 
 def _name(contact: ContactShown) -> str:

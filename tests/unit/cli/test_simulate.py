@@ -72,7 +72,7 @@ def test_a_difference_is_readable_without_json(tmp_path: Path, capsys: pytest.Ca
     rules.write_text('{"catalog": [{"semantic_type": "card"}]}', encoding="utf-8")
     assert onefold("simulate", "--rules", str(rules), "--diff", given(tmp_path, *LINES)) == 0
     said = capsys.readouterr()
-    for words in ("1 contacts: 1 ghost", "1 merged", "(email:a@x.io) + (email:b@x.io)", "1 outcomes differ", "0 gone, 1 new"):
+    for words in ("1 contact: 1 ghost", "1 merged", "(email:a@x.io) + (email:b@x.io)", "other outcomes: 1;", "0 gone, 1 new"):
         assert words in said.out
     assert "nothing was written" in said.err
 

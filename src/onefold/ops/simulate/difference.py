@@ -5,9 +5,10 @@ Contacts of the two are held together by the identifiers that they hold; ids may
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from onefold.ops.simulate.shapes import Difference, Fate, Joined, OtherOutcome, Parted, Retyped, Somebody
+from onefold.ops.simulate.shapes import Difference, Fate, Joined, OtherOutcome, OtherProposals, Parted, Retyped, Somebody
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -15,13 +16,20 @@ if TYPE_CHECKING:
 
     from msgspec import UnsetType
 
-    from onefold.ops.simulate.shapes import ContactShown, OutcomeLine
+    from onefold.ops.simulate.shapes import ContactShown, OutcomeLine, ProposalShown
 
     Held: TypeAlias = tuple[str | UnsetType, str]
     """Workspace, and type:normalised."""
-    Result: TypeAlias = tuple[Sequence[ContactShown], Sequence[OutcomeLine]]
 
 MOST_LISTED = 10
+
+
+class Result(NamedTuple):
+    """What a run leaves behind."""
+
+    contacts: Sequence[ContactShown]
+    outcomes: Sequence[OutcomeLine]
+    proposals: Sequence[ProposalShown]
 
 
 class _Group(NamedTuple):
@@ -33,7 +41,7 @@ class _Group(NamedTuple):
 
 def difference(before: Result, after: Result) -> Difference:
     """Contacts and outcomes of two runs, compared."""
-    old, new = [_group(each) for each in before[0]], [_group(each) for each in after[0]]
+    old, new = [_group(each) for each in before.contacts], [_group(each) for each in after.contacts]
     holders_before, holders_after = _holders(old), _holders(new)
     merged, types = [], []
     for group in new:
@@ -47,7 +55,7 @@ def difference(before: Result, after: Result) -> Difference:
     split = [Parted(_short(group), [_short(each) for each in several]) for group, several in targets if len(several) > 1]
     gone = [text for workspace, text in holders_before if (workspace, text) not in holders_after]
     appeared = [text for workspace, text in holders_after if (workspace, text) not in holders_before]
-    return Difference(merged, split, types, gone, appeared, list(_outcomes(before[1], after[1])))
+    return Difference(merged, split, types, gone, appeared, list(_outcomes(before.outcomes, after.outcomes)), _proposals(before, after))
 
 
 def _group(contact: ContactShown) -> _Group:
@@ -81,6 +89,24 @@ def _outcomes(before: Iterable[OutcomeLine], after: Iterable[OutcomeLine]) -> It
     for was, becomes in zip(before, after, strict=True):
         if (was.outcome, was.reason) != (becomes.outcome, becomes.reason):
             yield OtherOutcome(was.event_id, _fate(was), _fate(becomes), was.workspace)
+
+
+def _proposals(before: Result, after: Result) -> OtherProposals:
+    """Those of one run that the other has no match for: ids of contacts may differ, event and cause may not."""
+    sides = [Counter(map(_proposed, each.proposals)) for each in (before, after)]
+    gone, new = sides[0] - sides[1], sides[1] - sides[0]
+    return OtherProposals(list(_those(before.proposals, gone)), list(_those(after.proposals, new)))
+
+
+def _proposed(each: ProposalShown) -> tuple[str | UnsetType, str, str, str]:
+    return each.workspace, each.event_id, each.cause, each.semantic_type
+
+
+def _those(proposals: Sequence[ProposalShown], wanted: Counter[tuple[str | UnsetType, str, str, str]]) -> Iterable[ProposalShown]:
+    for each in proposals:
+        if wanted[_proposed(each)] > 0:
+            wanted[_proposed(each)] -= 1
+            yield each
 
 
 def _fate(line: OutcomeLine) -> Fate:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET
 
-from onefold.ops.simulate.difference import difference
-from onefold.ops.simulate.shapes import ContactShown, IdentifierShown, Report
+from onefold.ops.simulate.difference import Result, difference
+from onefold.ops.simulate.shapes import ContactShown, IdentifierShown, ProposalShown, Report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from onefold.identity.contact import Contact, Tenure
     from onefold.ops.simulate.lines import BadLine
     from onefold.ops.simulate.run import Run
-    from onefold.ops.simulate.shapes import Difference
+    from onefold.ops.simulate.shapes import Difference, OtherOutcome, OutcomeLine
     from onefold.ops.simulate.world import World
 
 _encoder = msgspec.json.Encoder()
@@ -26,20 +26,32 @@ ITEMS = 1_000
 
 def report(run: Run, bad: Sequence[BadLine], *, present: Run | None = None) -> Report:
     """What a run says; beside one under the `present` rules, also what is different."""
-    contacts = contacts_shown(run.world)
+    contacts, proposals = contacts_shown(run.world), proposals_shown(run.world)
     diff: Difference | None = None
     if present is not None:
-        diff = difference((contacts_shown(present.world), present.outcomes), (contacts, run.outcomes))
+        before = Result(contacts_shown(present.world), present.outcomes, proposals_shown(present.world))
+        diff = difference(before, Result(contacts, run.outcomes, proposals))
     if len({each.workspace for each in contacts} | {each.workspace for each in run.outcomes}) <= 1:
-        for each in (*contacts, *run.outcomes, *(diff.outcomes if diff is not None else ())):
+        told: list[ContactShown | OutcomeLine | OtherOutcome | ProposalShown] = [*contacts, *run.outcomes, *proposals]
+        if diff is not None:
+            told += [*diff.outcomes, *diff.proposals.gone, *diff.proposals.new]
+        for each in told:
             each.workspace = UNSET
-    return Report(contacts, run.outcomes, [], UNSET if diff is None else diff, list(bad) or UNSET)
+    return Report(contacts, run.outcomes, proposals, UNSET if diff is None else diff, list(bad) or UNSET)
 
 
 def contacts_shown(world: World) -> list[ContactShown]:
     """The contacts of a run, by workspace, the longest known first."""
     ordered = sorted(world.contacts, key=lambda each: (each.workspace, each.first_seen_at, each.contact_id))
     return [_contact(each, world) for each in ordered]
+
+
+def proposals_shown(world: World) -> list[ProposalShown]:
+    """What the run leaves open, in the order of the lines."""
+    return [
+        ProposalShown(each.interaction.event_id, each.guard.value, each.semantic_type, list(pair), "open", each.workspace)
+        for each, pair in world.proposed
+    ]
 
 
 def text(said: Report) -> Iterator[bytes]:

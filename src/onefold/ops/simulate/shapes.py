@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -46,6 +46,17 @@ class OutcomeLine(Struct):
     outcome: OutcomeWord
     reason: Reason
     contact_id: Annotated[UUID | None, Meta(description="The contact when it was decided; it may have been merged since (R27).")]
+    workspace: Workspace = UNSET
+
+
+class ProposalShown(Struct):
+    """Two contacts that an interaction would have joined, had a guard let it; one for each pair and interaction (R26)."""
+
+    event_id: str
+    cause: Annotated[str, Meta(description="The guard that kept the two apart.")]
+    semantic_type: Annotated[str, Meta(description="Of the identifier that names the other contact.")]
+    contacts: Annotated[list[UUID], Meta(description="The two, redirects followed; the smaller id first.", min_length=2, max_length=2)]
+    state: Literal["open"]
     workspace: Workspace = UNSET
 
 
@@ -96,6 +107,13 @@ class OtherOutcome(Struct):
     workspace: Workspace = UNSET
 
 
+class OtherProposals(Struct):
+    """Proposals that only one of the two runs leaves open."""
+
+    gone: list[ProposalShown]
+    new: list[ProposalShown]
+
+
 class Difference(Struct):
     """What other rules make of the same lines, against the present ones."""
 
@@ -105,6 +123,7 @@ class Difference(Struct):
     gone: Annotated[list[str], Meta(description="Identifiers, as type:normalised, that somebody held and nobody would hold.")]
     new: Annotated[list[str], Meta(description="Identifiers that nobody held and somebody would hold.")]
     outcomes: list[OtherOutcome]
+    proposals: OtherProposals
 
 
 class Report(Struct):
@@ -112,7 +131,7 @@ class Report(Struct):
 
     contacts: Annotated[list[ContactShown], Meta(description="Those that the lines concern; none that another one absorbed.")]
     outcomes: list[OutcomeLine]
-    proposals: Annotated[list[dict[str, Any]], Meta(description="Merges that wait for proof or for a person.")]
+    proposals: Annotated[list[ProposalShown], Meta(description="Merges that wait for proof or for a person when the lines end.")]
     diff: Annotated[Difference | UnsetType, Meta(description="With --diff: against the present rules.")] = UNSET
     bad_lines: Annotated[list[BadLine] | UnsetType, Meta(description="Lines that are no interactions, where there are any.")] = UNSET
 

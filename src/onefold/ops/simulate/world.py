@@ -13,7 +13,7 @@ from onefold.identity.decide import decide
 from onefold.identity.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import timedelta
     from typing import TypeAlias
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from onefold.identity.contact import Contact, ContactId, Tenure
     from onefold.identity.identifiers import IdentifierKey
     from onefold.identity.interaction import Interaction, Moment
-    from onefold.identity.plan import Merge, Outcome, Plan
+    from onefold.identity.plan import Merge, Outcome, Plan, Proposed
     from onefold.identity.rules import Rules
     from onefold.ops.simulate.naming import Naming
 
@@ -45,6 +45,7 @@ class World:
         self._learnt: set[Key] = set()
         self._quarantined: dict[str, set[IdentifierKey]] = {}
         """What the run put into quarantine, by workspace: its rules do not know of it."""
+        self._proposed: list[Proposed] = []
 
     @property
     def contacts(self) -> Sequence[Contact]:
@@ -54,6 +55,18 @@ class World:
     def merged(self, contact: Contact) -> Sequence[ContactId]:
         """Whom a contact absorbed in this run, also by way of those that it absorbed."""
         return self._merged.get((contact.workspace, contact.contact_id), ())
+
+    @property
+    def proposed(self) -> Iterator[tuple[Proposed, tuple[ContactId, ContactId]]]:
+        """What waits for proof or for a person, with the two contacts that it leads to now; one for each pair and interaction (R26)."""
+        told = set()
+        for each in self._proposed:
+            pair = sorted((self.root(each.workspace, one) for one in (each.one, each.other)), key=lambda one: one.int)
+            one, other = (self._snapshot.contacts[each.workspace, contact_id] for contact_id in pair)
+            named = (each.workspace, one.contact_id, other.contact_id, each.interaction.event_id)
+            if one is not other and one.summary.total and other.summary.total and named not in told:
+                told.add(named)
+                yield each, (one.contact_id, other.contact_id)
 
     def root(self, workspace: str, contact_id: ContactId) -> ContactId:
         """Where a contact's id leads."""
@@ -122,6 +135,7 @@ class World:
                 contacts[contact.workspace, contact.contact_id] = contact
         for merge in plan.merges:
             self._absorb(merge)
+        self._proposed.extend(plan.proposed)
         for found_out in plan.quarantined:
             self._quarantined.setdefault(found_out.tenure.workspace, set()).add(found_out.tenure.key)
 

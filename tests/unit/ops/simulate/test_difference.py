@@ -9,7 +9,15 @@ ANN = {"given_name": "Ann", "last_name": "Lee"}
 
 def test_the_same_rules_make_no_difference() -> None:
     said = simulated([line("email:a@x.io", event_id="e1"), line("email:a@x.io", "anonymous_token:t1", event_id="e2")], diff=True)
-    assert said["diff"] == {"merged": [], "split": [], "types": [], "gone": [], "new": [], "outcomes": []}
+    assert said["diff"] == {
+        "merged": [],
+        "split": [],
+        "types": [],
+        "gone": [],
+        "new": [],
+        "outcomes": [],
+        "proposals": {"gone": [], "new": []},
+    }
 
 
 def test_contacts_that_come_together_are_named_with_whom_they_were() -> None:
@@ -52,3 +60,22 @@ def test_a_type_is_followed_also_where_another_event_made_the_contact() -> None:
     (retyped,) = diff["types"]
     assert (retyped["before"]["type"], retyped["after"]["type"]) == ("ghost", "lead")
     assert retyped["before"]["id"] != retyped["after"]["id"]
+
+
+def test_proposals_that_other_rules_would_make_or_spare_are_named() -> None:
+    """R26."""
+    lines = [
+        line("user_id:u1", "email:a@x.io", event_id="e1"),
+        line("anonymous_token:t1", "email:a@x.io", event_id="e2", assurance="claimed"),
+        line("anonymous_token:t2", "email:b@x.io", event_id="e3", assurance="claimed"),
+    ]
+    diff = simulated(lines, rules={"policy": "strict"}, diff=True)["diff"]["proposals"]
+    assert [(each["event_id"], each["cause"]) for each in diff["new"]] == [("e2", "policy")]
+    assert diff["gone"] == []
+    diff = simulated(
+        [lines[0], line("anonymous_token:t1", "email:a@x.io", "phone:+4915112345678", event_id="e2", assurance="claimed")],
+        rules={"policy": "eager"},
+        diff=True,
+    )["diff"]["proposals"]
+    assert [(each["event_id"], each["cause"]) for each in diff["gone"]] == [("e2", "policy")]
+    assert diff["new"] == []

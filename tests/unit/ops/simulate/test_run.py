@@ -229,3 +229,63 @@ def test_a_value_that_a_run_puts_into_quarantine_resolves_no_more_in_it() -> Non
     assert outcomes(said) == [(each.kind.value, each.reason) for each in expected]
     assert [each["outcome"] for each in said["outcomes"][-4:]] == ["parked", "seen", "seen", "unresolved"]
     assert groups(said) == world.groups()
+
+
+KNOWN = line("user_id:u1", "email:ann@x.io", event_id="e1")
+CLAIM = line("anonymous_token:t2", "phone:+4915112345678", "email:ann@x.io", event_id="e2", assurance="claimed")
+
+
+def test_what_a_claim_may_not_join_is_proposed() -> None:
+    """R1, R26: named with the guard, the identifier's type and both contacts."""
+    said = simulated([KNOWN, CLAIM])
+    known, ghost = said["contacts"]
+    assert said["proposals"] == [
+        {
+            "event_id": "e2",
+            "cause": "policy",
+            "semantic_type": "phone",
+            "contacts": sorted([known["id"], ghost["id"]]),
+            "state": "open",
+        }
+    ]
+    Draft202012Validator(schema()).validate(said)
+
+
+def test_there_is_one_proposal_for_each_pair_and_interaction() -> None:
+    """R26: the same event again makes none, another event of the same pair does."""
+    again = CLAIM.replace(b'"e2"', b'"e3"')
+    assert [each["event_id"] for each in simulated([KNOWN, CLAIM, CLAIM, again, CLAIM])["proposals"]] == ["e2", "e3"]
+
+
+def proved(identifier: str, *beside: str) -> bytes:
+    """The visitor proves an identifier."""
+    kind, _, value = identifier.partition(":")
+    proof = {"semantic_type": kind, "identifier": value, "method": "otp"}
+    return line(*beside, identifier, event_id="e9", assurance="proved", proof=proof)
+
+
+def test_a_proposal_is_carried_out_when_the_visitor_proves_it() -> None:
+    """Product.md, section 4, R9, R10: two that both control it become one, and nothing waits any more."""
+    lines = [
+        line("email:ann@x.io", event_id="e1"),
+        line("anonymous_token:t2", "email:bo@x.io", event_id="e2"),
+        line("anonymous_token:t2", "email:ann@x.io", event_id="e3", assurance="claimed"),
+    ]
+    assert [(each["event_id"], each["cause"]) for each in simulated(lines)["proposals"]] == [("e3", "known")]
+    said = simulated([*lines, proved("email:ann@x.io", "anonymous_token:t2")])
+    assert (len(said["contacts"]), said["proposals"]) == (1, [])
+    assert said["outcomes"][3]["outcome"] == "merged"
+
+
+def test_a_ghost_that_a_proof_leaves_with_nothing_waits_for_nothing() -> None:
+    """R9, R26: what was merely claimed moves to the prover, and no proposal names a contact without identifiers."""
+    said = simulated([KNOWN, CLAIM, proved("phone:+4915112345678", "anonymous_token:t2")])
+    assert (said["outcomes"][2]["outcome"], said["proposals"]) == ("evicted", [])
+    assert sorted(map(len, (each["identifiers"] for each in said["contacts"]))) == [0, 4]
+
+
+def test_proposals_name_whom_their_contacts_lead_to_by_now() -> None:
+    lines = [KNOWN, CLAIM, line("user_id:u1", "email:other@x.io", event_id="e0"), line("email:other@x.io", "oauth:o1", event_id="e4")]
+    said = simulated(lines)
+    (proposal,) = said["proposals"]
+    assert set(proposal["contacts"]) <= {each["id"] for each in said["contacts"]}
