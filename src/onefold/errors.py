@@ -38,6 +38,18 @@ class MergeRefused(Refused):
     code = "merge_refused"
 
 
+class ProposalNotFound(Refused):
+    """There is no such proposal."""
+
+    code = "proposal_not_found"
+
+
+class ProposalClosed(Refused):
+    """Nothing is left to decide of a proposal."""
+
+    code = "proposal_closed"
+
+
 class SegmentNotFound(Refused):
     """No segment of the workspace has the slug that was asked for."""
 

@@ -158,6 +158,9 @@ class ResolverMetrics:
         self._parked = metrics.counter(
             "onefold_resolver_parked", "Interactions that a limit left something out of, by workspace and limit.", "workspace", "limit"
         )
+        self._proposed = metrics.counter(
+            "onefold_resolver_proposed", "Merges that wait for proof or for a person, by workspace and guard.", "workspace", "guard"
+        )
         self._quarantined = metrics.counter(
             "onefold_resolver_quarantined", "Values that joined too many contacts, by workspace and type.", "workspace", "semantic_type"
         )
@@ -205,6 +208,8 @@ class ResolverMetrics:
         for parked in plan.parked:
             for limit in {each.limit for each in parked.excesses}:
                 self._parked.labels(parked.interaction.workspace, limit.value).inc()
+        for proposed in plan.proposed:
+            self._proposed.labels(proposed.workspace, proposed.guard.value).inc()
         for each in plan.quarantined:
             self._quarantined.labels(each.tenure.workspace, each.tenure.semantic_type).inc()
 

@@ -22,6 +22,7 @@ from onefold.cli import (
     merging,
     output,
     parked,
+    proposals,
     quarantine,
     replay,
     roles,
@@ -56,6 +57,7 @@ app.add_typer(contacts.app, name="contacts", rich_help_panel=LOOK)
 contacts.app.command("explain")(explaining.explain)
 contacts.app.command("merge")(merging.merge)
 contacts.app.command("unmerge")(merging.unmerge)
+app.add_typer(proposals.app, name="proposals", rich_help_panel=LOOK)
 app.add_typer(segments.app, name="segments", rich_help_panel=LOOK)
 app.add_typer(events.app, name="events", rich_help_panel=LOOK)
 app.add_typer(keys.app, name="keys", rich_help_panel=LOOK)

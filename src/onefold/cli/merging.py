@@ -50,16 +50,9 @@ def merge(
     json: Json = False,
 ) -> None:
     """Merge two contacts: the first one survives. Their guards do not ask, since a person decides; limits of size do."""
-    user = _user(actor, reason, execute=execute)
-    merging = run(_merge(workspace, survivor, absorbed, take or [], user, execute=execute))
-    (record,) = merging.plan.merges
-    told = {
-        "survivor": merging.survivor.contact_id,
-        "absorbed": merging.absorbed.contact_id,
-        "identifiers": merging.absorbed.summary.total,
-        "lost": record.lost,
-    }
-    _tell(told, merging.plan.changes, execute=execute, json=json, workspace=workspace)
+    decider = user(actor, reason, execute=execute)
+    merging = run(_merge(workspace, survivor, absorbed, take or [], decider, execute=execute))
+    tell_merging(merging, execute=execute, json=json, workspace=workspace)
 
 
 def unmerge(
@@ -72,8 +65,8 @@ def unmerge(
     json: Json = False,
 ) -> None:
     """Undo a merge, exactly: both sides get back what they had, and what came through it since. No event joins them again."""
-    user = _user(actor, reason, execute=execute)
-    undoing = run(_unmerge(workspace, named, user, execute=execute))
+    decider = user(actor, reason, execute=execute)
+    undoing = run(_unmerge(workspace, named, decider, execute=execute))
     (back,) = undoing.plan.returns
     told = {
         "merge_id": undoing.merge.merge_id,
@@ -85,7 +78,8 @@ def unmerge(
     _tell(told, undoing.plan.changes, execute=execute, json=json, workspace=workspace)
 
 
-def _user(actor: str | None, reason: str | None, *, execute: bool) -> User:
+def user(actor: str | None, reason: str | None, *, execute: bool) -> User:
+    """Who acts; BadParameter where something is to be done and nobody says why."""
     from onefold.contacts.acting import User  # noqa: PLC0415 -- a command loads only what it needs
 
     if execute and not (reason or "").strip():
@@ -102,30 +96,31 @@ async def _merge(workspace: str, survivor: str, absorbed: str, takes: Sequence[s
             path, equals, who = each.partition("=")
             if not equals:
                 raise typer.BadParameter(f"{each!r} is no choice; they are written PATH=WHO, such as given_name=ID")
-            chosen[path] = await _found(connection, who, workspace)
-        winner, other = await _found(connection, survivor, workspace), await _found(connection, absorbed, workspace)
+            chosen[path] = await found(connection, who, workspace)
+        winner, other = await found(connection, survivor, workspace), await found(connection, absorbed, workspace)
         return await merge(connection, workspace, Wish(winner, other, chosen), user, shards=shards)
 
-    return await _act(workspace, work, execute=execute)
+    return await act(workspace, work, execute=execute)
 
 
 async def _unmerge(workspace: str, named: str, user: User, *, execute: bool) -> Undoing:
     from onefold.contacts.unmerge import unmerge  # noqa: PLC0415
 
     async def work(connection: Connection, shards: int | None) -> Undoing:
-        return await unmerge(connection, workspace, await _found(connection, named, workspace), user, shards=shards)
+        return await unmerge(connection, workspace, await found(connection, named, workspace), user, shards=shards)
 
-    return await _act(workspace, work, execute=execute)
+    return await act(workspace, work, execute=execute)
 
 
-async def _found(connection: Connection, who: str, workspace: str) -> UUID:
-    found = await resolve(connection, who, workspace)
-    if found is None:
+async def found(connection: Connection, who: str, workspace: str) -> UUID:
+    """The contact that is meant. Raises ContactNotFound."""
+    contact_id = await resolve(connection, who, workspace)
+    if contact_id is None:
         raise ContactNotFound(f"workspace {workspace} has no contact for {who}. Is the workspace right (--workspace)?")
-    return found
+    return contact_id
 
 
-async def _act(workspace: str, work: Work[Done], *, execute: bool) -> Done:
+async def act(workspace: str, work: Work[Done], *, execute: bool) -> Done:
     """One transaction, begun anew where an event was faster."""
     from onefold import bootstrap  # noqa: PLC0415
     from onefold.records.shards import shard_count  # noqa: PLC0415
@@ -140,6 +135,18 @@ async def _act(workspace: str, work: Work[Done], *, execute: bool) -> Done:
                     return await work(connection, shards)
         async with store.transaction([workspace]) as connection:
             return await work(connection, shards)
+
+
+def tell_merging(merging: Merging, *, execute: bool, json: bool, workspace: str) -> None:
+    """Show a merge by a person, or its plan."""
+    (record,) = merging.plan.merges
+    told = {
+        "survivor": merging.survivor.contact_id,
+        "absorbed": merging.absorbed.contact_id,
+        "identifiers": merging.absorbed.summary.total,
+        "lost": record.lost,
+    }
+    _tell(told, merging.plan.changes, execute=execute, json=json, workspace=workspace)
 
 
 def _tell(told: dict[str, Any], changes: Sequence[ContactChanged], *, execute: bool, json: bool, workspace: str) -> None:

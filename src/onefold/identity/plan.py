@@ -25,15 +25,23 @@ class OutcomeKind(StrEnum):
     """What became of an interaction; of several, the first in this order."""
 
     PARKED = "parked"
+    """A limit left a part of it out; the rest applied (R11)."""
     MERGED = "merged"
+    """Contacts that it named became one."""
     EVICTED = "evicted"
     """A proof took its identifier from another contact (R9, R10)."""
     HANDED_OVER = "handed_over"
+    """A device went from one contact to another, since somebody else uses it now (guard 1, R7)."""
     CREATED = "created"
+    """Nobody had been seen with any of its identifiers: a new ghost."""
     ATTACHED = "attached"
+    """A contact got an identifier, or holds one more firmly."""
     UPDATED = "updated"
+    """A contact got a value."""
     SEEN = "seen"
+    """Nothing changed but times."""
     UNRESOLVED = "unresolved"
+    """It names nobody."""
     BARRED = "barred"
     """Older than the separation of everything that it names, which nobody holds any more."""
 
@@ -63,25 +71,38 @@ class Limit(StrEnum):
     """What an interaction would have exceeded (guard 4, R11). All but the last are set by the rules of its workspace."""
 
     VALUES_PER_TYPE = "values_per_type"
+    """Identifiers of one type that a contact may hold; `max_per_contact` of the type goes before it."""
     IDENTIFIERS_PER_CONTACT = "identifiers_per_contact"
+    """Identifiers that a contact may hold."""
     MERGES_PER_IDENTIFIER_HOUR = "merges_per_identifier_hour"
+    """Contacts that may be merged through one identifier within an hour."""
     CONTACTS_PER_VALUE_DAY = "contacts_per_value_day"
+    """Distinct contacts that one value may join on a day (UTC, event time), the first included. Beyond, it is quarantined."""
     BYTES_PER_CONTACT = "bytes_per_contact"
+    """Fields and attributes of a contact, as JSON: 128 KiB."""
 
 
 class Rule(StrEnum):
     """Why a tenure, a merge or a change came about."""
 
     NEW_VISITOR = "new_visitor"
+    """The event created the contact."""
     SHARED_IDENTIFIER = "shared_identifier"
+    """The event named it beside an identifier of the contact."""
     HAND_OVER = "hand_over"
+    """The event took the device over."""
     EVICTION = "eviction"
+    """The event proved it, and took it from whoever had merely claimed it."""
     ASIDE = "aside"
     """A claim may not join it to the contact of its event, so it lies with another one (R1)."""
     PROOF = "proof"
+    """The event proved what the contact held already."""
     VALUES = "values"
+    """The event brought a name or an attribute."""
     DECIDED = "decided"
+    """A user merged the two."""
     UNMERGE = "unmerge"
+    """A user undid a merge."""
 
 
 class Outcome(Struct, frozen=True):

@@ -1,7 +1,7 @@
 """Reference pages that are written from the code: `python -m onefold.installation.reference [--check]`.
 
-Settings from their docstrings, metrics from their definitions, the schemas of RULES.json, of simulated runs and of explanations from their
-models.
+Settings and codes from their docstrings, metrics from their definitions, the schemas of RULES.json, of simulated runs and of explanations
+from their models.
 A test checks that the pages are fresh.
 """
 
@@ -14,6 +14,7 @@ from typing import Any
 
 from onefold import observe
 from onefold.identity import rules_document
+from onefold.installation.reasons import reasons_page
 from onefold.ops.explain import shapes as explained
 from onefold.ops.simulate import shapes as simulated
 from onefold.settings import described
@@ -53,6 +54,7 @@ def pages() -> dict[Path, str]:
     return {
         PAGES / "settings.md": settings_page(),
         PAGES / "metrics.md": metrics_page(),
+        PAGES / "reasons.md": reasons_page(),
         PAGES / "rules.schema.json": _json(rules_document.schema()),
         PAGES / "explain.schema.json": _json(explained.schema()),
         PAGES / "simulate.schema.json": _json(simulated.schema()),

@@ -13,6 +13,7 @@ from onefold.identity.decide import decide
 from onefold.records import apply as applying
 from onefold.records import snapshots
 from onefold.records.parked import park
+from onefold.records.proposals import propose
 from onefold.records.quarantine import put
 from onefold.records.store import Moved
 
@@ -62,12 +63,14 @@ class Resolution:
         return plan
 
     async def _set_aside(self, connection: Connection, plan: Plan) -> None:
-        """Keep what limits left out, and what went into quarantine: last, since that takes the one row that counts changes of rules.
+        """Keep what limits left out, what is proposed, and what went into quarantine: last, since that takes the row of changes of rules.
 
         Also where nothing else came of an interaction, and nobody is locked.
         """
         if plan.parked:
             await park(connection, plan.parked)
+        if plan.proposed:
+            await propose(connection, plan.proposed)
         if plan.quarantined:
             await put(connection, plan.quarantined)
 

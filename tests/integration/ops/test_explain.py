@@ -129,7 +129,7 @@ async def test_every_identifier_tells_its_event_with_place_rule_and_guard(store:
     assert [(each["path"], each["event_id"], each["via"]) for each in said["values"]] == [("given_name", "e1", "email:a@x.io")]
     (step,) = said["path"]["steps"]
     assert (step["one"], step["other"], step["event"]["event_id"]) == ("anonymous_token:t", "email:a@x.io", "e2")
-    assert [each["code"] for each in said["apart"]["because"]] == ["event", "policy"]
+    assert [each["code"] for each in said["apart"]["because"]] == ["proposed", "event", "policy"]
 
 
 @pytest.mark.asyncio

@@ -13,7 +13,7 @@ import typer
 from onefold.cli.main import app
 
 HOW_TO = Path(__file__).parents[3] / "docs/how-to"
-PAGES = ["dead-letters.md", "explain.md", "identity-tokens.md", "replay.md", "rules.md", "try-a-rule.md"]
+PAGES = ["dead-letters.md", "explain.md", "identity-tokens.md", "proposals.md", "replay.md", "rules.md", "try-a-rule.md"]
 JOB = "0b8f3a52-5c5e-4d3a-9a7e-111111111111"
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from onefold.identity.rules import Rules
     from onefold.ops.explain.standing import Standing
     from onefold.records.histories import Pair
+    from onefold.records.proposals import Proposal
     from onefold.records.reads import EvidenceRow
 
 SHOWN = 10
@@ -49,9 +50,10 @@ def side_of(standing: Standing, contact_id: UUID, rules: Rules) -> Side:
     return Side(contact_id, held, summary, events)
 
 
-def between(one: Side, other: Side, pairs: Sequence[Pair], rules: Rules) -> list[Between]:
+def between(one: Side, other: Side, pairs: Sequence[Pair], proposals: Sequence[Proposal], rules: Rules) -> list[Between]:
     """Everything that stands between two contacts that are two."""
     found = [_kept_apart(each) for each in pairs]
+    found += [_proposed(each) for each in proposals[:SHOWN]]
     found += _conflicts(one, other)
     limit = too_large(one.summary, other.summary, rules)
     if limit is not None:
@@ -71,6 +73,20 @@ def _kept_apart(pair: Pair) -> Between:
     text = f"kept apart: {how} by {pair.actor}" + (f" ({pair.reason})" if pair.reason else "") + "; no event joins them, a person may"
     facts = {"one": pair.one, "other": pair.other, "why": pair.why, "actor": pair.actor, "reason": pair.reason, "at": pair.at}
     return Between("kept_apart", text, facts)
+
+
+def _proposed(each: Proposal) -> Between:
+    text = f"event {each.last.event_id} would have joined them, had {each.guard} let it: proposal {each.proposal_id}, {each.state}"
+    facts = {
+        "proposal_id": each.proposal_id,
+        "state": each.state,
+        "guard": each.guard,
+        "semantic_type": each.semantic_type,
+        "first": each.first._asdict(),
+        "last": each.last._asdict(),
+        "expires_at": each.expires_at,
+    }
+    return Between("proposed", text, facts)
 
 
 def _conflicts(one: Side, other: Side) -> Iterator[Between]:

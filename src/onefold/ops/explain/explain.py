@@ -14,6 +14,7 @@ from onefold.ops.explain.shapes import Apart, Between
 from onefold.ops.explain.shown import explained, path_shown
 from onefold.ops.explain.standing import Standing
 from onefold.records.histories import load_contact, load_history, pairs_between, tenure_then
+from onefold.records.proposals import between as proposals_between
 from onefold.records.rules_versions import rules_in_force
 
 if TYPE_CHECKING:
@@ -100,4 +101,6 @@ async def _apart(connection: Connection, workspace: str, standing: Standing, one
     pairs = await pairs_between(connection, workspace, standing.members(one), standing.members(other))
     then = [each for each in pairs if standing.at is None or each.at <= standing.at]
     sides = [side_of(standing, each, rules) for each in (one, other)]
-    return Apart(other, between(sides[0], sides[1], then, rules))
+    proposals = await proposals_between(connection, workspace, standing.members(one), standing.members(other))
+    made = [each for each in proposals if standing.at is None or each.first.at <= standing.at]
+    return Apart(other, between(sides[0], sides[1], then, made, rules))

@@ -11,7 +11,18 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 Text = Annotated[str, Meta(description="type:normalised.")]
 ApartCode = Literal[
-    "one_contact", "kept_apart", "conflict", "limit", "event", "handed_over", "evicted", "known", "policy", "validated", "nothing_in_common"
+    "one_contact",
+    "kept_apart",
+    "proposed",
+    "conflict",
+    "limit",
+    "event",
+    "handed_over",
+    "evicted",
+    "known",
+    "policy",
+    "validated",
+    "nothing_in_common",
 ]
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from onefold.identity.assurance import Assurance
 from onefold.identity.rules import Limits
 from onefold.ops.explain.apart import between, side_of
 from onefold.records.histories import Pair
+from onefold.records.proposals import Occasion, Proposal
 from tests.support.worlds import EXACT, START, World, event
 from tests.unit.ops.explain.histories import standing
 
@@ -22,10 +24,12 @@ ASSERTED = Assurance.ASSERTED
 EAGER = replace(EXACT, policy="eager")
 
 
-def because(world: World, one: str, other: str, *, pairs: Sequence[Pair] = (), rules: Rules | None = None) -> list[Between]:
+def because(
+    world: World, one: str, other: str, *, pairs: Sequence[Pair] = (), proposals: Sequence[Proposal] = (), rules: Rules | None = None
+) -> list[Between]:
     now, rules = standing(world), rules or world.rules
     sides = [side_of(now, world.holder(each).contact_id, rules) for each in (one, other)]
-    return between(sides[0], sides[1], pairs, rules)
+    return between(sides[0], sides[1], pairs, proposals, rules)
 
 
 def codes(found: Sequence[Between]) -> list[str]:
@@ -109,3 +113,15 @@ def test_two_that_would_be_too_large_are_told_the_limit() -> None:
     found = because(world, "email:a@x.io", "email:b@x.io", rules=small)
     assert codes(found) == ["limit", "nothing_in_common"]
     assert found[0].facts == {"limit": "identifiers_per_contact", "identifiers": [2, 2]}
+
+
+def test_what_waits_for_a_person_is_named_with_the_event_that_proposed_it() -> None:
+    """R26."""
+    world = World()
+    world.play(event("email:a@x.io", assurance=ASSERTED), event("email:b@x.io", assurance=ASSERTED))
+    ids = sorted((world.holder(each).contact_id for each in ("email:a@x.io", "email:b@x.io")), key=lambda each: each.int)
+    pair, last = (ids[0], ids[1]), Occasion(START, "e9", 3, 41)
+    proposal = Proposal(uuid4(), "acme", pair, pair, "open", "known", "email", last, last, START, None, None, None)
+    first = because(world, "email:a@x.io", "email:b@x.io", proposals=[proposal])[0]
+    assert (first.code, first.facts["guard"], first.facts["last"]["offset"]) == ("proposed", "known", 41)
+    assert "event e9" in first.text
