@@ -35,7 +35,10 @@ Choices:
 - A record's size is judged by our own limit of 1 MiB, not by what a consumer fetches.
 - A header whose *name* is no UTF-8 stops its partition until a person looks, since the client library cannot give the record.
 
-Numbers 31 to 33 and 35 of the list are faults of rules, processes, logs and clusters, not of messages.
+- Patterns of blocked values are matched in linear time (RE2), so no text can make one explode (31).
+
+Numbers 32 and 33 of the list are faults of processes and logs, not of messages. Number 35, a valid event that merges into a contact of 50,000
+identifiers, is parked whole with reason `limit`, raises the alarm, and harms no neighbour: `tests/e2e/poison/test_cluster.py`.
 """
 
 TITLES: Final = {
@@ -69,6 +72,7 @@ TITLES: Final = {
     28: "Traits, many or strangely named",
     29: "Strange emails and phones",
     30: "Values that break databases",
+    31: "Texts that make patterns explode",
     34: "Too large",
     36: "Names that attack their readers",
 }

@@ -19,10 +19,11 @@ from onefold.messages.times import from_milliseconds
 from onefold.messages.topics import DEAD_LETTER, INTERACTIONS, INTERACTIONS_RESOLVED, SPECS
 from onefold.topics.producer import IdempotentProducer
 from onefold.topics.tail import follow_topic
+from onefold.workspace import rules
 from tests.e2e.check.stories import check, following, quiet
 from tests.e2e.poison.cases import Person, named, record
 from tests.e2e.poison.store import Stored, differences, expected, people
-from tests.e2e.poison.topic_cases import CASES
+from tests.e2e.poison.topic_cases import CASES, KILLER_PATTERNS
 from tests.support.installations import Installation, installation
 from tests.support.workspaces import add_workspace
 
@@ -74,6 +75,7 @@ async def test_every_poison_on_the_topic_ends_where_the_table_says(
     sent = everything()
     async with installation(services, database, topic_prefix, redis_url, partitions=1) as mine:
         await add_workspace(mine.store, "beta")
+        await block(mine, KILLER_PATTERNS)
         await raise_limit(mine)
         await produce(mine, sent)
         async with mine.resolvers(1, batch_size=25), following(mine):
@@ -172,6 +174,13 @@ async def produce(mine: Installation, sent: Sequence[Sent]) -> None:
     ):
         for compressed, group in groupby(sent, key=lambda each: each.case is not None and each.case.compressed):
             await (compressing if compressed else plain).send_batches(INTERACTIONS, {0: [each[:3] for each in group]})
+
+
+async def block(mine: Installation, patterns: Sequence[str]) -> None:
+    """A workspace has blocked user ids by patterns (poison 31)."""
+    async with mine.store.transaction(["acme"]) as connection:
+        planned = await rules.plan(connection, "acme", rules.Edits(keys=[("blocked.user_id.patterns", list(patterns))]))
+        await rules.carry_out(connection, planned, actor="test", reason=None)
 
 
 async def raise_limit(mine: Installation) -> None:

@@ -98,6 +98,8 @@ DEAD: Final = (
     dead(30, "a text that Postgres refuses", "rejected_by_store", record(b"", ("email", "proved@example.com"), **PROVED)),
 )
 
+KILLER: Final = "a" * 1_000 + "!"
+
 KEPT: Final = (
     kept(10, "a trait twice: the last one counts", record(b'1,"a":2', traits={"a": "?"}), holding(attributes={"a": 2})),
     kept(
@@ -206,6 +208,9 @@ KEPT: Final = (
         people=(holding(attributes={"n": [LARGEST_FLOAT_IN_DIGITS]}),),
     ),
     kept(30, "2^63 as identifier", record(b"", ("user_id", 2**63)), holding(f"user_id:{2**63}")),
+    kept(31, "a text that makes the pattern `(a+)+$` explode", record(b"", ("user_id", KILLER)), holding(f"user_id:{KILLER}")),
+    kept(31, "the same text in traits", record(traits={"a": KILLER * 100}), holding(attributes={"a": KILLER * 100})),
+    kept(31, "a text that the pattern blocks", record(b"", ("user_id", "a" * 1_000)), fate="P"),
     *(
         kept(
             36,
@@ -216,5 +221,8 @@ KEPT: Final = (
         for given, last in NAMES
     ),
 )
+
+KILLER_PATTERNS: Final = ("^(a+)+$", "^(a|aa)+$", "^(.*a){25}$")
+"""Blocked values of user ids while the cases run: a backtracking engine takes longer over the texts of poison 31 than a universe lasts."""
 
 CASES: Final = (*DEAD, *KEPT)

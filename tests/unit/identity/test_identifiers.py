@@ -129,6 +129,15 @@ def test_blocked_values_are_compared_normalised_and_by_type() -> None:
     assert isinstance(_one("anonymous_token", "test", rules), Identifier)
 
 
+def test_values_are_blocked_by_pattern_too() -> None:
+    """Guard 5: in the normalised value."""
+    rules = Rules(blocked={"email": BlockedValues((), [r"@example\.com$"]), "user_id": BlockedValues((), ["^bot-[0-9]+$"])})
+    assert _one("email", "Ann@EXAMPLE.com", rules) == Dropped("email", "blocked")
+    assert _one("user_id", "bot-7", rules) == Dropped("user_id", "blocked")
+    for kind, value in (("email", "ann@example.com.org"), ("user_id", "robot-7"), ("anonymous_token", "bot-7")):
+        assert isinstance(_one(kind, value, rules), Identifier)
+
+
 def test_the_same_identifier_twice_is_one() -> None:
     raw = [("email", "ann@example.com", None), ("email", "ANN@example.com", "work"), ("user_id", "1", None), ("user_id", 1.0, None)]
     found, dropped = resolve_identifiers(raw, Rules())
