@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from onefold.messages.codec import decode_identifiers, encode, skim
 from onefold.messages.interactions import InteractionMessage, WireIdentifier
 from onefold.messages.times import time_text
+from onefold.ops.simulate.lines import numbered
 from onefold.ops.simulate.report import report as said
 from onefold.ops.simulate.report import text
 from onefold.ops.simulate.run import Run, from_empty, same_everywhere
@@ -102,7 +103,7 @@ def _rate(work: Callable[[list[bytes]], int], lines: list[bytes]) -> float:
 
 def _simulate(lines: list[bytes]) -> int:
     run = Run(same_everywhere(None))
-    bad = from_empty(io.BytesIO(b"\n".join(lines)), [run])
+    bad = from_empty(numbered(io.BytesIO(b"\n".join(lines))), [run])
     return sum(map(len, text(said(run, bad))))
 
 

@@ -37,6 +37,11 @@ async def test_what_is_set_decides_the_next_batch_without_a_restart(
         await mine.produce([event("anonymous_token:t2", "loyalty_card:8", minutes=1, rules=CARDS)])
         await mine.settled()
         assert ["anonymous_token:t2"] in await mine.groups()
+        trial = (await onefold(mine, "rules", "set", *words, "--last", "2", "--json")).json()["trial"]
+        assert (trial["events"], trial["diff"]["gone"], trial["diff"]["new"]) == (2, [], ["loyalty_card:7", "loyalty_card:8"])
+        told = await onefold(mine, "rules", "set", *words, "--last", "100")
+        assert "the last 3 events, decided from nothing: 2 contacts before, 3 after" in told.talk
+        assert "--execute" in (await onefold(mine, "rules", "set", *words, "--last", "5", "--execute", code=2)).talk
         made = (await onefold(mine, "rules", "set", *words, "--execute", "--reason", "cards", "--json")).json()
         assert (made["executed"], made["version"]) == (True, 2)
         later = [

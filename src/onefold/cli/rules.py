@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from onefold.cli.options import actor, demand_reason
-from onefold.cli.output import print_json, print_table, run, say
+from onefold.cli.output import counted, print_json, print_table, run, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractAsyncContextManager
 
     from onefold.identity.rules_difference import Change
+    from onefold.ops.simulate.recent import Trial
     from onefold.records.rules_versions import RulesVersion
     from onefold.records.store import Store
     from onefold.settings import Settings
@@ -27,6 +28,8 @@ app = typer.Typer(help="Rules of resolution: catalog, policy, limits, blocked va
 Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
 Workspace = Annotated[str, typer.Option(help="Slug of the workspace.")]
 SHOWN = 20
+MOST_TRIED = 1_000_000
+"""Events of a dry run: what a machine holds, about 2 KiB each."""
 SHOWN_VALUES = 5
 
 
@@ -57,6 +60,10 @@ def set_(  # noqa: PLR0913 -- the options of one command
     ] = None,
     reason: Annotated[str | None, typer.Option("--reason", help="Why; kept with the version.", show_default=False)] = None,
     workspace: Workspace = "acme",
+    last: Annotated[
+        int | None,
+        typer.Option("--last", min=1, max=MOST_TRIED, help="Also say what it would have changed over so many events.", show_default=False),
+    ] = None,
     *,
     from_now_on: Annotated[
         bool, typer.Option("--from-now-on", help="Make a type unique though contacts hold several of it: they keep them.")
@@ -67,12 +74,15 @@ def set_(  # noqa: PLR0913 -- the options of one command
     """Change rules: show what would become different, and with --execute put it in force at once, without a restart."""
     from onefold.settings import Settings  # noqa: PLC0415 -- a command loads only what it needs
 
+    if execute and last is not None:
+        raise typer.BadParameter("--last says what a change would do before it is done: leave --execute out")
     edits = _edits(keys or [], file, unset or [])
     settings = Settings.load()
     if execute:
         demand_reason(reason, settings)
     plan, made = run(_set(settings, workspace, edits, (if_version, reason), from_now_on=from_now_on, execute=execute))
-    _tell(plan, made, json=json)
+    trial = run(_try(settings, plan, last)) if last is not None and plan.changes else None
+    _tell(plan, made, trial, json=json)
 
 
 @app.command()
@@ -157,6 +167,15 @@ async def _set(
         return plan, await rules.carry_out(connection, plan, actor=actor(), reason=reason)
 
 
+async def _try(settings: Settings, plan: Plan, last: int) -> Trial:
+    from onefold import bootstrap  # noqa: PLC0415
+    from onefold.identity.rules_reading import document_of  # noqa: PLC0415
+    from onefold.ops.simulate.recent import tried  # noqa: PLC0415
+
+    kafka = bootstrap.begin("cli", settings).kafka
+    return await tried(kafka, plan.workspace, last, document_of(plan.before), document_of(plan.after))
+
+
 async def _history(workspace: str, limit: int, below: int | None) -> list[RulesVersion]:
     from onefold.settings import Settings  # noqa: PLC0415
     from onefold.workspace import rules  # noqa: PLC0415
@@ -165,10 +184,11 @@ async def _history(workspace: str, limit: int, below: int | None) -> list[RulesV
         return await rules.history(connection, workspace, limit, below)
 
 
-def _tell(plan: Plan, made: RulesVersion | None, *, json: bool) -> None:
+def _tell(plan: Plan, made: RulesVersion | None, trial: Trial | None, *, json: bool) -> None:
     version = made.version if made is not None else plan.version
     if json:
-        print_json({"executed": made is not None, "workspace": plan.workspace, "version": version, "changes": plan.changes})
+        said = {"executed": made is not None, "workspace": plan.workspace, "version": version, "changes": plan.changes}
+        print_json(said if trial is None else {**said, "trial": trial})
         return
     if not plan.changes:
         say(f"nothing would change; the rules of workspace {plan.workspace} are at version {version}")
@@ -177,7 +197,22 @@ def _tell(plan: Plan, made: RulesVersion | None, *, json: bool) -> None:
     if made is not None:
         then = f"onefold rules history --workspace {plan.workspace}"
     title = f"version {version}, in force now" if made is not None else f"what would change in version {version}"
+    if trial is not None:
+        print_table(["key", "before", "after"], _rows(plan.changes), title=title)
+        _tell_trial(trial)
+        say("\nnext: " + then)
+        return
     print_table(["key", "before", "after"], _rows(plan.changes), title=title, then=then)
+
+
+def _tell_trial(trial: Trial) -> None:
+    from onefold.cli.simulate import print_difference  # noqa: PLC0415
+
+    before, after = trial.contacts
+    say(f"\nthe last {counted('event', trial.events)}, decided from nothing: {counted('contact', before)} before, {after} after")
+    if trial.unreadable:
+        say(f"no interactions, and left out: {trial.unreadable}")
+    print_difference(trial.diff)
 
 
 def _rows(changes: Sequence[Change]) -> list[tuple[str, str, str]]:

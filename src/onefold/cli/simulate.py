@@ -87,12 +87,13 @@ def _opened(events: Path) -> Iterator[BinaryIO]:
 
 
 def _from_empty(stream: BinaryIO, document: Document | None, *, diff: bool) -> Report:
+    from onefold.ops.simulate.lines import numbered  # noqa: PLC0415
     from onefold.ops.simulate.report import report  # noqa: PLC0415
     from onefold.ops.simulate.run import Run, from_empty, same_everywhere  # noqa: PLC0415
 
     tried = Run(same_everywhere(document))
     present = Run(same_everywhere(None)) if diff else None
-    bad = from_empty(stream, [tried] if present is None else [present, tried])
+    bad = from_empty(numbered(stream), [tried] if present is None else [present, tried])
     return report(tried, bad, present=present)
 
 
@@ -132,11 +133,12 @@ def _print(said: Report) -> None:
         title = f"\n{counted('proposal', len(said.proposals))}, open when the lines end"
         print_table(["cause", "through", "proposals"], [(*key, count) for key, count in causes.most_common()], title=title)
     if said.diff:
-        _print_difference(said.diff)
+        print_difference(said.diff)
     say("\nnothing was written; --json prints everything")
 
 
-def _print_difference(diff: Difference) -> None:
+def print_difference(diff: Difference) -> None:
+    """What one run made otherwise than the other, for people."""
     rows: list[tuple[object, ...]] = []
     rows += [("merged", _short(each.contact), " + ".join(map(_who, each.before))) for each in diff.merged[:SHOWN]]
     rows += [("split", _short(each.contact), " | ".join(map(_who, each.after))) for each in diff.split[:SHOWN]]

@@ -29,8 +29,7 @@ def report(run: Run, bad: Sequence[BadLine], *, present: Run | None = None) -> R
     contacts, proposals = contacts_shown(run.world), proposals_shown(run.world)
     diff: Difference | None = None
     if present is not None:
-        before = Result(contacts_shown(present.world), present.outcomes, proposals_shown(present.world))
-        diff = difference(before, Result(contacts, run.outcomes, proposals))
+        diff = difference(_result(present), Result(contacts, run.outcomes, proposals))
     if len({each.workspace for each in contacts} | {each.workspace for each in run.outcomes}) <= 1:
         told: list[ContactShown | OutcomeLine | OtherOutcome | ProposalShown] = [*contacts, *run.outcomes, *proposals]
         if diff is not None:
@@ -38,6 +37,15 @@ def report(run: Run, bad: Sequence[BadLine], *, present: Run | None = None) -> R
         for each in told:
             each.workspace = UNSET
     return Report(contacts, run.outcomes, proposals, UNSET if diff is None else diff, list(bad) or UNSET)
+
+
+def difference_of(before: Run, after: Run) -> Difference:
+    """What one run made otherwise than the other, of the same lines."""
+    return difference(_result(before), _result(after))
+
+
+def _result(run: Run) -> Result:
+    return Result(contacts_shown(run.world), run.outcomes, proposals_shown(run.world))
 
 
 def contacts_shown(world: World) -> list[ContactShown]:

@@ -15,14 +15,13 @@ from onefold.identity.interaction import Moment, Position
 from onefold.identity.plan import OutcomeKind
 from onefold.identity.rules_document import Document, rules_of
 from onefold.messages.reading import Arrival, arrival_time, event_time, identify, read
-from onefold.ops.simulate.lines import MOST_KEPT, Reader, numbered
+from onefold.ops.simulate.lines import MOST_KEPT, Reader
 from onefold.ops.simulate.naming import Naming
 from onefold.ops.simulate.shapes import OutcomeLine
 from onefold.ops.simulate.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from typing import BinaryIO
 
     from onefold.identity.contact import ContactId
     from onefold.identity.interaction import Interaction
@@ -93,10 +92,10 @@ def same_everywhere(document: Document | None) -> Mapping[str, Rules]:
     return defaultdict(lambda: rules)
 
 
-def from_empty(stream: BinaryIO, runs: Sequence[Run]) -> list[BadLine]:
-    """Let several runs take the same lines, each beginning from nothing; gives the lines that are no interactions."""
+def from_empty(lines: Iterable[tuple[int, bytes]], runs: Sequence[Run]) -> list[BadLine]:
+    """Let several runs take the same numbered lines, each beginning from nothing; gives the lines that are no interactions."""
     bad: list[BadLine] = []
-    for good, flawed in Reader().chunks(numbered(stream), CHUNK):
+    for good, flawed in Reader().chunks(lines, CHUNK):
         bad.extend(flawed)
         for run in runs:
             run.take(good)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from onefold.identity.rules_reading import document_of
+from onefold.ops.simulate.lines import numbered
 from onefold.ops.simulate.report import report, text
 from onefold.ops.simulate.run import Run, from_empty, same_everywhere
 from tests.support.installations import record_of
@@ -35,7 +36,7 @@ def simulated(lines: Iterable[bytes], *, rules: dict[str, Any] | None = None, di
     """The report of a run from nothing, as readers of its JSON find it."""
     run = Run(same_everywhere(document_of(rules or {})))
     present = Run(same_everywhere(None)) if diff else None
-    bad = from_empty(io.BytesIO(b"\n".join(lines)), [run] if present is None else [present, run])
+    bad = from_empty(numbered(io.BytesIO(b"\n".join(lines))), [run] if present is None else [present, run])
     return msgspec.json.decode(b"".join(text(report(run, bad, present=present))))
 
 
