@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from dataclasses import replace as dataclass_replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
 from onefold.identity.assurance import Assurance
-from onefold.identity.contact import Contact, ContactId, Tenure, TenureId, listing_order
+from onefold.identity.consent import record_consent
+from onefold.identity.contact import Consent, Contact, ContactId, Tenure, TenureId, listing_order
 from onefold.identity.decide import decide
 from onefold.identity.identifiers import resolve_identifiers
 from onefold.identity.interaction import Interaction, Position, Proof
@@ -195,6 +196,15 @@ class World:
         merge = tree.in_force(contact_id)
         assert merge is not None
         plan = unmerge(tree, merge, Act(f"act{len(self.plans)}", "ann@host", "a test", at(minutes)), self.rules)
+        self.apply(plan)
+        return plan
+
+    def consent(self, contact_id: ContactId, purpose: str, state: Literal["granted", "denied"], *, minutes: float = 1_000) -> Plan:
+        """Record what a person said."""
+        contact = self.tree(contact_id).root
+        word = Consent(state, f"call of minute {minutes}", at(minutes), contact.contact_id)
+        snapshot = Snapshot({("acme", contact.contact_id): contact})
+        plan = record_consent(snapshot, contact, [(purpose, word)], Act(f"act{len(self.plans)}", "ann@host", "a test", at(minutes)))
         self.apply(plan)
         return plan
 

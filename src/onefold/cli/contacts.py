@@ -146,6 +146,8 @@ def _print(record: ContactRecord, who: str) -> None:
     ]
     for slug, value in sorted(contact.attributes.get("unbound", {}).items()):
         rows.append((f"attribute {slug}", value))
+    for purpose, word in sorted(contact.consent.items()):
+        rows.append((f"consent {purpose}", f"{word.state}, {word.at:%Y-%m-%d %H:%M}, {word.source}"))
     print_table(["contact", ""], [row for row in rows if row[1] not in (None, "")])
     print_table(
         ["identifier", "label", "assurance", "held", "since event", "rule", "topic/partition/offset"],
@@ -199,6 +201,7 @@ def _as_json(record: ContactRecord) -> dict[str, Any]:
             "created_at": contact.created_at,
             "updated_at": contact.updated_at,
             "archived_at": contact.archived_at,
+            "consent": contact.consent,
         },
         "tenures": [_tenure(tenure, record) for tenure in record.tenures],
         "merges": record.merges,

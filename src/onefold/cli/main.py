@@ -9,6 +9,7 @@ import typer
 
 from onefold.cli import (
     check,
+    consent,
     contacts,
     dead_letters,
     demo,
@@ -55,6 +56,7 @@ app.command("setup", rich_help_panel=START)(setup.setup)
 app.command("doctor", rich_help_panel=START)(doctor.doctor)
 app.add_typer(contacts.app, name="contacts", rich_help_panel=LOOK)
 contacts.app.command("explain")(explaining.explain)
+contacts.app.command("consent")(consent.consent)
 contacts.app.command("merge")(merging.merge)
 contacts.app.command("unmerge")(merging.unmerge)
 app.add_typer(proposals.app, name="proposals", rich_help_panel=LOOK)

@@ -75,7 +75,7 @@ def unmerge(
         "identifiers": len(undoing.plan.separated),
         "tenures": len(back.tenures),
     }
-    _tell(told, undoing.plan.changes, execute=execute, json=json, workspace=workspace)
+    tell(told, undoing.plan.changes, undoing.tree.root.contact_id, execute=execute, json=json, workspace=workspace)
 
 
 def user(actor: str | None, reason: str | None, *, execute: bool) -> User:
@@ -146,10 +146,11 @@ def tell_merging(merging: Merging, *, execute: bool, json: bool, workspace: str)
         "identifiers": merging.absorbed.summary.total,
         "lost": record.lost,
     }
-    _tell(told, merging.plan.changes, execute=execute, json=json, workspace=workspace)
+    tell(told, merging.plan.changes, merging.survivor.contact_id, execute=execute, json=json, workspace=workspace)
 
 
-def _tell(told: dict[str, Any], changes: Sequence[ContactChanged], *, execute: bool, json: bool, workspace: str) -> None:
+def tell(told: dict[str, Any], changes: Sequence[ContactChanged], contact_id: UUID, *, execute: bool, json: bool, workspace: str) -> None:
+    """Show what an act on contacts did, or would do: what it is, then each contact's changes."""
     if json:
         brief = [
             {"contact_id": each.contact_id, "version": each.version, "changes": each.changes, "merged_into": each.merged_into}
@@ -161,7 +162,7 @@ def _tell(told: dict[str, Any], changes: Sequence[ContactChanged], *, execute: b
     rows = [(each.contact_id, each.version, path, *_sides(value)) for each in changes for path, value in each.changes.items()]
     print_table(["contact", "version", "what", "before", "after"], rows, title="\nchanges")
     if execute:
-        say(f"\nnext: onefold contacts show {told['survivor']} --workspace {workspace}")
+        say(f"\nnext: onefold contacts show {contact_id} --workspace {workspace}")
     else:
         say("\nnext: the same with --execute and --reason; nothing was done yet")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from copy import copy
 from datetime import datetime
-from typing import NamedTuple, NewType
+from typing import Literal, NamedTuple, NewType
 from uuid import UUID
 
 from msgspec import Struct, field
@@ -117,6 +117,17 @@ class Provenance(NamedTuple):
         return self[:3]
 
 
+class Consent(Struct, frozen=True):
+    """What a person said of one purpose."""
+
+    state: Literal["granted", "denied"]
+    source: str
+    """Where it was said: a form, a call, a letter."""
+    at: datetime
+    of: ContactId
+    """The contact that it was said of, as it was then: an unmerge leaves each with whom it concerned."""
+
+
 class Summary(Struct):
     """What the guards need of a contact: its open tenures, counted exactly at every attach, end and merge."""
 
@@ -185,6 +196,8 @@ class Contact(Struct):
     organization_id: UUID | None = None
     attributes: dict[str, dict[str, object]] = field(default_factory=dict)
     tags: list[str] = field(default_factory=list)
+    consent: dict[str, Consent] = field(default_factory=dict)
+    """By purpose."""
     provenance: dict[str, Provenance] = field(default_factory=dict)
     """By path: `given_name`, `attributes.unbound.plan`. A path without a value was cleared, and keeps its place (R12)."""
     summary: Summary = field(default_factory=Summary)
@@ -209,6 +222,7 @@ class Contact(Struct):
         twin = copy(self)
         twin.attributes = {profile: dict(values) for profile, values in self.attributes.items()}
         twin.tags = list(self.tags)
+        twin.consent = dict(self.consent)
         twin.provenance = dict(self.provenance)
         twin.summary = self.summary.copy()
         twin.listed = list(self.listed)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onefold.identity import survivorship
+from onefold.identity import consent, survivorship
 from onefold.identity.assurance import Assurance
 from onefold.identity.contact import Provenance, Summary
 from onefold.identity.plan import Act, Merge, Rule
@@ -71,6 +71,7 @@ def _absorb(
             lost.pop(path, None)
             lost.update(survivorship.as_lost(other, path))
     work.plan.moved += gone.summary.total
+    lost.update(consent.unite(survivor, gone))
     gained = work.opened_here(absorbed.contact_id)
     _unite_records(survivor, gone)
     labels = _unite_identifiers(work, survivor, gone)

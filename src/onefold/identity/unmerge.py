@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onefold.identity import survivorship
+from onefold.identity import consent, survivorship
 from onefold.identity.contact import LISTED_IDENTIFIERS, MAIN, Summary, listing_order
 from onefold.identity.parting import part_records, part_tenures, part_values
 from onefold.identity.plan import Barrier, Cause, ContactChanged, KeptApart, Plan, Return, Rule
@@ -31,6 +31,7 @@ def unmerge(tree: Tree, merge: MergeRecord, act: Act, rules: Rules) -> Plan:
     for contact, values in zip((staying, leaving), part_values(tree, merge, parted), strict=True):
         survivorship.replace_values(contact, values)
     part_records(tree, merge, staying, leaving, parted)
+    consent.part(tree, merge, staying, leaving)
     leaving.merged_into, leaving.root = None, leaving.contact_id
     kept, returned = _open(parted.staying, staying), _open(parted.leaving, leaving)
     relabelled = [*_label(kept, {}), *_label(returned, _lost_labels(tree, merge))]

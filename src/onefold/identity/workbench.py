@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import TypeAlias
 
-    from onefold.identity.contact import Contact, ContactId, Tenure, TenureId
+    from onefold.identity.contact import Consent, Contact, ContactId, Tenure, TenureId
     from onefold.identity.identifiers import IdentifierKey
     from onefold.identity.interaction import Interaction, Moment
     from onefold.identity.plan import Act, Merge, Outcome, Reason, Rule
@@ -280,4 +280,14 @@ def changes_between(before: Contact | None, after: Contact) -> dict[str, tuple[o
     old_tags = before.tags if before is not None else []
     if old_tags != after.tags:
         found["tags"] = (old_tags, after.tags)
+    old_consent = before.consent if before is not None else {}
+    if old_consent != after.consent:
+        for purpose in sorted(old_consent.keys() | after.consent.keys()):
+            said = _word(old_consent.get(purpose)), _word(after.consent.get(purpose))
+            if said[0] != said[1]:
+                found[f"consent.{purpose}"] = said
     return found
+
+
+def _word(consent: Consent | None) -> dict[str, object] | None:
+    return {"state": consent.state, "source": consent.source, "at": consent.at} if consent is not None else None

@@ -46,6 +46,14 @@ class IdentifierSnapshot(Struct):
     last_seen_at: Time
 
 
+class ConsentSnapshot(Struct):
+    """What the person said of one purpose."""
+
+    state: Literal["granted", "denied"]
+    source: str
+    at: Time
+
+
 class ContactSnapshot(Struct):
     """The whole contact at this version; at most 200 identifiers are listed, `identifiers_total` says how many there are."""
 
@@ -73,6 +81,7 @@ class ContactSnapshot(Struct):
     created_at: Time
     updated_at: Time
     archived_at: Time | None
+    consent: Annotated[dict[str, ConsentSnapshot], Meta(description="By purpose.")] = {}
 
 
 class MergedContact(Struct):

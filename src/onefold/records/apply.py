@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 INSERT_CONTACTS = """
 insert into contacts (workspace, contact_id, version, type, given_name, last_name, email, phone, is_vendor, organization_id, attributes,
-  tags, provenance, summary, identifiers_total, merged_into, root, archived_at, first_seen_at, last_seen_at, created_at, updated_at)
+  tags, provenance, summary, identifiers_total, merged_into, root, archived_at, first_seen_at, last_seen_at, created_at, updated_at,
+  consent)
 select * from unnest($1::contact_row[])
 """
 
@@ -37,7 +38,8 @@ UPDATE_CONTACTS = """
 update contacts c set version = n.version, type = n.type, given_name = n.given_name, last_name = n.last_name, email = n.email,
   phone = n.phone, is_vendor = n.is_vendor, organization_id = n.organization_id, attributes = n.attributes, tags = n.tags,
   provenance = n.provenance, summary = n.summary, identifiers_total = n.identifiers_total, merged_into = n.merged_into, root = n.root,
-  archived_at = n.archived_at, first_seen_at = n.first_seen_at, last_seen_at = n.last_seen_at, updated_at = n.updated_at
+  archived_at = n.archived_at, first_seen_at = n.first_seen_at, last_seen_at = n.last_seen_at, updated_at = n.updated_at,
+  consent = n.consent
 from unnest($1::contact_row[]) as n
 where c.contact_id = n.contact_id and c.workspace = n.workspace and c.contact_id = any($2::uuid[])
 """
@@ -162,6 +164,7 @@ def _contact_rows(contacts: Sequence[Contact]) -> list[Row]:
             each.last_seen_at,
             each.created_at,
             each.updated_at,
+            to_json(each.consent) if each.consent else "{}",
         )
         for each in ordered
     ]

@@ -90,6 +90,7 @@ def snapshot_of(contact: Contact, listed: Sequence[Tenure]) -> wire.ContactSnaps
         created_at=time_text(contact.created_at),
         updated_at=time_text(contact.updated_at),
         archived_at=_optional_time(contact.archived_at),
+        consent={purpose: wire.ConsentSnapshot(word.state, word.source, time_text(word.at)) for purpose, word in contact.consent.items()},
     )
 
 

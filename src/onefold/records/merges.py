@@ -11,7 +11,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
 
-from onefold.identity.contact import Provenance
+from onefold.identity.contact import Consent, Provenance
 from onefold.identity.plan import Act
 from onefold.records.rows import to_json
 
@@ -77,6 +77,7 @@ class Record(msgspec.Struct, omit_defaults=True):
     tags: list[str] = []
     provenance: dict[str, Provenance] = {}
     archived_at: datetime | None = None
+    consent: dict[str, Consent] = {}
 
     @classmethod
     def of(cls, contact: Contact) -> Record:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from onefold.identity.assurance import Assurance
-from onefold.identity.contact import NO_JOINS, Contact, ContactId, Joins, Provenance, Summary, Tenure
+from onefold.identity.contact import NO_JOINS, Consent, Contact, ContactId, Joins, Provenance, Summary, Tenure
 from onefold.identity.identifiers import IdentifierKey
 from onefold.identity.interaction import Moment
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CONTACT_COLUMNS = (
     "workspace, contact_id, version, type, given_name, last_name, email, phone, is_vendor, organization_id, attributes, tags,"
-    " provenance, summary, merged_into, root, archived_at, first_seen_at, last_seen_at, created_at, updated_at"
+    " provenance, summary, merged_into, root, archived_at, first_seen_at, last_seen_at, created_at, updated_at, consent"
 )
 TENURE_COLUMNS = (
     "tenure_id, workspace, identifier_key, contact_id, semantic_type, identifier, normalised, slug, assurance, is_validated,"
@@ -42,6 +42,7 @@ class _StoredSummary(msgspec.Struct, omit_defaults=True):
 
 
 _decode_summary = msgspec.json.Decoder(_StoredSummary).decode
+_decode_consent = msgspec.json.Decoder(dict[str, Consent]).decode
 _decode_provenance = msgspec.json.Decoder(dict[str, Provenance]).decode
 
 
@@ -101,6 +102,7 @@ def contact_of(row: Row) -> Contact:
         merged_into=row["merged_into"],
         root=row["root"],
         archived_at=row["archived_at"],
+        consent=_decode_consent(row["consent"]) if row["consent"] != "{}" else {},
     )
 
 

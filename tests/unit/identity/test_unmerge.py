@@ -30,6 +30,7 @@ def shown(world: World, contact: Contact) -> dict[str, object]:
         "provenance": contact.provenance,
         "counts": (contact.summary.total, contact.summary.open_by_type, contact.summary.unique),
         "others": (contact.tags, contact.is_vendor, contact.first_seen_at),
+        "consent": contact.consent,
     }
 
 

@@ -33,7 +33,7 @@ IDS = 1 << 128
 
 # Being seen again changes times alone, and no version. A contact with more identifiers than are listed is compared by their number.
 FIELDS = (
-    "type", "given_name", "last_name", "email", "phone", "is_vendor", "organization_id", "attributes", "tags", "archived_at",
+    "type", "given_name", "last_name", "email", "phone", "is_vendor", "organization_id", "attributes", "tags", "archived_at", "consent",
     "identifiers_total", "identifiers",
 )  # fmt: skip
 NAMES = (*FIELDS, "merged_into")
