@@ -114,6 +114,8 @@ class Case:
 
     def __init__(self, model: Model, event: Event) -> None:
         self.model, self.event, self.order, self.reasons = model, event, model.order, set[str]()
+        self.was = dict[str, str]()
+        """Who held what is proved, where it comes from there: for limits it still leads to them."""
         self.own = list[str]()
         """What becomes the contact of the event."""
         self.named = sorted(self._that_resolve(), key=lambda each: self.order.priority.index(kind_of(each)))
@@ -224,18 +226,22 @@ class Case:
             self.leads[proved],
             [each for each in self.named if self._assurance(each) == ASSERTED and not self._is_sealed(each)],
         )
-        device = next((self.leads[each] for each in devices if each in self.stays), None)
+        theirs = list(dict.fromkeys(self.leads[each] for each in devices if each in self.stays))
+        device = theirs[0] if theirs else None
         only = self._once([proved, *self._holds(holder)])
         if device is not None and (device == holder or self._clashes(device, only)):
             return
-        guard = device and stay.assurance > CLAIMED and self._why_not(proved, [device], {})
+        guard = None
+        if device and stay.assurance > CLAIMED:
+            others = [each for each in theirs if not self._clashes(each, only)]
+            guard = "kept_apart" if self._are_apart(holder, others) else self._why_not(proved, [device], {})
         if guard or (stay.assurance == CLAIMED and (devices or len(self._holds(holder)) > 1)):
             self._gather([each for each in self.named if self._assurance(each) == ASSERTED], own)
             if holder not in own and guard:
                 self.reasons.add(guard)
             proofs = [at for (at, _), assurance, _ in stay.uses if assurance == PROVED]
             if holder not in own and (not guard or (proofs and self.event.at > max(proofs))):
-                self.leads[proved] = proved
+                self.leads[proved], self.was[proved] = proved, holder
 
     def _goes_its_own_way(self, claims: list[str], closed: list[str]) -> bool:
         """Whether nothing of the event reaches a closed contact: its unique identifier is not there, or the join is refused (R1)."""
@@ -303,9 +309,12 @@ class Case:
             and not (self.order.policy == "careful" and self._is_device(identifier) and self._is_device(thing))
         ):
             return "aside"
-        if any({self.model.now(one), self.model.now(other)} == {thing, each} for one, other in self.model.apart for each in party):
+        if self._are_apart(thing, party):
             return "kept_apart"
         return "limit" if is_held and party and self._too_much(party, thing) else None
+
+    def _are_apart(self, thing: str, party: list[str]) -> bool:
+        return any({self.model.now(one), self.model.now(other)} == {thing, each} for one, other in self.model.apart for each in party)
 
     def _too_much(self, party: list[str], thing: str) -> bool:
         """Guard 4, for one more contact (R11)."""
@@ -318,7 +327,7 @@ class Case:
         if any(kind in kinds and (kinds + theirs).count(kind) > self.order.values_per_type for kind in theirs):
             return True
         too_often = False
-        for each in [each for each in self.named if self.leads[each] in (*group, thing)]:
+        for each in [each for each in self.named if {self.leads[each], self.was.get(each)} & {*group, thing}]:
             times = [at for identifier, at in self.model.merges if identifier == each] + [self.event.at] * (len(group) - 1)
             in_hour, on_day = (sum(at // unit == self.event.at // unit for at in times) for unit in (60, 24 * 60))
             too_often |= in_hour >= self.order.merges_per_hour or on_day + 2 > self.order.contacts_per_day

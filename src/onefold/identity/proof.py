@@ -91,8 +91,10 @@ def _bring(case: Case, own: Gathering, proved: Bound) -> None:
 
 def _contest(case: Case, own: Gathering, proved: Bound) -> None:
     """A guard forbids to join whoever was vouched for: the later proof takes a proved one, an asserted one stays (R10)."""
-    is_apart = proved.holder is not None and any(case.work.are_kept_apart(each, proved.holder) for each in own.joined)
-    excesses = () if is_apart else beyond(case.bounds, own.joined, proved, case.interaction, case.rules)
+    holder = proved.holder
+    others = [each for each in own.joined if holder is not None and not _conflict(case, proved, holder, each)]
+    is_apart = holder is not None and any(case.work.are_kept_apart(each, holder) for each in others)
+    excesses = () if is_apart else beyond(case.bounds, others, proved, case.interaction, case.rules)
     reason = Reason.LIMIT if excesses else Reason.KEPT_APART
     if excesses:
         own.exceed(*excesses)

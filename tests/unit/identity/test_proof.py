@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onefold.identity.assurance import Assurance
-from onefold.identity.plan import OutcomeKind, Reason, Rule
+from onefold.identity.plan import Limit, OutcomeKind, Reason, Rule
 from onefold.identity.rules import Rules
 from tests.support.worlds import EXACT, World, event
 
@@ -428,6 +428,22 @@ def test_the_order_of_proofs_changes_no_groups(dice: random.Random) -> None:
         world.play(*claims, *order)
         ends.add(repr(world.groups()))
     assert len(ends) == 1
+
+
+def test_a_limit_is_the_one_that_the_proof_itself_exceeds_not_what_guard_one_keeps_apart_anyway() -> None:
+    """R10, R11: another device led to somebody with another user id. Operators see the value that joined too many, and it is quarantined."""
+    world = World(rules=replace(EXACT, policy="eager", limits=replace(EXACT.limits, contacts_per_value_day=2)))
+    world.play(
+        event(U1, PHONE),
+        event(U2, T1, minutes=1),
+        event(T3, minutes=8),
+        event(PHONE, T3, assurance=ASSERTED, minutes=10),
+        event("device_id:d1", EVE, minutes=23),
+    )
+    world.play(proof(PHONE, "device_id:d1", T1, of=PHONE, minutes=39))
+    (parked,) = world.plans[-1].parked
+    assert [each.limit for each in parked.excesses] == [Limit.CONTACTS_PER_VALUE_DAY]
+    assert [each.tenure.text for each in world.plans[-1].quarantined] == [PHONE]
 
 
 def _any(dice: random.Random, number: int) -> Interaction:
