@@ -50,6 +50,12 @@ class ProposalClosed(Refused):
     code = "proposal_closed"
 
 
+class VersionConflict(Refused):
+    """A contact is at another version than the one that a change was made for."""
+
+    code = "version_conflict"
+
+
 class SegmentNotFound(Refused):
     """No segment of the workspace has the slug that was asked for."""
 

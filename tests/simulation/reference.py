@@ -231,10 +231,9 @@ class Case:
         only = self._once([proved, *self._holds(holder)])
         if device is not None and (device == holder or self._clashes(device, only)):
             return
-        guard = None
-        if device and stay.assurance > CLAIMED:
-            others = [each for each in theirs if not self._clashes(each, only)]
-            guard = "kept_apart" if self._are_apart(holder, others) else self._why_not(proved, [device], {})
+        guard = self._why_not(proved, [device], {}) if device and stay.assurance > CLAIMED else None
+        if guard and self._are_apart(holder, [each for each in theirs if not self._clashes(each, only)]):
+            guard = "kept_apart"
         if guard or (stay.assurance == CLAIMED and (devices or len(self._holds(holder)) > 1)):
             self._gather([each for each in self.named if self._assurance(each) == ASSERTED], own)
             if holder not in own and guard:

@@ -9,6 +9,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
+from onefold.identity import decided
 from onefold.identity.assurance import Assurance
 from onefold.identity.consent import record_consent
 from onefold.identity.contact import Consent, Contact, ContactId, Tenure, TenureId, listing_order
@@ -201,10 +202,35 @@ class World:
 
     def consent(self, contact_id: ContactId, purpose: str, state: Literal["granted", "denied"], *, minutes: float = 1_000) -> Plan:
         """Record what a person said."""
-        contact = self.tree(contact_id).root
+        snapshot, contact, act = self._acting(contact_id, minutes)
         word = Consent(state, f"call of minute {minutes}", at(minutes), contact.contact_id)
-        snapshot = Snapshot({("acme", contact.contact_id): contact})
-        plan = record_consent(snapshot, contact, [(purpose, word)], Act(f"act{len(self.plans)}", "ann@host", "a test", at(minutes)))
+        return self._acted(record_consent(snapshot, contact, [(purpose, word)], act))
+
+    def edit(self, contact_id: ContactId, values: Mapping[str, object], *, minutes: float = 1_000, is_vendor: bool | None = None) -> Plan:
+        """A user changes values."""
+        snapshot, contact, act = self._acting(contact_id, minutes)
+        return self._acted(decided.edit(snapshot, contact, values, act, is_vendor=is_vendor))
+
+    def validate(self, identifier: str, *, minutes: float = 1_000) -> Plan:
+        """A user says that an identifier is validated."""
+        snapshot, contact, act = self._acting(self.holder(identifier).contact_id, minutes)
+        (tenure,) = [each for each in contact.listed if each.text == identifier]
+        snapshot.tenures["acme", tenure.key] = [tenure]
+        return self._acted(decided.validate(snapshot, contact, tenure, act, self.rules))
+
+    def archive(self, contact_id: ContactId, *, minutes: float = 1_000) -> Plan:
+        """A user archives a contact."""
+        return self._acted(decided.archive(*self._acting(contact_id, minutes)))
+
+    def restore(self, contact_id: ContactId, *, minutes: float = 1_000) -> Plan:
+        """A user takes a contact out of the archive."""
+        return self._acted(decided.restore(*self._acting(contact_id, minutes)))
+
+    def _acting(self, contact_id: ContactId, minutes: float) -> tuple[Snapshot, Contact, Act]:
+        contact = self.tree(contact_id).root
+        return Snapshot({("acme", contact.contact_id): contact}), contact, Act(f"act{len(self.plans)}", "ann@host", "a test", at(minutes))
+
+    def _acted(self, plan: Plan) -> Plan:
         self.apply(plan)
         return plan
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from onefold.cli import (
+    changing,
     check,
     consent,
     contacts,
@@ -56,6 +57,10 @@ app.command("setup", rich_help_panel=START)(setup.setup)
 app.command("doctor", rich_help_panel=START)(doctor.doctor)
 app.add_typer(contacts.app, name="contacts", rich_help_panel=LOOK)
 contacts.app.command("explain")(explaining.explain)
+contacts.app.command("edit")(changing.edit)
+contacts.app.command("validate")(changing.validate)
+contacts.app.command("archive")(changing.archive)
+contacts.app.command("restore")(changing.restore)
 contacts.app.command("consent")(consent.consent)
 contacts.app.command("merge")(merging.merge)
 contacts.app.command("unmerge")(merging.unmerge)

@@ -7,15 +7,22 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from onefold.errors import WorkspaceNotFound
+from onefold.errors import ContactNotFound, VersionConflict, WorkspaceNotFound
 from onefold.identity.plan import Act
 from onefold.records import incarnations
 from onefold.records.apply import apply
 from onefold.records.rules_versions import rules_in_force
+from onefold.records.snapshots import lock, read_contacts, snapshot_of
+from onefold.records.store import Moved
+from onefold.records.trees import root_of
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
+    from onefold.identity.contact import Contact
     from onefold.identity.plan import Plan
     from onefold.identity.rules import Rules
+    from onefold.identity.snapshot import Snapshot
     from onefold.records.store import Connection
 
 NOW = "select clock_timestamp()"
@@ -40,6 +47,29 @@ async def rules_of(connection: Connection, workspace: str) -> Rules:
     if workspace not in found:
         raise WorkspaceNotFound(f"no workspace is called {workspace!r}; `onefold setup` makes one")
     return found[workspace]
+
+
+async def one_contact(connection: Connection, workspace: str, contact_id: UUID, *, will_write: bool) -> tuple[Snapshot, Contact]:
+    """The contact that an id leads to, and the snapshot that holds it; locked, where something is to be written.
+
+    Raises ContactNotFound; Moved where it was absorbed meanwhile: roll back and repeat.
+    """
+    root = await root_of(connection, workspace, contact_id)
+    if root is None:
+        raise ContactNotFound(f"workspace {workspace} has no contact {contact_id}. Is the workspace right (--workspace)?")
+    if will_write:
+        await lock(connection, [(workspace, root)])
+    snapshot = snapshot_of(await read_contacts(connection, workspace, [root]))
+    contact = snapshot.contacts[workspace, root]
+    if contact.is_absorbed:
+        raise Moved("the contact was absorbed just now")
+    return snapshot, contact
+
+
+def demand_version(contact: Contact, expected: int | None) -> None:
+    """Raises VersionConflict where the contact is at another version than the one that somebody looked at."""
+    if expected is not None and contact.version != expected:
+        raise VersionConflict(f"contact {contact.contact_id} is at version {contact.version} by now, not at {expected}: look again")
 
 
 async def write(connection: Connection, plan: Plan, shards: int) -> None:

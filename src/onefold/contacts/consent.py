@@ -7,12 +7,9 @@ from re import fullmatch
 from typing import TYPE_CHECKING
 
 from onefold.contacts import acting
-from onefold.errors import ContactNotFound, InvalidMessage
+from onefold.errors import InvalidMessage
 from onefold.identity.consent import MOST_PURPOSES, record_consent
 from onefold.identity.contact import Consent
-from onefold.records.snapshots import lock, read_contacts, snapshot_of
-from onefold.records.store import Moved
-from onefold.records.trees import root_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,17 +44,9 @@ async def consent(
     A later word of a purpose takes the place of an earlier one, a grant that of a denial too; what is older than the present one changes
     nothing. Raises ContactNotFound, InvalidMessage; Moved where the contact was absorbed meanwhile: roll back and repeat.
     """
-    root = await root_of(connection, workspace, contact_id)
-    if root is None:
-        raise ContactNotFound(f"workspace {workspace} has no contact {contact_id}. Is the workspace right (--workspace)?")
-    if shards is not None:
-        await lock(connection, [(workspace, root)])
-    snapshot = snapshot_of(await read_contacts(connection, workspace, [root]))
-    contact = snapshot.contacts[workspace, root]
-    if contact.is_absorbed:
-        raise Moved("the contact was absorbed just now")
+    snapshot, contact = await acting.one_contact(connection, workspace, contact_id, will_write=shards is not None)
     act = await acting.begin(connection, user)
-    said = [(each.purpose, Consent(each.state, each.source, each.at or act.at, root)) for each in words]
+    said = [(each.purpose, Consent(each.state, each.source, each.at or act.at, contact.contact_id)) for each in words]
     _check(contact, said, act.at)
     plan = record_consent(snapshot, contact, said, act)
     if shards is not None and plan.changes:

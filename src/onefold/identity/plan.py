@@ -100,7 +100,7 @@ class Rule(StrEnum):
     VALUES = "values"
     """The event brought a name or an attribute."""
     DECIDED = "decided"
-    """A user merged the two."""
+    """A user decided it: a merge, a value, a validation, an archive, a word of consent."""
     UNMERGE = "unmerge"
     """A user undid a merge."""
 

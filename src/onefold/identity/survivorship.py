@@ -110,6 +110,11 @@ def copied(prover: Contact, left: Contact, tenure: TenureId) -> list[tuple[str, 
     return found
 
 
+def is_over(contact: Contact) -> bool:
+    """Whether the contact's values take more than they may (R11)."""
+    return _room(contact) < 0
+
+
 def _room(contact: Contact) -> int:
     return MOST_VALUE_BYTES - _size({path: get(contact, path) for path in contact.provenance})
 

@@ -6,16 +6,20 @@ import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from uuid import UUID
 
 import asyncpg
 import msgspec
 
+from onefold.contacts import change
 from onefold.contacts.acting import User
+from onefold.contacts.consent import Word, consent
 from onefold.contacts.merge import Wish, merge
 from onefold.contacts.unmerge import unmerge
 from onefold.identity.contact import ContactId
+from onefold.identity.identifiers import Identifier, identifier_key
+from onefold.identity.plan import Quarantined
 from onefold.index.recognise import recognise
 from onefold.index.upkeep import IndexUpkeep
 from onefold.messages.contacts import ContactChange
@@ -24,7 +28,8 @@ from onefold.ops.check.differences import Found
 from onefold.ops.check.lines import Lines
 from onefold.ops.check.look import Examined, Look
 from onefold.ops.check.versions import Versions
-from onefold.records import checks
+from onefold.records import checks, quarantine
+from onefold.records.histories import tenure_then
 from onefold.records.incarnations import begin_incarnation
 from onefold.records.store import Store
 from tests.integration.index.workers import SECRET, worker
@@ -41,11 +46,11 @@ if TYPE_CHECKING:
 
 GROUPS = """
 select array_agg(i.semantic_type || ':' || i.normalised || '=' || i.assurance) as members, c.type, c.given_name, c.last_name,
-  c.attributes ->> 'unbound' as attributes
+  c.attributes ->> 'unbound' as attributes, c.archived_at is not null as is_archived, c.consent -> 'newsletter' ->> 'state' as consent
 from contacts c join identifiers i on i.contact_id = c.contact_id and i.workspace = c.workspace and i.held_until is null
 group by c.workspace, c.contact_id
 """
-EVERYTHING = "truncate contacts, identifiers, evidence, merges, outbox, separations, kept_apart, barriers"
+EVERYTHING = "truncate contacts, identifiers, evidence, merges, outbox, separations, kept_apart, barriers, proposals, quarantine"
 ANN = User("ann@host", "a test")
 EVERYBODY = (UUID(int=0), UUID(int=(1 << 128) - 1))
 
@@ -59,6 +64,9 @@ class Person(NamedTuple):
     given_name: str | None
     last_name: str | None
     attributes: dict[str, object]
+    is_archived: bool
+    consent: str | None
+    """The word on the one purpose that there is."""
 
 
 @dataclass
@@ -109,6 +117,7 @@ class System:
         await worker.roll_back()
 
     async def _resolve(self, worker: Worker, interactions: Sequence[Interaction]) -> list[ContactId | None]:
+        interactions = await self._without_quarantined(interactions)
         hints = await worker.look_up(*interactions)
         met = [Met(each, worker.naming(each)) for each in interactions]
         found = recognise(met, await worker.valid(hints))
@@ -116,6 +125,12 @@ class System:
         self.hot += sum(voucher is not None for voucher in found)
         decided = iter(worker.plan.outcomes)
         return [next(decided).contact_id if voucher is None else ContactId(UUID(voucher.contact.decode())) for voucher in found]
+
+    async def _without_quarantined(self, interactions: Sequence[Interaction]) -> list[Interaction]:
+        """As resolvers read them, under rules that know what is in quarantine."""
+        async with self.store.transaction(["acme"]) as connection:
+            held = {each.identifier_key for each in await quarantine.list_values(connection, "acme", 100)}
+        return [each.without(held) for each in interactions]
 
     async def merge(self, survivor: ContactId, absorbed: ContactId) -> None:
         """A person makes one of two contacts."""
@@ -126,6 +141,41 @@ class System:
         """A person undoes the merge that absorbed a contact."""
         async with self.store.transaction(["acme"]) as connection:
             await unmerge(connection, "acme", absorbed, ANN, shards=4)
+
+    async def edit(self, who: ContactId, path: str, value: object) -> None:
+        """A person changes a value."""
+        async with self.store.transaction(["acme"]) as connection:
+            await change.edit(connection, "acme", who, change.Edit({path: value}), ANN, shards=4)
+
+    async def validate(self, identifier: str) -> None:
+        """A person has checked an identifier."""
+        kind, _, value = identifier.partition(":")
+        async with self.store.transaction(["acme"]) as connection:
+            await change.validate(connection, "acme", Identifier(kind, value, value, None, identifier_key(kind, value)), ANN, shards=4)
+
+    async def archive(self, who: ContactId, what: Literal["archive", "restore"]) -> None:
+        """A person archives a contact, or takes it out of the archive."""
+        async with self.store.transaction(["acme"]) as connection:
+            await change.archive(connection, "acme", who, what, ANN, shards=4)
+
+    async def consent(self, who: ContactId, state: Literal["granted", "denied"]) -> None:
+        """A person said something of a purpose."""
+        async with self.store.transaction(["acme"]) as connection:
+            await consent(connection, "acme", who, [Word("newsletter", state, "call")], ANN, shards=4)
+
+    async def quarantine(self, identifier: str, interaction: Interaction) -> None:
+        """A value joined too many contacts, as an interaction found out."""
+        kind, _, value = identifier.partition(":")
+        async with self.store.transaction(["acme"]) as connection:
+            tenure = await tenure_then(connection, "acme", identifier_key(kind, value), None)
+            assert tenure is not None
+            await quarantine.put(connection, [Quarantined(tenure, 50, interaction)])
+
+    async def release(self, identifier: str) -> None:
+        """A person lets a value resolve again."""
+        kind, _, value = identifier.partition(":")
+        async with self.store.transaction(["acme"]) as connection:
+            await quarantine.release_value(connection, "acme", identifier_key(kind, value), actor="ann@host", reason=None)
 
     async def empty(self) -> None:
         """Nobody was ever here."""
@@ -155,7 +205,7 @@ class System:
         """Who holds identifiers."""
         async with self.store.transaction(["acme"]) as connection:
             rows = await connection.fetch(GROUPS)
-        return sorted(Person(sorted(row[0]), row[1], row[2], row[3], json.loads(row[4] or "{}")) for row in rows)
+        return sorted(Person(sorted(row[0]), row[1], row[2], row[3], json.loads(row[4] or "{}"), row[5], row[6]) for row in rows)
 
     async def check(self) -> list[str]:
         """What is wrong: I3, I4, I5 without lines, I6, and I7 of what waits in the outbox."""

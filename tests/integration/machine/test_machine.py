@@ -1,8 +1,7 @@
 """Everything that changes contacts, in any order, against real Postgres and Valkey: the rules of a stateful machine.
 
-After each run the people are those that `decide` makes of the same interactions in memory, and no invariant is broken. Removing,
-archiving and erasing will be rules here once there are use cases for them; a value in quarantine and what is parked are released through
-Kafka, which is not here.
+After each run the people are those that `decide` makes of the same interactions in memory, and no invariant is broken. Removing and
+erasing will be rules here once there are use cases for them; what is parked is released through Kafka, which is not here.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -19,6 +18,8 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from msgspec.structs import replace
 
 from onefold.identity.assurance import Assurance
+from onefold.identity.contact import NO_JOINS
+from onefold.identity.identifiers import identifier_key
 from tests.integration.index.workers import HOURLY
 from tests.integration.machine.system import Person, System, system
 from tests.support.worlds import World, event
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from onefold.identity.contact import ContactId
+    from onefold.identity.identifiers import IdentifierKey
     from onefold.identity.interaction import Interaction
     from tests.support.servers import Database
 
@@ -72,6 +74,7 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.world = World(rules=HOURLY)
         self.log: list[Interaction] = []
+        self.acts = 0
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Wait for a step."""
@@ -159,7 +162,7 @@ class Machine(RuleBasedStateMachine):
         survivor = living.pop(one % len(living))
         absorbed = living[other % len(living)]
         self.run(self.system.merge(survivor, absorbed))
-        self.world.merge(survivor, absorbed)
+        self.world.merge(survivor, absorbed, minutes=self.later())
 
     @precondition(lambda self: self.found(absorbed=True))
     @rule(which=picks)
@@ -168,7 +171,76 @@ class Machine(RuleBasedStateMachine):
         absorbed = self.found(absorbed=True)
         chosen = absorbed[which % len(absorbed)]
         self.run(self.system.unmerge(chosen))
-        self.world.unmerge(chosen)
+        self.world.unmerge(chosen, minutes=self.later())
+
+    @precondition(lambda self: self.world.contacts)
+    @rule(who=picks, path=st.sampled_from(["given_name", "attributes.unbound.plan"]), value=st.sampled_from(["c", None]))
+    def a_person_edits(self, who: int, path: str, value: str | None) -> None:
+        """A name or an attribute, given or cleared; no event replaces it."""
+        chosen = self.anybody(who)
+        self.run(self.system.edit(chosen, path, value))
+        self.world.edit(chosen, {path: value}, minutes=self.later())
+
+    @precondition(lambda self: self.held_now())
+    @rule(which=picks)
+    def a_person_validates(self, which: int) -> None:
+        """By hand: guard 2 protects it from claims from then on."""
+        held = self.held_now()
+        chosen = held[which % len(held)]
+        self.run(self.system.validate(chosen))
+        self.world.validate(chosen, minutes=self.later())
+
+    @precondition(lambda self: self.world.contacts)
+    @rule(who=picks, what=st.sampled_from(["archive", "archive", "restore"]))
+    def a_person_archives(self, who: int, what: Literal["archive", "restore"]) -> None:
+        """It goes on resolving; merged with somebody active it is active."""
+        chosen = self.anybody(who)
+        self.run(self.system.archive(chosen, what))
+        _ = (self.world.archive if what == "archive" else self.world.restore)(chosen, minutes=self.later())
+
+    @precondition(lambda self: self.world.contacts)
+    @rule(who=picks, state=st.sampled_from(["granted", "denied"]))
+    def a_person_says_yes_or_no(self, who: int, state: Literal["granted", "denied"]) -> None:
+        """Consent, which no event writes (S47, S101)."""
+        chosen = self.anybody(who)
+        self.run(self.system.consent(chosen, state))
+        self.world.consent(chosen, "newsletter", state, minutes=self.later())
+
+    @precondition(lambda self: self.held_now())
+    @rule(which=picks)
+    def a_value_is_quarantined(self, which: int) -> None:
+        """It stays where it is, and resolves no more (guard 5)."""
+        held = self.held_now()
+        chosen = held[which % len(held)]
+        self.run(self.system.quarantine(chosen, self.log[-1]))
+        self.world.quarantined.setdefault("acme", set()).add(key_of(chosen))
+
+    @precondition(lambda self: self.world.quarantined.get("acme"))
+    @rule(which=picks)
+    def a_value_is_released(self, which: int) -> None:
+        """It resolves again, and what it joined until then counts no more."""
+        held = [each for each in self.held_now() if key_of(each) in self.world.quarantined["acme"]]
+        if held:
+            chosen = held[which % len(held)]
+            self.run(self.system.release(chosen))
+            self.world.quarantined["acme"].discard(key_of(chosen))
+            for each in self.world.tenures.values():
+                if each.is_open and each.text == chosen:
+                    each.joins = NO_JOINS
+
+    def later(self) -> int:
+        """When the next act of a person is, in memory: after every event, and one after the other."""
+        self.acts += 1
+        return 1_000 + self.acts
+
+    def anybody(self, which: int) -> ContactId:
+        """A contact in memory, absorbed or not: ids lead on."""
+        everybody = sorted(each.contact_id for each in self.world.contacts.values())
+        return everybody[which % len(everybody)]
+
+    def held_now(self) -> list[str]:
+        """What somebody holds in memory."""
+        return sorted(each.text for each in self.world.tenures.values() if each.is_open)
 
     def found(self, *, absorbed: bool) -> list[ContactId]:
         """The contacts in memory that were absorbed, or were not."""
@@ -195,15 +267,29 @@ class Machine(RuleBasedStateMachine):
                 held.setdefault(tenure.contact_id, []).append(f"{tenure.semantic_type}:{tenure.normalised}={int(tenure.assurance)}")
         contacts = (self.world.contacts["acme", each] for each in held)
         return sorted(
-            Person(sorted(held[each.contact_id]), each.type, each.given_name, each.last_name, each.attributes.get("unbound", {}))
+            Person(
+                sorted(held[each.contact_id]),
+                each.type,
+                each.given_name,
+                each.last_name,
+                each.attributes.get("unbound", {}),
+                each.archived_at is not None,
+                each.consent["newsletter"].state if "newsletter" in each.consent else None,
+            )
             for each in contacts
         )
+
+
+def key_of(identifier: str) -> IdentifierKey:
+    """Of `type:value`."""
+    kind, _, value = identifier.partition(":")
+    return identifier_key(kind, value)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_whatever_happens_the_people_are_those_of_decide_and_every_invariant_holds(database: Database, redis_url: str) -> None:
-    """I2 to I7, R7, R19: interactions, batches, replays, merges and unmerges by a person, dying workers, and an index that is lost, rolled back, or of another life."""
+    """I2 to I7, R7, R19: interactions, batches, replays, merges and unmerges by a person, edits, validations, quarantine, archive and consent, dying workers, and an index that is lost."""
 
     async def opened(stack: AsyncExitStack) -> System:
         return await stack.enter_async_context(system(database, redis_url))

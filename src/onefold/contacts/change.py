@@ -1,0 +1,106 @@
+"""Change one contact because a user says so: its values, what is validated, whether it is archived. The preview is the plan itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from re import DOTALL, fullmatch
+from typing import TYPE_CHECKING, Literal
+
+from onefold.contacts import acting
+from onefold.errors import ContactNotFound, InvalidMessage
+from onefold.identity import decided
+from onefold.identity.survivorship import FIELDS
+from onefold.messages.reading import storable
+from onefold.records.histories import tenure_then
+from onefold.records.store import Moved
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from uuid import UUID
+
+    from onefold.contacts.acting import User
+    from onefold.identity.contact import Contact
+    from onefold.identity.identifiers import Identifier
+    from onefold.identity.plan import Plan
+    from onefold.records.store import Connection
+
+MOST_NAME = 200
+"""Characters of a name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What is to be different."""
+
+    values: Mapping[str, object] = field(default_factory=dict)
+    """By path: `given_name`, `last_name`, `attributes.unbound.plan`. None clears."""
+    is_vendor: bool | None = None
+    if_version: int | None = None
+    """Only if the contact is still at this version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changing:
+    """A contact as it is, and the plan that changes it."""
+
+    contact: Contact
+    plan: Plan
+
+
+async def edit(
+    connection: Connection, workspace: str, contact_id: UUID, wanted: Edit, user: User, *, shards: int | None = None
+) -> Changing:
+    """Plan to change a contact's values, redirects followed; with `shards` of the outbox, carry it out.
+
+    Raises ContactNotFound, InvalidMessage, VersionConflict; Moved where the contact was absorbed meanwhile: roll back and repeat.
+    """
+    snapshot, contact = await acting.one_contact(connection, workspace, contact_id, will_write=shards is not None)
+    acting.demand_version(contact, wanted.if_version)
+    values = {path: _value(path, value) for path, value in wanted.values.items()}
+    plan = decided.edit(snapshot, contact, values, await acting.begin(connection, user), is_vendor=wanted.is_vendor)
+    return await _carry_out(connection, Changing(contact, plan), shards)
+
+
+async def validate(connection: Connection, workspace: str, identifier: Identifier, user: User, *, shards: int | None = None) -> Changing:
+    """Plan to say that an identifier is validated, by hand: a lead becomes a contact. Raises ContactNotFound, Moved."""
+    rules = await acting.rules_of(connection, workspace)
+    found = await tenure_then(connection, workspace, identifier.key, None)
+    if found is None:
+        raise ContactNotFound(f"nobody in workspace {workspace} has this {identifier.semantic_type}. Is the workspace right (--workspace)?")
+    snapshot, contact = await acting.one_contact(connection, workspace, found.contact_id, will_write=shards is not None)
+    tenure = await tenure_then(connection, workspace, identifier.key, None)
+    if tenure is None or tenure.contact_id != contact.contact_id:
+        raise Moved("the identifier changed hands just now")
+    present = next((each for each in contact.listed if each.tenure_id == tenure.tenure_id), tenure)
+    snapshot.tenures[workspace, present.key] = [present]
+    plan = decided.validate(snapshot, contact, present, await acting.begin(connection, user), rules)
+    return await _carry_out(connection, Changing(contact, plan), shards)
+
+
+async def archive(
+    connection: Connection, workspace: str, contact_id: UUID, what: Literal["archive", "restore"], user: User, *, shards: int | None = None
+) -> Changing:
+    """Plan to archive a contact, or to take it out of the archive. Raises ContactNotFound, Moved."""
+    snapshot, contact = await acting.one_contact(connection, workspace, contact_id, will_write=shards is not None)
+    act = await acting.begin(connection, user)
+    plan = decided.archive(snapshot, contact, act) if what == "archive" else decided.restore(snapshot, contact, act)
+    return await _carry_out(connection, Changing(contact, plan), shards)
+
+
+async def _carry_out(connection: Connection, changing: Changing, shards: int | None) -> Changing:
+    if shards is not None and changing.plan.writes:
+        await acting.write(connection, changing.plan, shards)
+    return changing
+
+
+def _value(path: str, value: object) -> object:
+    """The value as it is stored. Raises InvalidMessage for a path that nobody may write, and a value that its path does not take."""
+    if path in FIELDS:
+        if value is not None and (not isinstance(value, str) or not value.strip() or len(value) > MOST_NAME):
+            raise InvalidMessage(f"{path} takes text of at most {MOST_NAME} characters; to clear it, say so")
+        return storable(value.strip()) if isinstance(value, str) else None
+    if fullmatch(r"attributes\.unbound\..{1,200}", path, DOTALL) is None:
+        raise InvalidMessage(
+            f"{path!r} is nothing that can be set: write given_name, last_name or attributes.unbound.SLUG. What is derived cannot"
+        )
+    return storable(value)

@@ -1,0 +1,76 @@
+"""What a user decides of one contact: its names and attributes, that an identifier is validated, that it is archived or not.
+
+Assurance *decided* (R19): guards do not ask, and no event replaces it. Each gives the plan of one version; what changes nothing gives an
+empty one. Merging, unmerging and consent have rooms of their own.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from onefold.errors import InvalidMessage
+from onefold.identity import survivorship
+from onefold.identity.assurance import Assurance
+from onefold.identity.contact import Provenance
+from onefold.identity.plan import Rule
+from onefold.identity.workbench import Workbench
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from onefold.identity.contact import Contact, Tenure
+    from onefold.identity.plan import Act, Plan
+    from onefold.identity.rules import Rules
+    from onefold.identity.snapshot import Snapshot
+
+
+def edit(snapshot: Snapshot, contact: Contact, values: Mapping[str, object], act: Act, *, is_vendor: bool | None = None) -> Plan:
+    """Give the contact these values, by path; None clears. Raises InvalidMessage where it has no room for them (R11)."""
+    work = Workbench(snapshot, iter(()))
+    for path, value in values.items():
+        if not survivorship.same_value(survivorship.get(contact, path), value) or not _is_decided(contact, path):
+            survivorship.put(work.edit(contact), path, value, Provenance(Assurance.DECIDED, act.at, act.act_id))
+    if is_vendor is not None and is_vendor is not contact.is_vendor:
+        work.edit(contact).is_vendor = is_vendor
+    if survivorship.is_over(work.contact(contact.workspace, contact.contact_id)):
+        raise InvalidMessage(f"a contact's values may take {survivorship.MOST_VALUE_BYTES:,} bytes; with these they would take more")
+    return _done(work, act)
+
+
+def validate(snapshot: Snapshot, contact: Contact, tenure: Tenure, act: Act, rules: Rules) -> Plan:
+    """Say that an open identifier of the contact is validated: by hand, whatever it was before."""
+    work = Workbench(snapshot, iter(()))
+    if not tenure.is_validated:
+        twin, holder = work.edit_tenure(tenure), work.edit(contact)
+        unique = rules.is_unique(twin.semantic_type)
+        holder.summary.count(twin, -1, unique=unique)
+        twin.assurance, twin.is_validated, twin.validated_at, twin.validated_by = Assurance.DECIDED, True, act.at, "manual"
+        holder.summary.count(twin, 1, unique=unique)
+        work.alter(holder, twin)
+    return _done(work, act)
+
+
+def archive(snapshot: Snapshot, contact: Contact, act: Act) -> Plan:
+    """Archive a contact: it keeps its identifiers and goes on resolving, and belongs to no segment."""
+    work = Workbench(snapshot, iter(()))
+    if contact.archived_at is None:
+        work.edit(contact).archived_at = act.at
+    return _done(work, act)
+
+
+def restore(snapshot: Snapshot, contact: Contact, act: Act) -> Plan:
+    """Take a contact out of the archive."""
+    work = Workbench(snapshot, iter(()))
+    if contact.archived_at is not None:
+        work.edit(contact).archived_at = None
+    return _done(work, act)
+
+
+def _is_decided(contact: Contact, path: str) -> bool:
+    held = contact.provenance.get(path)
+    return held is not None and held.assurance is Assurance.DECIDED
+
+
+def _done(work: Workbench, act: Act) -> Plan:
+    work.close_act(act, Rule.DECIDED)
+    return work.finish([])
