@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tests.support.installations import Installation
     from tests.support.servers import Database, Services
 
+PARTITIONS = 6
+HANDED_OUT = "select count(*) from progress where consumer = 'resolver' and epoch >= $1"
 SMALL = {"ONEFOLD_RESOLVER__BATCH_SIZE": "20"}
 PEOPLE = """
 select array_agg(i.semantic_type || ':' || i.normalised || '=' || i.assurance order by i.semantic_type, i.normalised) as members, c.type,
@@ -42,13 +44,15 @@ async def test_two_orders_of_one_log_end_in_the_same_people_whoever_resolves_the
     log = [_named(dice, each) for each in order_free_log(dice, "r1", 360)]
     other = [replace(each, workspace="other") for each in dice.sample(log, len(log))]
     both = [each for pair in zip(log, other, strict=True) for each in pair]
-    async with installation(services, database, topic_prefix, redis_url, partitions=6, policy="eager") as mine:
+    async with installation(services, database, topic_prefix, redis_url, partitions=PARTITIONS, policy="eager") as mine:
         await add_workspace(mine.store, "other", policy="eager")
         async with mine.running("resolver", **SMALL):
             async with under_load(mine, both, seconds=14), mine.running("resolver", **SMALL):
-                await asyncio.sleep(2)
+                await _handed_out(mine, 2)
                 async with mine.running("resolver", **SMALL):
-                    await asyncio.sleep(4)
+                    await _handed_out(mine, 3)
+                    await asyncio.sleep(3)
+                await _handed_out(mine, 4)
             await assert_clean(mine)
         first, second = await _people(mine, "acme"), await _people(mine, "other")
         assert first == second
@@ -58,6 +62,16 @@ async def test_two_orders_of_one_log_end_in_the_same_people_whoever_resolves_the
 def _named(dice: random.Random, interaction: Interaction) -> Interaction:
     """Now and then with a name, so that types differ, too."""
     return replace(interaction, fields={"given_name": dice.choice("ab"), "last_name": "x"}) if dice.random() < 0.2 else interaction
+
+
+async def _handed_out(mine: Installation, times: int) -> None:
+    """Wait until every partition was handed out so many times: each resolver that joins or leaves hands out all of them anew."""
+    async with asyncio.timeout(30):
+        while True:
+            async with mine.store.connection() as connection:
+                if await connection.fetchval(HANDED_OUT, times) == PARTITIONS:
+                    return
+            await asyncio.sleep(0.05)
 
 
 async def _people(mine: Installation, workspace: str) -> list[tuple[object, ...]]:

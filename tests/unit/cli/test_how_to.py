@@ -18,10 +18,12 @@ PAGES = [
     "dead-letters.md",
     "explain.md",
     "identity-tokens.md",
+    "parked-and-quarantined.md",
     "proposals.md",
     "replay.md",
     "rules.md",
     "try-a-rule.md",
+    "undo-a-merge.md",
 ]
 JOB = "0b8f3a52-5c5e-4d3a-9a7e-111111111111"
 
@@ -29,7 +31,7 @@ JOB = "0b8f3a52-5c5e-4d3a-9a7e-111111111111"
 def shown(page: str) -> list[list[str]]:
     """The commands in a page's blocks and in its sentences."""
     text = (HOW_TO / page).read_text(encoding="utf-8")
-    lines = [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.replace("\\\n", "").splitlines()]
     lines += re.findall(r"`(onefold [^`]+)`", text)
     words = [
         shlex.split(line.partition(" > ")[0].partition(" | ")[0].replace("JOB", JOB).replace("KID", JOB), comments=True)

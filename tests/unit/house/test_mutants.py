@@ -11,6 +11,7 @@ import pytest
 from tests.mutants.catalog import FOLDER, ROOT, Mutant, apply, mutants
 
 MUTANTS = mutants()
+HIJACK = "tests/unit/identity/test_hijack.py"
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
@@ -29,6 +30,13 @@ def test_a_patch_that_does_not_apply_is_found_out() -> None:
 def test_every_patch_has_killers_and_every_killer_a_patch() -> None:
     assert {path.stem for path in FOLDER.glob("*.patch")} == {mutant.name for mutant in MUTANTS}
     assert all(mutant.takes_out and mutant.killers for mutant in MUTANTS)
+
+
+def test_every_attack_on_identity_fails_once_its_guard_is_taken_out() -> None:
+    """No hijack: a test that passes without its guard shows nothing."""
+    attacks = set(re.findall(r"^def (test_\w+)", (ROOT / HIJACK).read_text(), flags=re.MULTILINE))
+    killing = {killer for mutant in MUTANTS for killer in mutant.killers if killer.startswith(f"{HIJACK}::")}
+    assert attacks == {killer.partition("::")[2].partition("[")[0] for killer in killing}
 
 
 def test_every_killer_exists() -> None:
