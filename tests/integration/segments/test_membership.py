@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID, uuid4
 
 import msgspec
@@ -11,6 +11,8 @@ import pytest
 import pytest_asyncio
 import structlog
 
+from onefold.contacts.acting import User
+from onefold.contacts.change import archive
 from onefold.messages.contacts import ContactChange, MergedContact
 from onefold.messages.dead_letters import split
 from onefold.observe import Metrics, SegmentsMetrics
@@ -120,6 +122,25 @@ async def test_an_absorbed_contact_leaves_every_segment(store: Store, membership
     await membership.settle(messages(*await resolve(store, event("anonymous_token:a", "anonymous_token:b", minutes=2))))
     assert await transitions(store) == [("named", "left")]
     assert await counts(store) == {"named": 1}
+
+
+@pytest.mark.asyncio
+async def test_an_archived_contact_belongs_to_no_segment_until_it_is_restored(store: Store, membership: Membership) -> None:
+    """Product.md, section 4: by its changes, and where a segment is filled."""
+    await make_segment(store, "named", NAMED)
+    await membership.settle(messages(*await resolve(store, event("anonymous_token:a", fields={"given_name": "Ann"}))))
+    async with store.transaction(["acme"]) as connection:
+        (who,) = [row[0] for row in await connection.fetch("select contact_id from contacts")]
+    assert await transitions(store) == [("named", "entered")]
+    acts: list[tuple[Literal["archive", "restore"], str]] = [("archive", "left"), ("restore", "entered"), ("archive", "left")]
+    for what, transition in acts:
+        async with store.transaction(["acme"]) as connection:
+            await archive(connection, "acme", who, what, User("ann@host", None), shards=4)
+            told = await take(connection, "contacts.changed")
+        await membership.settle(messages(*told))
+        assert await transitions(store) == [("named", transition)]
+    await make_segment(store, "filled", NAMED)
+    assert await counts(store) == {"filled": 0, "named": 0}
 
 
 @pytest.mark.asyncio
