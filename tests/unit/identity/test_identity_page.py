@@ -42,9 +42,7 @@ def test_a_shared_device_is_handed_over_and_its_past_stays() -> None:
 def test_a_proof_takes_the_email_and_what_came_with_it() -> None:
     """Guard 2, R9: the claimant keeps everything else, and there is a proposal."""
     world = World()
-    world.play(
-        event(HIS, PHONE, attributes={"page": "x"}), event(HIS, EMAIL, attributes={"plan": "pro"}, minutes=1), event(ANN, minutes=2)
-    )
+    world.play(event(HIS, PHONE, attributes={"page": "x"}), event(HIS, EMAIL, attributes={"plan": "pro"}, minutes=1), event(ANN, minutes=2))
     (outcome,) = world.play(event(ANN, EMAIL, assurance=PROVED, proof=EMAIL, minutes=3))
     assert (outcome.kind, outcome.reason) == (OutcomeKind.EVICTED, Reason.PROOF)
     assert world.groups() == sorted([sorted([HIS, PHONE]), sorted([ANN, EMAIL])])
