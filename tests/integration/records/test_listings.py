@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -16,7 +17,9 @@ from onefold.contacts.unmerge import unmerge
 from onefold.identity.assurance import Assurance
 from onefold.identity.contact import LISTED_IDENTIFIERS
 from onefold.identity.identifiers import Identifier, identifier_key
+from onefold.messages.contacts import ContactChange
 from onefold.records import quarantine, snapshots
+from onefold.records.changes import snapshot_of
 from onefold.records.numbers import TenureNumbers
 from onefold.records.resolution import Resolution
 from onefold.records.store import Store
@@ -207,3 +210,25 @@ async def test_what_a_worker_remembers_of_large_contacts_is_what_the_store_says(
 def identified(text: str) -> Identifier:
     kind, _, value = text.partition(":")
     return Identifier(kind, value, value, None, identifier_key(kind, value))
+
+
+@pytest.mark.asyncio
+async def test_a_large_contact_s_message_says_of_each_identifier_what_is_stored(store: Store) -> None:
+    """I7: what is remembered as it was written is written anew where it changed: a validation, a label, a time."""
+    one = Remembering(store)
+    for start in range(0, len(EMAILS), 99):
+        await one.play(event(BIG, *EMAILS[start : start + 99], assurance=ASSERTED))
+    acts = [event(BIG, EMAILS[7], assurance=ASSERTED, minutes=90), event(BIG, EMAILS[8], assurance=PROVED, proof=EMAILS[8], minutes=91)]
+    for act in acts:
+        await one.play(act)
+        await one.play(event(BIG, f"email:after-{act.event_id}@example.com", assurance=ASSERTED, minutes=92))
+        async with store.transaction(["acme"]) as connection:
+            payload = await connection.fetchval("select payload from outbox order by id desc limit 1")
+            rows = await snapshots.read(connection, [event(EMAILS[3])])
+        (large,) = snapshots.snapshot_of(rows).contacts.values()
+        told = msgspec.json.decode(payload, type=ContactChange).contact
+        assert told is not None
+        assert told.identifiers == snapshot_of(large, large.listed).identifiers
+        assert len(told.identifiers) == LISTED_IDENTIFIERS
+        validated = [each.validated_by for each in told.identifiers if each.is_validated]
+    assert validated == ["otp"]
