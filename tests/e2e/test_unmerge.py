@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -43,6 +44,8 @@ async def test_a_merge_is_previewed_done_and_undone_and_no_event_does_it_again(
         dry = (await onefold(mine, *words)).json()
         assert dry["executed"] is False
         assert await mine.groups() == [ANN, BEN]
+        told = (await onefold(mine, *words[:-1])).data.decode()
+        assert re.search(r"^given_name +Ann +2026-11-01 09:00:00Z", told, flags=re.MULTILINE), "what loses, for people to read"
         assert "say why" in (await onefold(mine, *words, "--execute", code=2)).talk
         done = (await onefold(mine, *words, "--execute", "--reason", "one person")).json()
         assert {**done, "executed": False, "lost": dry["lost"]} == dry

@@ -13,7 +13,7 @@ from onefold.cli.output import print_json, print_table, run, say
 from onefold.errors import ContactNotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from uuid import UUID
 
     from onefold.contacts.acting import User
@@ -158,13 +158,21 @@ def tell(told: dict[str, Any], changes: Sequence[ContactChanged], contact_id: UU
         ]
         print_json({"executed": execute, **told, "changes": brief})
         return
+    lost = told.pop("lost", {})
     print_table(["done" if execute else "plan", ""], [(name.replace("_", " "), value) for name, value in told.items()])
+    if lost:
+        print_table(["value", "lost", "at"], [(path, *_gone(each)) for path, each in lost.items()], title="\nkept with the merge")
     rows = [(each.contact_id, each.version, path, *_sides(value)) for each in changes for path, value in each.changes.items()]
     print_table(["contact", "version", "what", "before", "after"], rows, title="\nchanges")
     if execute:
         say(f"\nnext: onefold contacts show {contact_id} --workspace {workspace}")
     else:
         say("\nnext: the same with --execute and --reason; nothing was done yet")
+
+
+def _gone(lost: Mapping[str, object]) -> tuple[object, object]:
+    """What a value was, or a word of consent, and when it was said."""
+    return lost.get("value", lost.get("state")), lost.get("at")
 
 
 def _sides(value: Sequence[object]) -> tuple[object, object]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 KAFKA: Final = "org.apache.kafka:kafka_2.13:4.1.0"
 LOGGING: Final = "org.apache.logging.log4j:log4j-slf4j-impl:2.24.3"
-_LOGGING_JAR: Final = "log4j-slf4j-impl"
+_LOGGING_JAR: Final = "log4j-slf4j-impl-2.24.3.jar"
 
 
 def kafka_jars() -> list[Path]:
@@ -39,9 +39,12 @@ def _resolve() -> list[Path]:
     except ImportError as error:
         raise NotInstalled("jgo") from error
     try:
-        with _alone():
+        with _alone() as cache:
             jars = list(jgo.build(KAFKA).all_jars)
-            return jars + [jar for jar in jgo.build(LOGGING).all_jars if jar.name.startswith(_LOGGING_JAR)]
+            # jgo takes an environment that holds nothing but modules for an empty one: it would delete and link these anew at each start,
+            # while other processes read them.
+            logging = next(cache.glob(f"envs/**/modules/{_LOGGING_JAR}"), None)
+            return [*jars, logging or next(jar for jar in jgo.build(LOGGING).all_jars if jar.name == _LOGGING_JAR)]
     except (OSError, RuntimeError, ValueError) as error:
         raise CannotFetchKafka(
             "Kafka's jars are not in the cache and could not be fetched from Maven Central (repo.maven.apache.org). Connect to the network "
@@ -50,12 +53,12 @@ def _resolve() -> list[Path]:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """One process at a time fills the cache."""
+def _alone() -> Iterator[Path]:
+    """The cache, which one process at a time fills."""
     from jgo.config import GlobalSettings  # noqa: PLC0415 - as above
 
     cache = Path(GlobalSettings.load().cache_dir)
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "onefold.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        yield cache

@@ -212,6 +212,12 @@ def test_without_a_network_and_a_cache_the_sentence_says_where_kafka_comes_from(
     assert "Connect to the network" in said
 
 
+def test_jars_that_are_there_are_left_as_they_are() -> None:
+    """Another process may be reading them."""
+    before = [(jar, jar.parent.stat().st_mtime_ns) for jar in kafka_jars()]
+    assert [(jar, jar.parent.stat().st_mtime_ns) for jar in kafka_jars()] == before
+
+
 def test_a_jar_that_was_changed_is_not_run(tmp_path: Path) -> None:
     """The jars are held to hashes like every other package."""
     kafka_jars()  # fetches them, if nobody has yet
