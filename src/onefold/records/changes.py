@@ -7,6 +7,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
 
+from onefold.identity.contact import LISTED_IDENTIFIERS
 from onefold.messages import contacts as wire
 from onefold.messages.cloudevents import headers as cloudevent_headers
 from onefold.messages.times import time_text
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from onefold.identity.plan import Cause, ContactChanged
 
 _encode = msgspec.json.Encoder().encode
+
+MOST_WRITTEN = 50_000
+"""Identifiers of large contacts whose JSON is remembered, about 500 bytes each."""
+_written: dict[int, tuple[Tenure, msgspec.Raw]] = {}
+"""By the identity of the tenure, which is held here as well, so that no other one gets it."""
 
 CHANGE_NAMESPACE = uuid5(NAMESPACE_URL, "onefold:contact-change")
 
@@ -53,7 +59,7 @@ def change_row(change: ContactChanged, incarnation: str) -> OutboxRow:
         changes=change.changes,
         merged=[wire.MergedContact(each) for each in change.merged],
         merged_into=change.merged_into,
-        contact=snapshot_of(change.snapshot, change.listed) if change.snapshot is not None else None,
+        contact=_snapshot(change.snapshot, _identifiers(change.snapshot, change.listed)) if change.snapshot is not None else None,
     )
     tags = cloudevent_headers(CONTACTS_CHANGED, event_id=event_id, workspace=change.workspace, subject=contact_id, at=at)
     return OutboxRow(change.contact_id, contact_id.encode(), _encode(message), to_json(tags))
@@ -67,6 +73,10 @@ def _cause_of(cause: Cause) -> wire.Cause:
 
 def snapshot_of(contact: Contact, listed: Sequence[Tenure]) -> wire.ContactSnapshot:
     """A contact as messages show it, with the identifiers that they list."""
+    return _snapshot(contact, [identifier_snapshot(tenure) for tenure in listed])
+
+
+def _snapshot(contact: Contact, identifiers: list[wire.IdentifierSnapshot]) -> wire.ContactSnapshot:
     return wire.ContactSnapshot(
         id=contact.contact_id,
         workspace=contact.workspace,
@@ -83,7 +93,7 @@ def snapshot_of(contact: Contact, listed: Sequence[Tenure]) -> wire.ContactSnaps
         attributes=contact.attributes,
         tags=contact.tags,
         taxonomies=[],
-        identifiers=[identifier_snapshot(tenure) for tenure in listed],
+        identifiers=identifiers,
         identifiers_total=contact.summary.total,
         first_seen_at=time_text(contact.first_seen_at),
         last_seen_at=time_text(contact.last_seen_at),
@@ -92,6 +102,23 @@ def snapshot_of(contact: Contact, listed: Sequence[Tenure]) -> wire.ContactSnaps
         archived_at=_optional_time(contact.archived_at),
         consent={purpose: wire.ConsentSnapshot(word.state, word.source, time_text(word.at)) for purpose, word in contact.consent.items()},
     )
+
+
+def _identifiers(contact: Contact, listed: Sequence[Tenure]) -> list[wire.IdentifierSnapshot]:
+    """What a change lists. A worker meets the same tenures of a large contact again and again (`listings`), so it writes them once."""
+    if contact.summary.total <= LISTED_IDENTIFIERS:
+        return [identifier_snapshot(tenure) for tenure in listed]
+    return [_written_once(tenure) for tenure in listed]  # type: ignore[misc]  # its JSON, which the encoder takes as it is
+
+
+def _written_once(tenure: Tenure) -> msgspec.Raw:
+    """Its JSON. A tenure is never changed once a change tells of it: whoever edits it works on a copy."""
+    found = _written.get(id(tenure))
+    if found is None:
+        if len(_written) >= MOST_WRITTEN:
+            _written.clear()
+        found = _written[id(tenure)] = (tenure, msgspec.Raw(_encode(identifier_snapshot(tenure))))
+    return found[1]
 
 
 def identifier_snapshot(tenure: Tenure) -> wire.IdentifierSnapshot:

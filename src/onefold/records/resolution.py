@@ -12,6 +12,7 @@ from onefold.failpoints import reach
 from onefold.identity.decide import decide
 from onefold.records import apply as applying
 from onefold.records import snapshots
+from onefold.records.listings import Listings
 from onefold.records.parked import park
 from onefold.records.proposals import propose
 from onefold.records.quarantine import put
@@ -35,13 +36,15 @@ class Resolution:
         self._shards = shards
         self._numbers = numbers
         self._budget = budget
+        self._listings = Listings()
 
     async def resolve(
         self, connection: Connection, interactions: Sequence[Interaction], rules: Mapping[str, Rules], incarnation: str
     ) -> Plan:
         """The plan for these interactions, written. It may cover fewer of them than given, by the budget of tenures to move."""
         numbers = await self._numbers.take(connection, sum(len(each.identifiers) for each in interactions))
-        rows = await snapshots.read(connection, interactions)
+        self._listings.live(incarnation)
+        rows = await snapshots.read(connection, interactions, kept=self._listings)
         plan = self._decide(rows, interactions, rules, numbers)
         await reach("resolver.read")
         if not plan.writes:
@@ -51,13 +54,14 @@ class Resolution:
         locked = await snapshots.lock(connection, plan.touched)
         if locked:
             await reach("resolver.locked")
-            again = await snapshots.read(connection, interactions, before=rows)
+            again = await snapshots.read(connection, interactions, before=rows, kept=self._listings)
             if again != rows:  # else the decision stands, since it depends on nothing else
                 plan = self._decide(again, interactions, rules, numbers)
             if not plan.touched <= locked:
                 raise Moved("the contacts to change are not the ones that were locked")
         self._numbers.give_back(numbers[len(plan.tenures_new) :])
         await applying.apply(connection, plan, shards=self._shards, incarnation=incarnation)
+        await self._listings.keep_written(connection, plan)
         await self._set_aside(connection, plan)
         await reach("resolver.applied")
         return plan

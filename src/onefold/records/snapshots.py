@@ -11,12 +11,13 @@ from onefold.identity.snapshot import Snapshot
 from onefold.records.rows import CONTACT_COLUMNS, TENURE_COLUMNS, contact_of, tenure_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
     from onefold.identity.contact import Tenure
     from onefold.identity.interaction import Interaction
+    from onefold.records.listings import Listings
     from onefold.records.rows import Row
     from onefold.records.store import Connection
 
@@ -75,15 +76,23 @@ class Rows(NamedTuple):
     apart: Sequence[tuple[str, UUID, UUID]] = ()
     """Pairs of these contacts that are kept apart."""
     barriers: Sequence[Row] = ()
+    large: Mapping[tuple[str, UUID], Sequence[Tenure]] = {}
+    """What contacts list that hold more identifiers than that."""
 
 
 async def read(
-    connection: Connection, interactions: Sequence[Interaction], *, since: datetime | None = None, before: Rows | None = None
+    connection: Connection,
+    interactions: Sequence[Interaction],
+    *,
+    since: datetime | None = None,
+    before: Rows | None = None,
+    kept: Listings | None = None,
 ) -> Rows:
     """The tenures of these interactions' identifiers, the contacts that hold them, and the other identifiers that those list.
 
-    Of ended tenures those that lasted beyond the earliest interaction, or beyond `since`. `before`: what was read of them earlier. Whoever
-    changes what a contact lists writes the contact's row (`xmin` says who did), so the listings of rows that are the same are the same.
+    Of ended tenures those that lasted beyond the earliest interaction, or beyond `since`. `before`: what was read of them earlier; `kept`:
+    listings that the caller remembers. Whoever changes what a contact lists writes the contact's row (`xmin` says who did), so the listings
+    of rows that are the same are the same.
     """
     workspaces = sorted({interaction.workspace for interaction in interactions})
     # Sorted, since each arm of the statement would sort them by itself: of 1,000 keys that saves a third of its time.
@@ -98,12 +107,12 @@ async def read(
     ids = list({row["contact_id"] for row in tenures})
     contacts = await connection.fetch(CONTACTS, ids, workspaces) if ids else []
     if before is not None and tenures == before.tenures and contacts == before.contacts:
-        listings = before.listings
+        listings, large = before.listings, before.large
     else:
-        listings = await _read_listings(connection, tenures, contacts, workspaces)
+        listings, large = await _read_listings(connection, tenures, contacts, workspaces, kept)
     marked = [row["contact_id"] for row in contacts if row["apart"]]
     apart = await read_apart(connection, marked, workspaces) if len(marked) > 1 else ()
-    return Rows(tenures, contacts, listings, apart, barriers)
+    return Rows(tenures, contacts, listings, apart, barriers, large)
 
 
 async def read_contacts(connection: Connection, workspace: str, contacts: Iterable[UUID]) -> Rows:
@@ -111,7 +120,8 @@ async def read_contacts(connection: Connection, workspace: str, contacts: Iterab
     found = await connection.fetch(CONTACTS, sorted(contacts), [workspace])
     marked = [row["contact_id"] for row in found if row["apart"]]
     apart = await read_apart(connection, marked, [workspace]) if len(marked) > 1 else ()
-    return Rows([], found, await _read_listings(connection, [], found, [workspace]), apart)
+    listings, large = await _read_listings(connection, [], found, [workspace], None)
+    return Rows([], found, listings, apart, (), large)
 
 
 def snapshot_of(rows: Rows) -> Snapshot:
@@ -132,6 +142,8 @@ def snapshot_of(rows: Rows) -> Snapshot:
         tenure = known.get(row["tenure_id"]) or tenure_of(row)
         if (tenure.workspace, tenure.contact_id) in listed:
             listed[tenure.workspace, tenure.contact_id][tenure.tenure_id] = tenure
+    for key, tenures in rows.large.items():
+        listed[key] = {tenure.tenure_id: tenure for tenure in tenures} | listed[key]
     for key, contact in snapshot.contacts.items():
         contact.listed = sorted(listed[key].values(), key=listing_order)
     snapshot.apart.update((workspace, ContactId(one), ContactId(other)) for workspace, one, other in rows.apart)
@@ -160,8 +172,13 @@ async def lock(connection: Connection, contacts: Iterable[tuple[str, UUID]]) -> 
     return {(row["workspace"], row["contact_id"]) for row in await connection.fetch(LOCK, ids, workspaces)}
 
 
-async def _read_listings(connection: Connection, tenures: Sequence[Row], contacts: Sequence[Row], workspaces: list[str]) -> Sequence[Row]:
-    """Identifiers that contacts list besides those that are known. A contact whose identifiers are all known needs no reading."""
+async def _read_listings(
+    connection: Connection, tenures: Sequence[Row], contacts: Sequence[Row], workspaces: list[str], kept: Listings | None
+) -> tuple[Sequence[Row], Mapping[tuple[str, UUID], Sequence[Tenure]]]:
+    """Identifiers that contacts list besides those that are known, and all that large ones list.
+
+    A contact whose identifiers are all known needs no reading, nor does a large one whose listing is remembered.
+    """
     known = Counter((row["workspace"], row["contact_id"]) for row in tenures if row["held_until"] is None)
     unknown, long = [], []
     for row in contacts:
@@ -170,7 +187,26 @@ async def _read_listings(connection: Connection, tenures: Sequence[Row], contact
         elif known[row["workspace"], row["contact_id"]] < row["identifiers_total"]:
             unknown.append(row["contact_id"])
     rows: list[Row] = list(await connection.fetch(LISTINGS, unknown, workspaces)) if unknown else []
-    if long:
-        of = [row["contact_id"] for row in long], [row["workspace"] for row in long]
-        rows.extend(await connection.fetch(LONG_LISTINGS, *of))
-    return rows
+    return rows, await _large_listings(connection, long, kept) if long else {}
+
+
+async def _large_listings(
+    connection: Connection, contacts: Sequence[Row], kept: Listings | None
+) -> Mapping[tuple[str, UUID], Sequence[Tenure]]:
+    found: dict[tuple[str, UUID], Sequence[Tenure]] = {}
+    missing: dict[tuple[str, UUID], list[Tenure]] = {}
+    for row in contacts:
+        remembered = kept.get(row) if kept is not None else None
+        if remembered is not None:
+            found[row["workspace"], row["contact_id"]] = remembered
+        else:
+            missing[row["workspace"], row["contact_id"]] = []
+    if missing:
+        columns = [contact_id for _, contact_id in missing], [workspace for workspace, _ in missing]
+        for tenure in map(tenure_of, await connection.fetch(LONG_LISTINGS, *columns)):
+            missing[tenure.workspace, tenure.contact_id].append(tenure)
+    if kept is not None:
+        written_by = {(row["workspace"], row["contact_id"]): row["written_by"] for row in contacts}
+        for key, listed in missing.items():
+            kept.keep(key, written_by[key], listed)
+    return {**found, **missing}

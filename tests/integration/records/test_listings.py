@@ -6,15 +6,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import msgspec
 import pytest
 import pytest_asyncio
 
 from onefold.contacts.acting import User
+from onefold.contacts.change import validate
 from onefold.contacts.merge import Wish, merge
 from onefold.contacts.unmerge import unmerge
 from onefold.identity.assurance import Assurance
-from onefold.identity.identifiers import identifier_key
+from onefold.identity.contact import LISTED_IDENTIFIERS
+from onefold.identity.identifiers import Identifier, identifier_key
+from onefold.messages.contacts import ContactChange
 from onefold.records import quarantine, snapshots
+from onefold.records.changes import snapshot_of
 from onefold.records.numbers import TenureNumbers
 from onefold.records.resolution import Resolution
 from onefold.records.store import Store
@@ -24,6 +29,7 @@ from tests.support.worlds import EXACT, event
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from onefold.identity.contact import Tenure
     from onefold.identity.interaction import Interaction
     from onefold.records.store import Connection
     from tests.support.servers import Database
@@ -133,3 +139,96 @@ async def test_what_changes_between_the_readings_is_read_again(store: Store) -> 
         again = await snapshots.read(connection, reading, before=before)
         assert again.listings != before.listings
         assert again == await snapshots.read(connection, reading)
+
+
+BIG, EMAILS = "anonymous_token:big", [f"email:p{number}@example.com" for number in range(230)]
+
+
+WIDE = replace(EXACT, limits=replace(EXACT.limits, values_per_type=1_000))
+
+
+class Remembering:
+    """A worker that remembers what large contacts list, held against the store after each of its acts."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._resolution = Resolution(shards=4, numbers=TenureNumbers(), budget=10_000)
+        self.incarnation = "test"
+
+    async def play(self, *interactions: Interaction) -> None:
+        """One batch; what it tells lists what the store lists then."""
+        async with self._store.transaction(["acme"]) as connection:
+            plan = await self._resolution.resolve(connection, interactions, {"acme": WIDE}, self.incarnation)
+        for change in {each.contact_id: each for each in plan.changes}.values():
+            if change.snapshot is not None and change.snapshot.summary.total > LISTED_IDENTIFIERS:
+                told, stored = [each.tenure_id for each in change.listed], await self._stored(change.contact_id)
+                assert told == stored[: len(told)]
+                assert len(told) >= LISTED_IDENTIFIERS - len(plan.separated), "what takes the place of one that left was not read"
+        async with self._store.transaction(["acme"]) as connection:
+            asked = [event(EMAILS[3], minutes=99)]
+            remembered = await snapshots.read(connection, asked, kept=self._resolution._listings)
+            read = await snapshots.read(connection, asked)
+        assert shown(remembered) == shown(read)
+
+    async def _stored(self, contact_id: UUID) -> list[int]:
+        async with self._store.transaction(["acme"]) as connection:
+            return [row["tenure_id"] for row in await connection.fetch(snapshots.LONG_LISTINGS, [contact_id], ["acme"])]
+
+
+def shown(rows: snapshots.Rows) -> list[tuple[UUID, list[Tenure]]]:
+    return [(contact.contact_id, contact.listed) for contact in snapshots.snapshot_of(rows).contacts.values()]
+
+
+@pytest.mark.asyncio
+async def test_what_a_worker_remembers_of_large_contacts_is_what_the_store_says(store: Store) -> None:
+    """Whatever it or others did since: attaching, merging, separations, labels, acts of users, rolled-back transactions, another life."""
+    one, other = Remembering(store), Remembering(store)
+    for start in range(0, len(EMAILS), 99):
+        await one.play(event(BIG, *EMAILS[start : start + 99], assurance=ASSERTED))
+    await other.play(event(BIG, "email:more@example.com", assurance=ASSERTED, minutes=1))
+    await one.play(event(BIG, "phone:+4915112345678", "email:again@example.com", assurance=ASSERTED, minutes=2, slug="work"))
+    await one.play(event("email:small@example.com", "user_id:small", assurance=ASSERTED, minutes=3))
+    await one.play(event(BIG, "user_id:small", assurance=ASSERTED, minutes=4), event(BIG, "device_id:d", assurance=ASSERTED, minutes=5))
+    large = await holder(store, EMAILS[3])
+    assert await holder(store, "user_id:small") == large
+    await one.play(event("user_id:other", BIG, assurance=ASSERTED, minutes=6))
+    await one.play(event(EMAILS[3], "anonymous_token:new", assurance=ASSERTED, minutes=7))
+    with pytest.raises(LookupError):
+        async with store.transaction(["acme"]) as connection:
+            await one._resolution.resolve(connection, [event(EMAILS[3], "email:lost@example.com", assurance=ASSERTED)], RULES, "test")
+            raise LookupError
+    await one.play(event(EMAILS[3], "email:found@example.com", assurance=ASSERTED, minutes=8))
+    async with store.transaction(["acme"]) as connection:
+        await validate(connection, "acme", identified(EMAILS[5]), USER, shards=4)
+    await one.play(event(EMAILS[3], "email:last@example.com", assurance=ASSERTED, minutes=9))
+    await one.play(event(EMAILS[3], event_id="proof", assurance=PROVED, proof=EMAILS[3], minutes=10))
+    one.incarnation = "another"
+    await one.play(event(EMAILS[3], "email:life@example.com", assurance=ASSERTED, minutes=11))
+    assert await holder(store, EMAILS[3]) == large
+
+
+def identified(text: str) -> Identifier:
+    kind, _, value = text.partition(":")
+    return Identifier(kind, value, value, None, identifier_key(kind, value))
+
+
+@pytest.mark.asyncio
+async def test_a_large_contact_s_message_says_of_each_identifier_what_is_stored(store: Store) -> None:
+    """I7: what is remembered as it was written is written anew where it changed: a validation, a label, a time."""
+    one = Remembering(store)
+    for start in range(0, len(EMAILS), 99):
+        await one.play(event(BIG, *EMAILS[start : start + 99], assurance=ASSERTED))
+    acts = [event(BIG, EMAILS[7], assurance=ASSERTED, minutes=90), event(BIG, EMAILS[8], assurance=PROVED, proof=EMAILS[8], minutes=91)]
+    for act in acts:
+        await one.play(act)
+        await one.play(event(BIG, f"email:after-{act.event_id}@example.com", assurance=ASSERTED, minutes=92))
+        async with store.transaction(["acme"]) as connection:
+            payload = await connection.fetchval("select payload from outbox order by id desc limit 1")
+            rows = await snapshots.read(connection, [event(EMAILS[3])])
+        (large,) = snapshots.snapshot_of(rows).contacts.values()
+        told = msgspec.json.decode(payload, type=ContactChange).contact
+        assert told is not None
+        assert told.identifiers == snapshot_of(large, large.listed).identifiers
+        assert len(told.identifiers) == LISTED_IDENTIFIERS
+        validated = [each.validated_by for each in told.identifiers if each.is_validated]
+    assert validated == ["otp"]
