@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from onefold.cli.options import actor, demand_reason
-from onefold.cli.output import print_json, print_table, run, say, visible
+from onefold.cli.output import counted, print_json, print_table, run, say, visible
 from onefold.errors import ParkedNotFound
 from onefold.identity.plan import Limit
 
@@ -172,10 +172,10 @@ def _tell(found: dict[str, int], done: int | None, most: int | None, what: str, 
         print_json({"executed": done is not None, "events": meant if done is None else done, "by_limit": found})
     elif done is None:
         then = "the same with --execute; nothing was done yet" if found else "onefold parked list --all"
-        print_table(["exceeded", "open"], list(found.items()), title=f"{meant} parked interactions to be {what}", then=then)
+        print_table(["exceeded", "open"], list(found.items()), title=f"{counted('parked interaction', meant)} to be {what}", then=then)
     else:
         then = "; resolvers take them in their turn, and park anew what still does not fit" if what == "released" else ""
-        say(f"{done} parked interactions {what}{then}\nnext: onefold parked list")
+        say(f"{counted('parked interaction', done)} {what}{then}\nnext: onefold parked list")
 
 
 def _meant(workspace: str, ids: Sequence[str] | None, exceeded: Limit | None) -> Meant:

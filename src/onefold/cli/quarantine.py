@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from onefold.cli.options import actor, demand_reason
-from onefold.cli.output import print_json, print_table, run, say
+from onefold.cli.output import counted, print_json, print_table, run, say
 from onefold.errors import InvalidMessage, NotQuarantined
 
 if TYPE_CHECKING:
@@ -74,10 +74,11 @@ def release(
     if json:
         print_json({"executed": execute, "value": _shown(released), "events": events if redecide else 0})
     elif execute:
-        again = f"; {events} interactions that it held back are decided again" if redecide else ""
+        again = f"; {counted('interaction', events)} that it held back will be decided again" if redecide else ""
         say(f"{_name(released)} resolves again{again}\nnext: onefold quarantine list --workspace {workspace}")
     else:
-        held = f"{events} interactions that it held back are {'decided again' if redecide else 'left parked (--redecide releases them)'}"
+        then = "would be decided again" if redecide else "would stay parked (--redecide decides again)"
+        held = f"{counted('interaction', events)} that it held back {then}"
         say(f"{_name(released)} would resolve again; {held}\nnext: the same with --execute; nothing was done yet")
 
 
