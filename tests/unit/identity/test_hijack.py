@@ -94,6 +94,18 @@ def test_a_value_that_everybody_names_joins_only_so_many_contacts() -> None:
     assert max(len([each for each in group if each.startswith("email:")]) for group in world.groups()) == 3
 
 
+def test_whoever_floods_her_contact_with_devices_fills_it_no_further_than_the_limit() -> None:
+    """Identifier flooding, S49, guard 4, R11: the rest gets no contact and is parked for a person, and what she says is heard all the same."""
+    rules = replace(EXACT, limits=replace(EXACT.limits, values_per_type=5, contacts_per_value_day=1_000))
+    world = World(rules=rules)
+    world.play(event(HERS, U1, ANN, assurance=ASSERTED))
+    flood = world.play(*(event(f"anonymous_token:flood{number}", ANN, minutes=1 + number) for number in range(20)))
+    assert len(world.identifiers(world.holder(ANN).contact_id)) == 2 + rules.limits.values_per_type
+    assert [each.kind for each in flood] == [OutcomeKind.ATTACHED] * 4 + [OutcomeKind.PARKED] * 16
+    (heard,) = world.play(event(HERS, attributes={"plan": "pro"}, assurance=ASSERTED, minutes=30))
+    assert (heard.kind, world.holder(ANN).attributes) == (OutcomeKind.UPDATED, {"unbound": {"plan": "pro"}})
+
+
 def test_the_same_identifiers_in_another_workspace_are_other_people() -> None:
     """S55, S88: asserted and proved there, they take and join nothing here, in one batch with hers too."""
     world = World()
