@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
-from onefold.identity.contact import LISTED_IDENTIFIERS, listing_order
+from onefold.identity.contact import LISTED_IDENTIFIERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,8 +65,9 @@ class Listings:
         if large:
             written_by = await connection.fetchval(WRITER)
             for contact in large:
-                listed = sorted(contact.listed, key=listing_order)[:LISTED_IDENTIFIERS]
-                self.keep((contact.workspace, contact.contact_id), written_by, [_own(each, contact) for each in listed])
+                listed = contact.listed[:LISTED_IDENTIFIERS]  # in order, as they were told
+                own = [_own(each, contact) for each in listed] if plan.merges else listed
+                self.keep((contact.workspace, contact.contact_id), written_by, own)
 
 
 def _own(tenure: Tenure, holder: Contact) -> Tenure:

@@ -142,10 +142,10 @@ def snapshot_of(rows: Rows) -> Snapshot:
         tenure = known.get(row["tenure_id"]) or tenure_of(row)
         if (tenure.workspace, tenure.contact_id) in listed:
             listed[tenure.workspace, tenure.contact_id][tenure.tenure_id] = tenure
-    for key, tenures in rows.large.items():
-        listed[key] = {tenure.tenure_id: tenure for tenure in tenures} | listed[key]
     for key, contact in snapshot.contacts.items():
-        contact.listed = sorted(listed[key].values(), key=listing_order)
+        named = listed[key]
+        in_order = [named.pop(tenure.tenure_id, tenure) for tenure in rows.large.get(key, ())]
+        contact.listed = sorted([*in_order, *named.values()], key=listing_order) if named else in_order
     snapshot.apart.update((workspace, ContactId(one), ContactId(other)) for workspace, one, other in rows.apart)
     snapshot.barriers.update({(row["workspace"], IdentifierKey(row["identifier_key"])): row["held_until"] for row in rows.barriers})
     return snapshot
