@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from onefold.identity.plan import EvidenceKind
 from onefold.identity.separation import bucket
 from onefold.messages.topics import CONTACTS_CHANGED
+from onefold.records import erased
 from onefold.records.apart import insert_barriers, insert_pairs
 from onefold.records.changes import change_row
 from onefold.records.merges import move_roots, undo_merges, write_merges
@@ -105,6 +106,8 @@ async def apply(connection: Connection, plan: Plan, *, shards: int, incarnation:
         await _write_evidence(connection, plan.evidence)
     if plan.separated or plan.kept_apart:
         await _write_separations(connection, plan)
+    if plan.erasures:
+        await erased.take_out(connection, plan.erasures)
     if plan.changes:
         rows = [change_row(change, incarnation) for change in plan.changes]
         await connection.execute(
@@ -115,6 +118,8 @@ async def apply(connection: Connection, plan: Plan, *, shards: int, incarnation:
             [row.payload for row in rows],
             [row.headers for row in rows],
         )
+    if plan.erasures:
+        await erased.end(connection, plan.erasures, shards)
 
 
 async def _write_evidence(connection: Connection, evidence: Sequence[Evidence]) -> None:
