@@ -27,10 +27,10 @@ BEN = ["anonymous_token:ben", "email:ben@example.com"]
 
 async def told(mine: Installation, topic: str) -> list[tuple[str, object]]:
     """Key and value of every record of a topic."""
-    found = []
-    async for record in follow_topic(mine.role.kafka, topic, from_start=True, to_end=True):
-        found.append(((record.key or b"").decode(), msgspec.json.decode(record.value) if record.value is not None else None))
-    return found
+    return [
+        ((record.key or b"").decode(), msgspec.json.decode(record.value) if record.value is not None else None)
+        async for record in follow_topic(mine.role.kafka, topic, from_start=True, to_end=True)
+    ]
 
 
 @pytest.mark.asyncio

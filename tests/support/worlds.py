@@ -176,7 +176,9 @@ class World:
         for tenure_id in erasure.tenures:
             del self.tenures[tenure_id]
         gone = set(erasure.contacts)
-        self.merges = [dataclass_replace(each, **_without(each, gone)) for each in self.merges if not {each.survivor, each.absorbed} <= gone]
+        self.merges = [
+            dataclass_replace(each, **_without(each, gone)) for each in self.merges if not {each.survivor, each.absorbed} <= gone
+        ]
         self.apart = [each for each in self.apart if not {each.one, each.other} & gone]
         self.quarantined.get(erasure.workspace, set()).difference_update(erasure.keys)
         for barrier in erasure.barriers:

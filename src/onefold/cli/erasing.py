@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from onefold.cli.contacts import Json, Who, Workspace
+from onefold.cli.contacts import Json, Who, Workspace  # noqa: TC001 -- typer reads annotations
 from onefold.cli.merging import Actor, Execute, Reason, attempt, found, user
 from onefold.cli.output import print_json, print_table, run, say
 from onefold.errors import ContactErased

@@ -1,7 +1,7 @@
 """Erase a person because a user says so: what it would do, and do it. The preview is the plan itself (product.md, section 11).
 
-One transaction takes everything that a contact and those that it absorbed hold. What came through their identifiers is out of reach at once, and
-is purged in chunks afterwards (`onefold.ops.purge`).
+One transaction takes everything that a contact and those that it absorbed hold. What came through their identifiers is out of reach at
+once, and is purged in chunks afterwards (`onefold.ops.purge`).
 """
 
 from __future__ import annotations

@@ -47,8 +47,8 @@ class Merging:
 async def merge(connection: Connection, workspace: str, wish: Wish, user: User, *, shards: int | None = None) -> Merging:
     """Plan to merge two contacts, redirects followed; with `shards` of the outbox, carry it out.
 
-    Raises ContactNotFound, ContactErased, MergeRefused, InvalidMessage for a choice that is none; Moved where one was absorbed meanwhile: roll back and
-    repeat.
+    Raises ContactNotFound, ContactErased, MergeRefused, InvalidMessage for a choice that is none; Moved where one was absorbed meanwhile:
+    roll back and repeat.
     """
     rules = await acting.rules_of(connection, workspace)
     roots = [await _root(connection, workspace, each) for each in (wish.survivor, wish.absorbed)]

@@ -1,7 +1,7 @@
 """Erase a person: every id of a tree becomes a husk, and what it held is barred (product.md, sections 4 and 11).
 
-Pure: a tree and the act go in, a plan comes out. Whatever says something of the person goes; what stays is that the ids were given, how many
-versions there were, and from when on an event may bring the identifiers back. Its cost is bounded by what the tree holds.
+Pure: a tree and the act go in, a plan comes out. Whatever says something of the person goes; what stays is that the ids were given, how
+many versions there were, and from when on an event may bring the identifiers back. Its cost is bounded by what the tree holds.
 """
 
 from __future__ import annotations

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from msgspec import Struct, field
 
 from onefold.identity.contact import Contact, ContactId, Tenure, TenureId
+from onefold.identity.identifiers import IdentifierKey
 from onefold.identity.interaction import Interaction, Position
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from onefold.identity.assurance import Assurance
-    from onefold.identity.identifiers import IdentifierKey
 
 
 class OutcomeKind(StrEnum):

@@ -1,8 +1,8 @@
 """Purge what came through the identifiers of erased people, in chunks: a million rows, maybe, so not in the transaction that erases them.
 
-Until it is done nobody can see them: their tenures are gone. Begun anew it goes on where it was. Whoever was storing lines while the person was
-erased may add some more: they have ended, and all is looked through again, before an erasure counts as done. Called by the command that
-erases, and by the timeline's upkeep, which finishes what a killed command left.
+Until it is done nobody can see them: their tenures are gone. Begun anew it goes on where it was. Whoever was storing lines while the person
+was erased may add some more: they have ended, and all is looked through again, before an erasure counts as done. Called by the command
+that erases, and by the timeline's upkeep, which finishes what a killed command left.
 """
 
 from __future__ import annotations

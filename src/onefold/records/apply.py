@@ -104,10 +104,8 @@ async def apply(connection: Connection, plan: Plan, *, shards: int, incarnation:
         await connection.execute(INSERT_TENURES, _tenure_rows(sorted(plan.tenures_new, key=lambda each: (each.key, each.workspace))))
     if plan.evidence:
         await _write_evidence(connection, plan.evidence)
-    if plan.separated or plan.kept_apart:
+    if plan.separated or plan.kept_apart or plan.erasures:
         await _write_separations(connection, plan)
-    if plan.erasures:
-        await erased.take_out(connection, plan.erasures)
     if plan.changes:
         rows = [change_row(change, incarnation) for change in plan.changes]
         await connection.execute(
@@ -118,8 +116,7 @@ async def apply(connection: Connection, plan: Plan, *, shards: int, incarnation:
             [row.payload for row in rows],
             [row.headers for row in rows],
         )
-    if plan.erasures:
-        await erased.end(connection, plan.erasures, shards)
+    await erased.end(connection, plan.erasures, shards)
 
 
 async def _write_evidence(connection: Connection, evidence: Sequence[Evidence]) -> None:
@@ -141,6 +138,8 @@ async def _write_separations(connection: Connection, plan: Plan) -> None:
         await insert_barriers(connection, plan.barriers)
     if plan.kept_apart:
         await insert_pairs(connection, plan.kept_apart)
+    if plan.erasures:
+        await erased.take_out(connection, plan.erasures)
 
 
 def _contact_rows(contacts: Sequence[Contact]) -> list[Row]:

@@ -1,7 +1,7 @@
 """Erase people from Postgres: what goes with the plan that erases them, what keeps them away, and what is to be purged afterwards.
 
-Called by `apply`; its caller holds the locks of all contacts that are erased. What came through their tenures may be millions of rows: it goes
-in chunks afterwards (`onefold.ops.purge`), and lines that are read later come to nothing (`erased_among`).
+Called by `apply`; its caller holds the locks of all contacts that are erased. What came through their tenures may be millions of rows: it
+goes in chunks afterwards (`onefold.ops.purge`), and lines that are read later come to nothing (`erased_among`).
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ DELETE_MERGES = "delete from merges where survivor = any($1::uuid[]) and absorbe
 SCRUB_MERGES = """
 update merges set survivor_record = case when survivor = any($1::uuid[]) then null else survivor_record end,
   absorbed_record = case when absorbed = any($1::uuid[]) then
-    (select jsonb_object_agg(key, value) from jsonb_each(absorbed_record) where key = any('{version,created_at,first_seen_at,last_seen_at}'))
+    (select jsonb_object_agg(key, value) from jsonb_each(absorbed_record)
+      where key = any('{version,created_at,first_seen_at,last_seen_at}'))
     else absorbed_record end,
   lost = '{}', cause = case when cause ? 'reason' then jsonb_set(cause, '{reason}', 'null') else cause end,
   undone = jsonb_set(undone, '{reason}', 'null')
@@ -92,7 +93,7 @@ async def held_elsewhere(
 
 
 async def take_out(connection: Connection, erasures: Sequence[Erasure]) -> None:
-    """Delete what says something of the person, bar what was theirs, and rewrite what waits for the relay. The contacts are husks already."""
+    """Delete what says something of the person, bar what was theirs, rewrite what waits for the relay. The contacts are husks already."""
     for each in erasures:
         workspace, contacts, tenures, act = each.workspace, list(each.contacts), list(each.tenures), each.act
         await connection.execute(MARK, contacts, workspace, act.at)
@@ -120,6 +121,8 @@ async def _rewrite(connection: Connection, contacts: Iterable[UUID]) -> None:
 
 async def end(connection: Connection, erasures: Sequence[Erasure], shards: int) -> None:
     """A tombstone for every id, behind its last change; and last of all, since that takes the row of changes of rules, the quarantine."""
+    if not erasures:
+        return
     ids = [contact_id for each in erasures for contact_id in each.contacts]
     await connection.execute(TOMBSTONES, CONTACTS_CHANGED, [each.int % shards for each in ids], [str(each).encode() for each in ids])
     for each in erasures:

@@ -137,7 +137,10 @@ def first_of_each(entries: Iterable[Entry]) -> list[Entry]:
 
 
 async def store_entries(connection: Connection, entries: Sequence[Entry]) -> Stored:
-    """Put entries on the timeline, in the open transaction; those of erased people on nobody's. Their weeks must have been made (`onefold.records.timeline_weeks`)."""
+    """Put entries on the timeline, in the open transaction; those of erased people on nobody's.
+
+    Their weeks must have been made (`onefold.records.timeline_weeks`).
+    """
     chosen = first_of_each(entries)
     if not chosen:
         return Stored(0, 0, 0)

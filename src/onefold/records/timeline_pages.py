@@ -90,7 +90,7 @@ class TimelinePage:
 
 
 async def timeline_page(connection: Connection, workspace: str, contact_id: UUID, *, limit: int, cursor: str | None) -> TimelinePage | None:
-    """A page of the contact that an id leads to, redirects followed, or None. Raises InvalidMessage for a cursor that is none, ContactErased."""
+    """A page of the contact that an id leads to, or None. Raises ContactErased, InvalidMessage for a cursor that is none."""
     before = _read_cursor(cursor) if cursor is not None else (_END, b"")
     found = await connection.fetchrow(ROOT, contact_id, workspace)
     if found is None:

@@ -30,7 +30,9 @@ async def test_a_story_that_went_through_everything_is_clean(
         assert code == 0, err
         findings = msgspec.json.decode(out)
         assert [(each["invariant"], each["differences"]) for each in findings] == [(invariant, []) for invariant in ALL_CHECKED]
-        assert {each["invariant"] for each in findings if not each["checked"]} == {"I8", "I17"}, "the outbox is empty, and nobody was erased"
+        assert {each["invariant"] for each in findings if not each["checked"]} == {"I8", "I17"}, (
+            "the outbox is empty, and nobody was erased"
+        )
         async with mine.store.connection() as connection:
             await connection.execute("insert into outbox (shard, topic, key, payload) values (0, 'outreach.requested', 'k', '{}')")
         code, out, err = await check_process(mine.environment, "--only=I3,I8", "--max-outbox-age=0", "--look-again-after=0.1")

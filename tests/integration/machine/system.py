@@ -223,9 +223,8 @@ class System:
         found = []
         await self.owner.execute("select set_config('onefold.workspaces', 'acme', false)")
         for row in await self.owner.fetch(TABLES):
-            looked = f"select array_agg(v) from unnest($1::text[]) v where exists (select from {row[0]} t where strpos(t::text, v) > 0)"
-            left = await self.owner.fetchval(looked, values)
-            found += [f"{row[0]}: {value}" for value in left or ()]
+            looked = f"select v from unnest($1::text[]) v where exists (select from {row[0]} t where strpos(t::text, v) > 0)"  # noqa: S608
+            found += [f"{row[0]}: {each[0]}" for each in await self.owner.fetch(looked, values)]
         return found
 
     async def check(self) -> list[str]:

@@ -36,7 +36,14 @@ def test_of_an_erased_person_ids_and_versions_are_left_and_each_is_told_once_mor
     ]
     assert all(each.changes == {"erased_at": (None, at(1_000))} and each.cause.rule is Rule.ERASED for each in plan.changes)
     husk, other = world.contacts["acme", root], world.contacts["acme", absorbed]
-    assert (husk.type, husk.given_name, husk.email, husk.attributes, husk.provenance, husk.summary.total) == ("ghost", None, None, {}, {}, 0)
+    assert (husk.type, husk.given_name, husk.email, husk.attributes, husk.provenance, husk.summary.total) == (
+        "ghost",
+        None,
+        None,
+        {},
+        {},
+        0,
+    )
     assert (other.merged_into, other.root, other.erased_at) == (root, root, at(1_000))
     assert (world.groups(), world.tenures, world.merges) == ([], {}, [])
     assert len(plan.separated) == 4, "what the index knows of them is doubted"
