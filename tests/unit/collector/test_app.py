@@ -348,7 +348,9 @@ async def test_browsers_get_what_they_boot_with() -> None:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    ("key", "code"), [(SECRET, "secret_key_outside_header"), (new_text("public"), "unknown_key"), ("x", "unknown_key")]
+    ("key", "code"),
+    [(SECRET, "secret_key_outside_header"), (new_text("public"), "unknown_key"), ("x", "unknown_key")],
+    ids=["secret", "of nobody", "no key"],
 )
 async def test_boot_documents_are_for_public_keys_that_are_live(key: str, code: str) -> None:
     """S57, S60."""
