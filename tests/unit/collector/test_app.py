@@ -120,6 +120,7 @@ async def test_a_public_key_counts_in_body_event_and_query_and_never_reaches_the
         ("/v1/b", {"batch": [{**EVENT, "writeKey": SECRET}]}, ""),
         ("/v1/batch", {"batch": [EVENT]}, f"writeKey={SECRET}"),
     ],
+    ids=["body", "batch", "event of a batch", "query"],
 )
 async def test_a_secret_key_outside_of_the_header_is_refused(path: str, body: Any, query: str) -> None:
     """S60: bodies and addresses end in logs."""
