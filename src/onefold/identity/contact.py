@@ -138,10 +138,19 @@ class Summary(Struct):
     """Held value by `unique_per_contact` type."""
     apart: bool = False
     """Whether the contact, or one that it absorbed, is kept apart from another: whoever might join it looks from whom."""
+    restored_at: datetime | None = None
+    """When a user said that the contact, by this very id, is active; None once it is archived after that. An unmerge leaves it so."""
 
     def copy(self) -> Summary:
         """An independent copy."""
-        return Summary(dict(self.open_by_type), dict(self.validated_by_type), list(self.by_assurance), dict(self.unique), self.apart)
+        return Summary(
+            dict(self.open_by_type),
+            dict(self.validated_by_type),
+            list(self.by_assurance),
+            dict(self.unique),
+            self.apart,
+            self.restored_at,
+        )
 
     @property
     def total(self) -> int:

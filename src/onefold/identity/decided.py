@@ -54,15 +54,17 @@ def archive(snapshot: Snapshot, contact: Contact, act: Act) -> Plan:
     """Archive a contact: it keeps its identifiers and goes on resolving, and belongs to no segment."""
     work = Workbench(snapshot, iter(()))
     if contact.archived_at is None:
-        work.edit(contact).archived_at = act.at
+        twin = work.edit(contact)
+        twin.archived_at, twin.summary.restored_at = act.at, None
     return _done(work, act)
 
 
 def restore(snapshot: Snapshot, contact: Contact, act: Act) -> Plan:
-    """Take a contact out of the archive."""
+    """Take a contact out of the archive, and let no unmerge put it back: so too where a merge alone has made it active so far."""
     work = Workbench(snapshot, iter(()))
-    if contact.archived_at is not None:
-        work.edit(contact).archived_at = None
+    if contact.archived_at is not None or contact.summary.restored_at is None:
+        twin = work.edit(contact)
+        twin.archived_at, twin.summary.restored_at = None, act.at
     return _done(work, act)
 
 

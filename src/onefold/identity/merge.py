@@ -104,5 +104,5 @@ def _unite_identifiers(work: Workbench, survivor: Contact, gone: Contact) -> dic
     for tenure in gone.listed:
         work.alter(survivor, tenure)
     gone.listed = []
-    gone.summary = Summary()
+    gone.summary = Summary(restored_at=gone.summary.restored_at)
     return lost

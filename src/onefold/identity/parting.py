@@ -14,6 +14,7 @@ from onefold.identity import survivorship
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from collections.abc import Set as AbstractSet
+    from datetime import datetime
     from typing import TypeAlias
 
     from onefold.identity.contact import Contact, ContactId, Provenance, Tenure, TenureId
@@ -81,6 +82,8 @@ def part_records(tree: Tree, merge: MergeRecord, staying: Contact, leaving: Cont
             _take_out(leaving, each.absorbed_record, [each.survivor_record])
             own = [each.survivor_record]
     _see(leaving, own, parted.leaving)
+    _archive_again(tree, staying, {tree.root.contact_id, *tree.absorbed} - below)
+    _archive_again(tree, leaving, below)
 
 
 class _Sides:
@@ -141,8 +144,20 @@ def _take_out(contact: Contact, gone: Contact, others: Sequence[Contact]) -> Non
     if gone.organization_id is not None and contact.organization_id == gone.organization_id:
         belongs = [each.organization_id for each in others if each.organization_id is not None]
         contact.organization_id = belongs[0] if belongs else None
-    if gone.archived_at is None and contact.archived_at is None and others and all(each.archived_at is not None for each in others):
-        contact.archived_at = others[0].archived_at
+
+
+def _archive_again(tree: Tree, side: Contact, members: AbstractSet[ContactId]) -> None:
+    """Archive a side again that was active through the other one alone: if all its members were, and no user restored one since."""
+    archived = {each: _archived_at(tree, each) for each in members}
+    if side.archived_at is None and None not in archived.values():
+        side.archived_at = archived[side.contact_id]
+
+
+def _archived_at(tree: Tree, contact_id: ContactId) -> datetime | None:
+    """When a contact was archived on its own, as merge records have it; None where a user has restored it since, which stands."""
+    restored_at = (tree.absorbed.get(contact_id) or tree.root).summary.restored_at
+    times = [each.archived_at for each, named in _records(tree) if named == contact_id and each.archived_at is not None]
+    return max((each for each in times if restored_at is None or each > restored_at), default=None)
 
 
 def _see(contact: Contact, own: Sequence[Contact], tenures: Sequence[Tenure]) -> None:

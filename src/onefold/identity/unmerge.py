@@ -83,7 +83,7 @@ def _label(tenures: Sequence[Tenure], lost: Mapping[TenureId, str]) -> list[Tenu
 def _hold(contact: Contact, tenures: list[Tenure], rules: Rules) -> None:
     """Count and list what a contact holds now."""
     present = set(contact.summary.unique.values())
-    contact.summary = Summary(apart=True)
+    contact.summary = Summary(apart=True, restored_at=contact.summary.restored_at)
     for tenure in sorted(tenures, key=lambda each: (each.key not in present, each.tenure_id)):
         contact.summary.count(tenure, 1, unique=rules.is_unique(tenure.semantic_type))
     contact.listed = sorted(tenures, key=listing_order)[:LISTED_IDENTIFIERS]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -39,6 +40,7 @@ class _StoredSummary(msgspec.Struct, omit_defaults=True):
     assurance: tuple[int, int, int, int] = (0, 0, 0, 0)
     unique: dict[str, str] = {}
     apart: bool = False
+    restored_at: datetime | None = None
 
 
 _decode_summary = msgspec.json.Decoder(_StoredSummary).decode
@@ -60,6 +62,7 @@ def summary_text(summary: Summary) -> str:
             (summary.by_assurance[0], summary.by_assurance[1], summary.by_assurance[2], summary.by_assurance[3]),
             {kind: key.hex() for kind, key in summary.unique.items()},
             summary.apart,
+            summary.restored_at,
         )
     )
 
@@ -75,7 +78,7 @@ def summary_of(text: str) -> Summary:
     """A summary from its stored form."""
     stored = _decode_summary(text)
     unique = {kind: IdentifierKey(bytes.fromhex(key)) for kind, key in stored.unique.items()}
-    return Summary(stored.open, stored.validated, list(stored.assurance), unique, stored.apart)
+    return Summary(stored.open, stored.validated, list(stored.assurance), unique, stored.apart, stored.restored_at)
 
 
 def contact_of(row: Row) -> Contact:

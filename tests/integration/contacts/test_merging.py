@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from onefold.contacts.acting import User
+from onefold.contacts.change import archive
 from onefold.contacts.merge import Wish, merge
 from onefold.contacts.unmerge import unmerge
 from onefold.errors import ContactNotFound, InvalidMessage, MergeNotFound, MergeRefused
@@ -138,6 +139,20 @@ async def test_what_a_user_chose_is_decided_and_goes_with_the_merge(store: Store
         records = [await load_record(connection, ["acme"], each) for each in (ann, ben)]
     names = [(each.contact.given_name, each.contact.attributes["unbound"]["plan"]) for each in records if each is not None]
     assert names == [("Ann", "pro"), ("Ben", "free")]
+
+
+@pytest.mark.asyncio
+async def test_whom_a_user_restored_while_the_two_were_one_is_not_archived_again(store: Store) -> None:
+    """What was decided later stands, though the merge alone had made it active already, so that there was nothing to tell."""
+    ann, ben = await two_people(store)
+    async with store.transaction(["acme"]) as connection:
+        await archive(connection, "acme", ann, "archive", ANN, shards=SHARDS)
+    await join(store, ann, ben)
+    async with store.transaction(["acme"]) as connection:
+        assert not (await archive(connection, "acme", ann, "restore", ANN, shards=SHARDS)).plan.changes
+        assert not (await archive(connection, "acme", ann, "restore", ANN, shards=SHARDS)).plan.writes
+    undoing = await part(store, ben)
+    assert [each.archived_at for each in undoing.plan.contacts_changed] == [None, None]
 
 
 @pytest.mark.asyncio

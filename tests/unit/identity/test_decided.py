@@ -103,6 +103,51 @@ def test_a_merge_is_active_if_either_side_was_and_an_unmerge_archives_the_other_
     assert [world.holder(each).archived_at is not None for each in (ANN, "email:bo@x.io")] == [True, False]
 
 
+@pytest.mark.parametrize("was_archived_again", [False, True])
+def test_an_unmerge_does_not_archive_again_whom_a_person_restored_since(was_archived_again: bool) -> None:
+    """Product.md, section 4: what was decided later stands, also where the merge alone had made it active already."""
+    world, who = lead()
+    world.play(event("email:bo@x.io", minutes=1))
+    other = world.holder("email:bo@x.io").contact_id
+    world.archive(who, minutes=5)
+    world.merge(who, other, minutes=10)
+    if was_archived_again:
+        world.archive(who, minutes=15)
+    plan = world.restore(who, minutes=20)
+    assert len(plan.changes) == was_archived_again, "a version only where something changed"
+    world.unmerge(other, minutes=30)
+    assert [world.holder(each).archived_at for each in (ANN, "email:bo@x.io")] == [None, None]
+
+
+def test_a_restoring_from_before_the_merge_or_of_the_other_side_archives_nobody_less() -> None:
+    """Merge then unmerge is the identity: each side is archived by what was decided of it alone."""
+    world, who = lead()
+    world.play(event("email:bo@x.io", minutes=1))
+    other = world.holder("email:bo@x.io").contact_id
+    world.restore(who, minutes=4)
+    world.archive(who, minutes=5)
+    world.restore(other, minutes=6)
+    world.merge(who, other, minutes=10)
+    world.unmerge(other, minutes=30)
+    assert [world.holder(each).archived_at is not None for each in (ANN, "email:bo@x.io")] == [True, False]
+
+
+def test_whom_a_person_restored_stays_active_in_a_chain() -> None:
+    """C left B's tree, in which B was restored, after A had absorbed B: neither A, nor B once it leaves, is archived again."""
+    world, b = lead()
+    world.play(event("email:a@x.io", minutes=1), event("email:c@x.io", minutes=2))
+    a, c = (world.holder(f"email:{each}@x.io").contact_id for each in "ac")
+    world.archive(b, minutes=5)
+    world.archive(a, minutes=5)
+    world.merge(b, c, minutes=10)
+    world.restore(b, minutes=20)
+    world.merge(a, b, minutes=30)
+    world.unmerge(c, minutes=40)
+    assert world.holder("email:a@x.io").archived_at is None
+    world.unmerge(b, minutes=50)
+    assert [world.holder(each).archived_at is not None for each in (ANN, "email:a@x.io", "email:c@x.io")] == [False, True, False]
+
+
 def test_whether_it_is_a_vendor_decides_the_type() -> None:
     world, who = lead()
     world.edit(who, {}, is_vendor=True)

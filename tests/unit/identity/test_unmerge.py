@@ -15,6 +15,8 @@ from tests.support.stories import VISITORS, visits
 from tests.support.worlds import EXACT, World, event
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from onefold.identity.contact import Contact
 
 ASSERTED = Assurance.ASSERTED
@@ -256,6 +258,8 @@ def test_merges_that_are_all_undone_leave_everybody_as_if_alone(seed: int) -> No
         story = visits(name, dice, dice.randrange(50))
         world.play(*story)
         alone.play(*story)
+        if dice.random() < 0.4:
+            put_away(world.holder(f"anonymous_token:{name}0"), (world, alone), 60, is_restored=False)
     for minutes in range(100, 100 + 20 * dice.randrange(1, 5), 20):
         one, other = dice.sample(VISITORS, 2)
         world.play(event(f"anonymous_token:{one}0", f"anonymous_token:{other}0", minutes=minutes, event_id=f"join{minutes}"))
@@ -263,6 +267,9 @@ def test_merges_that_are_all_undone_leave_everybody_as_if_alone(seed: int) -> No
             story = visits(name, dice, minutes + dice.randrange(1, 10))
             world.play(*story)
             alone.play(*story)
+        if dice.random() < 0.3:  # of whoever leads the tree, and of nobody else in it
+            root = world.holder(f"anonymous_token:{dice.choice(VISITORS)}0")
+            put_away(root, (world, alone), minutes + 12, is_restored=dice.random() < 0.6)
         if dice.random() < 0.4:
             undo(world, dice, minutes + 15)
     while undo(world, dice, 1_000):
@@ -272,9 +279,16 @@ def test_merges_that_are_all_undone_leave_everybody_as_if_alone(seed: int) -> No
         mine, expected = world.holder(f"anonymous_token:{name}0"), alone.holder(f"anonymous_token:{name}0")
         assert mine.contact_id == expected.contact_id
         assert (mine.type, mine.given_name, mine.attributes) == (expected.type, expected.given_name, expected.attributes)
+        assert (mine.archived_at is None) == (expected.archived_at is None)
         assert mine.summary.open_by_type == expected.summary.open_by_type
         labelled = {value for value, slug in world.labels(mine).items() if slug is not None}
         assert labelled == {value for value, slug in alone.labels(expected).items() if slug is not None}
+
+
+def put_away(contact: Contact, worlds: Iterable[World], minutes: float, *, is_restored: bool) -> None:
+    """Restore or archive a contact in each world."""
+    for world in worlds:
+        (world.restore if is_restored else world.archive)(contact.contact_id, minutes=minutes)
 
 
 def undo(world: World, dice: random.Random, minutes: float) -> bool:
