@@ -20,7 +20,8 @@ with gone as materialized (
 select * from (
   select 'contact ' || contact_id as place, 'was erased, and its row still says something' as what from contacts
   where erased_at is not null and (type <> 'ghost' or is_vendor or identifiers_total <> 0 or attributes <> '{}' or tags <> '[]'
-    or summary <> '{}' or provenance <> '{}' or consent <> '{}' or num_nonnulls(given_name, last_name, email, phone, organization_id, archived_at) > 0)
+    or summary - 'assurance' <> '{}' or provenance <> '{}' or consent <> '{}'
+    or num_nonnulls(given_name, last_name, email, phone, organization_id, archived_at) > 0)
   union all
   select 'tenure ' || i.tenure_id, 'belongs to contact ' || i.contact_id || ', which was erased'
   from gone g join identifiers i on i.contact_id = g.contact_id and i.workspace = g.workspace
