@@ -92,6 +92,8 @@ class World:
     apart: list[KeptApart] = field(default_factory=list)
     merges: list[MergeRecord] = field(default_factory=list)
     barriers: dict[tuple[str, IdentifierKey], datetime] = field(default_factory=dict)
+    erased: dict[tuple[str, IdentifierKey], datetime] = field(default_factory=dict)
+    """Of the barriers those that erasures left."""
     numbers: Iterable[int] = field(default_factory=lambda: count(1))
 
     def play(self, *interactions: Interaction, size: int = 1) -> list[Outcome]:
@@ -119,6 +121,7 @@ class World:
             ]
             found.contacts[key] = contact
         found.barriers = {key: until for key, until in self.barriers.items() if key in wanted}
+        found.erased = {key: until for key, until in self.erased.items() if key in wanted}
         pairs = {(each.workspace, self.root(each.workspace, each.one), self.root(each.workspace, each.other)) for each in self.apart}
         found.apart = {pair for pair in pairs if {(pair[0], pair[1]), (pair[0], pair[2])} <= found.contacts.keys()}
         return found
@@ -159,7 +162,7 @@ class World:
             if (tenure.workspace, tenure.contact_id) == (merge.workspace, merge.absorbed.contact_id):
                 tenure.contact_id = merge.survivor
                 moved.add(tenure.tenure_id)
-        number = len(self.merges) + 1
+        number = max((each.number for each in self.merges), default=0) + 1
         act_id = merge.cause.act_id if isinstance(merge.cause, Act) else None
         sides = (merge.survivor, merge.absorbed.contact_id, merge.winner, merge.absorbed)
         self.merges.append(MergeRecord(UUID(int=number), number, *sides, frozenset(moved), merge.labels, act_id))
@@ -182,7 +185,9 @@ class World:
         self.apart = [each for each in self.apart if not {each.one, each.other} & gone]
         self.quarantined.get(erasure.workspace, set()).difference_update(erasure.keys)
         for barrier in erasure.barriers:
-            self.bar(barrier.workspace, barrier.key, barrier.at)
+            key = (barrier.workspace, barrier.key)
+            self.erased[key] = max(barrier.at, self.barriers.get(key, barrier.at))
+            self.bar(*key, barrier.at)
 
     def tree(self, contact_id: ContactId, workspace: str = "acme") -> Tree:
         """The tree that a contact's id leads to."""

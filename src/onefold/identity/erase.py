@@ -42,10 +42,15 @@ def erase(tree: Tree, elsewhere: AbstractSet[IdentifierKey], act: Act) -> Plan:
             tuple(tenure.tenure_id for tenure in tree.tenures),
             tuple(_barriers(tree.tenures, elsewhere, act)),
             tuple(sorted(keys - elsewhere)),
+            tuple(sorted(_names(each for each in tree.tenures if each.key not in elsewhere))),
             act,
         )
     ]
     return plan
+
+
+def _names(tenures: Iterable[Tenure]) -> set[tuple[str, str]]:
+    return {(each.semantic_type, text) for each in tenures for text in (each.identifier, each.normalised)}
 
 
 def _husk(contact: Contact, act: Act) -> Contact:
@@ -83,13 +88,13 @@ def _last(husk: Contact, act: Act) -> ContactChanged:
 def _barriers(tenures: Iterable[Tenure], elsewhere: AbstractSet[IdentifierKey], act: Act) -> Iterable[Barrier]:
     """Up to when events of each identifier were the person's.
 
-    That is now; later, where an event was: its clock may be ahead of ours. What somebody else holds was the person's until it left: to whom
-    it went, events of after that are their own.
+    That is now; later, where an event was: its clock may be ahead of ours. What somebody else holds was the person's until it left, or
+    until they were last seen with it, since a proof takes it however old: later events are those of whom it went to.
     """
     until: dict[IdentifierKey, datetime] = {}
     for tenure in tenures:
-        used = tenure.used.at if tenure.used is not None else tenure.last_seen_at
-        last = tenure.held_until or max(tenure.last_seen_at, used)
+        times = (tenure.last_seen_at, tenure.held_until, tenure.used.at if tenure.used is not None else None)
+        last = max(each for each in times if each is not None)
         at = last + _AFTER if tenure.key in elsewhere else max(act.at, last + _AFTER)
         until[tenure.key] = max(at, until.get(tenure.key, at))
     workspace = next((tenure.workspace for tenure in tenures), "")

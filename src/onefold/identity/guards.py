@@ -114,8 +114,8 @@ def bind(work: Workbench, interaction: Interaction, rules: Rules) -> list[Bound]
     for identifier in interaction.identifiers:
         entry = rules.catalog.entry(identifier.semantic_type)
         tenure, is_barred = work.tenure_at(workspace, identifier.key, moment), work.is_barred(interaction, identifier.key)
-        if is_barred and tenure is not None and tenure.held_until == interaction.at:
-            tenure = None  # it ended by this very event, of somebody who is erased
+        if is_barred and tenure is not None and (tenure.held_until == interaction.at or work.is_of_somebody_erased(interaction, tenure)):
+            tenure = None  # of somebody who is erased; where it ended at this very time, it ended by this event
         holder = work.contact(workspace, tenure.contact_id) if tenure is not None else None
         assurance = interaction.assurance_of(identifier, device_bound=entry.device_bound)
         is_late = tenure is not None and not tenure.is_open

@@ -278,6 +278,8 @@ class Erasure(Struct, frozen=True):
     """Kept under a key of their own (S107)."""
     keys: tuple[IdentifierKey, ...]
     """The identifiers that nobody else holds."""
+    names: tuple[tuple[str, str], ...]
+    """The same as type and text, as given and normalised."""
     act: Act
 
 

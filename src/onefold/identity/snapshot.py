@@ -29,3 +29,5 @@ class Snapshot:
     tenures: dict[tuple[str, IdentifierKey], list[Tenure]] = field(default_factory=dict)
     apart: set[tuple[str, ContactId, ContactId]] = field(default_factory=set)
     barriers: dict[tuple[str, IdentifierKey], datetime] = field(default_factory=dict)
+    erased: dict[tuple[str, IdentifierKey], datetime] = field(default_factory=dict)
+    """Of the barriers those that erasures left: what is older is nobody's, whoever holds the identifier by now."""

@@ -67,14 +67,17 @@ class Workbench:
         return next((tenure for tenure in self.tenures(workspace, key) if tenure.is_open), None)
 
     def tenure_at(self, workspace: str, key: IdentifierKey, moment: Moment) -> Tenure | None:
-        """The tenure that an event at this moment falls into: whoever held the identifier then is credited."""
+        """The tenure that an event at this moment falls into: whoever held the identifier then is credited.
+
+        The last one that a hand-over had begun by then; of those that began by themselves the first that had not ended.
+        """
         best: Tenure | None = None
         for tenure in self.tenures(workspace, key):
             if tenure.held_from is not None and tenure.held_from > moment:
                 continue
             if tenure.held_until is not None and tenure.held_until < moment.at:
                 continue  # whoever had it after that may be erased
-            if best is None or (tenure.held_from is not None and (best.held_from is None or tenure.held_from > best.held_from)):
+            if best is None or _falls_rather_into(tenure, best):
                 best = tenure
         return best
 
@@ -94,6 +97,11 @@ class Workbench:
         """Whether an event is older than the barrier that a separation left for the identifier."""
         until = self._snapshot.barriers.get((interaction.workspace, key))
         return until is not None and interaction.at < until
+
+    def is_of_somebody_erased(self, interaction: Interaction, tenure: Tenure) -> bool:
+        """Whether an event is from before an erasure, and whoever holds its identifier got it after that."""
+        until = self._snapshot.erased.get((interaction.workspace, tenure.key))
+        return until is not None and interaction.at < until <= tenure.since
 
     # -- editing ------------------------------------------------------------------------------------------------------
 
@@ -263,6 +271,14 @@ class Workbench:
         table = self._opened if tenure.tenure_id in self._opened else self._edited
         table[tenure.tenure_id] = tenure
         self._fresh_tenures.add(tenure.tenure_id)
+
+
+def _falls_rather_into(tenure: Tenure, other: Tenure) -> bool:
+    if tenure.held_from is not None:
+        return other.held_from is None or tenure.held_from > other.held_from
+    if other.held_from is not None or tenure.held_until is None:
+        return False
+    return other.held_until is None or tenure.held_until < other.held_until
 
 
 def changes_between(before: Contact | None, after: Contact) -> dict[str, tuple[object, object]]:

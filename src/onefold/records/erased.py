@@ -6,7 +6,7 @@ goes in chunks afterwards (`onefold.ops.purge`), and lines that are read later c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from onefold.identity.identifiers import IdentifierKey
     from onefold.identity.plan import Erasure
+    from onefold.records.rows import Row
     from onefold.records.store import Connection
 
 HELD_ELSEWHERE = """
@@ -57,6 +58,12 @@ where (survivor = any($1::uuid[]) or absorbed = any($1::uuid[])) and workspace =
 DELETE_PAIRS = "delete from kept_apart where (one = any($1::uuid[]) or other = any($1::uuid[])) and workspace = $2"
 DELETE_PROPOSALS = "delete from proposals where (one = any($1::uuid[]) or other = any($1::uuid[])) and workspace = $2"
 DELETE_PARKED = "delete from parked where workspace = $2 and (contact_id = any($1::uuid[]) or identifier_keys && $3::bytea[])"
+# Also where the rest went to somebody else, who had merely claimed what was theirs. Few are parked, so all are looked through.
+WAITING_PARKED = "select partition, \"offset\", event_id, message from parked where workspace = $1 and state = 'open'"
+DELETE_MENTIONING = """
+delete from parked p using unnest($2::integer[], $3::bigint[], $4::text[]) as n (partition, "offset", event_id)
+where p.partition = n.partition and p."offset" = n."offset" and p.event_id = n.event_id and p.workspace = $1
+"""
 QUARANTINED = "select exists (select from quarantine where workspace = $2 and identifier_key = any($1::bytea[]))"
 DELETE_QUARANTINE = "delete from quarantine where workspace = $2 and identifier_key = any($1::bytea[])"
 
@@ -108,7 +115,40 @@ async def take_out(connection: Connection, erasures: Sequence[Erasure]) -> None:
         for statement in (DELETE_MERGES, SCRUB_MERGES, DELETE_PAIRS, DELETE_PROPOSALS):
             await connection.execute(statement, contacts, workspace)
         await connection.execute(DELETE_PARKED, contacts, workspace, list(each.keys))
+        await _forget_mentions(connection, each)
         await _rewrite(connection, contacts)
+
+
+class _Named(msgspec.Struct):
+    semantic_type: Any = None
+    identifier: Any = None
+
+
+class _Parked(msgspec.Struct):
+    identifiers: list[_Named] = []
+
+
+_decode_parked = msgspec.json.Decoder(_Parked).decode
+
+
+async def _forget_mentions(connection: Connection, erasure: Erasure) -> None:
+    """Delete what is parked of others, and names an identifier of the person."""
+    names = {(kind, text.casefold()) for kind, text in erasure.names}
+    found = [
+        row[:3]
+        async for row in connection.cursor(WAITING_PARKED, erasure.workspace, prefetch=500)
+        if names & {(each.semantic_type, str(each.identifier).strip().casefold()) for each in _named(row)}
+    ]
+    if found:
+        await connection.execute(DELETE_MENTIONING, erasure.workspace, *([row[column] for row in found] for column in range(3)))
+
+
+def _named(row: Row) -> list[_Named]:
+    """What a parked message names; what was parked could be read, so whatever cannot is none of ours."""
+    try:
+        return _decode_parked(row["message"]).identifiers
+    except msgspec.MsgspecError:
+        return []
 
 
 async def _rewrite(connection: Connection, contacts: Iterable[UUID]) -> None:

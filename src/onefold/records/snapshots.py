@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _OF_BARRIERS = {"workspace": "workspace", "identifier_key": "identifier_key", "held_until": "at"}
 _BARRIER = ", ".join(_OF_BARRIERS.get(name, "null") for name in TENURE_COLUMNS.split(", "))
 # Of erased people: under a hash that only the store's secret gives. Looked up by an array: joined, all that there are would be read.
-_OF_SUPPRESSIONS = {"workspace": "s.workspace", "identifier_key": "n.key", "held_until": "s.at"}
+_OF_SUPPRESSIONS = {"workspace": "s.workspace", "identifier_key": "n.key", "held_until": "s.at", "source": "'erased'"}
 _SUPPRESSION = ", ".join(_OF_SUPPRESSIONS.get(name, "null") for name in TENURE_COLUMNS.split(", "))
 
 # The two of tenures are apart, because `or` would keep both partial indexes from being used.
@@ -159,6 +159,8 @@ def snapshot_of(rows: Rows) -> Snapshot:
     for row in rows.barriers:
         barred, until = (row["workspace"], IdentifierKey(row["identifier_key"])), row["held_until"]
         snapshot.barriers[barred] = max(until, snapshot.barriers.get(barred, until))
+        if row["source"] is not None:
+            snapshot.erased[barred] = until
     return snapshot
 
 

@@ -125,7 +125,7 @@ async def everything(store: Store) -> tuple[UUID, UUID]:
     await play(store, *story())
     her, third, ben = [await holder(store, each) for each in ("user_id:canary1", "anonymous_token:canary-c", "user_id:ben")]
     late = event("email:canary@example.com", "phone:+4915112345678", event_id="five", minutes=5)
-    late = msgspec.structs.replace(late, raw=b'{"identifiers": ["canary@example.com"]}')
+    late = msgspec.structs.replace(late, raw=b'{"identifiers": [{"semantic_type": "email", "identifier": " Canary@example.com"}]}')
     async with store.transaction(["acme"]) as connection:
         await merge(connection, "acme", Wish(her, third, {}), ANN, shards=4)
         await merge(connection, "acme", Wish(her, ben, {}), User("ann@host", "canary thinks so"), shards=4)
@@ -134,7 +134,9 @@ async def everything(store: Store) -> tuple[UUID, UUID]:
         assert held is not None
         await quarantine.put(connection, [Quarantined(held, 50, late)])
         excess = Excess(Limit.CONTACTS_PER_VALUE_DAY, "email", held.key)
-        await parked.park(connection, [Parked(late, (excess,), held.contact_id)])
+        elsewhere = msgspec.structs.replace(late, event_id="six", position=late.position._replace(offset=1_000_000))
+        others = Parked(elsewhere, (Excess(Limit.BYTES_PER_CONTACT),), ContactId(ben))
+        await parked.park(connection, [Parked(late, (excess,), held.contact_id), others])
         sides = sorted((her, ben))
         await proposals.propose(connection, [Proposed("acme", ContactId(sides[0]), ContactId(sides[1]), Reason.KNOWN, "email", late)])
     return her, ben
@@ -184,6 +186,8 @@ async def test_what_was_decided_comes_again_and_brings_nothing_back_but_later_ev
     (outcome,) = await play(store, event("email:canary@example.com", "anonymous_token:canary-a", minutes=NEVER))
     assert outcome.kind is OutcomeKind.CREATED
     assert outcome.contact_id not in known
+    outcomes = await play(store, *again)
+    assert {(each.kind, each.contact_id) for each in outcomes} == {(OutcomeKind.BARRED, None)}, "nor onto whoever came after her"
 
 
 @pytest.mark.asyncio

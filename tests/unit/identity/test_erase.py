@@ -69,6 +69,26 @@ def test_events_from_before_bring_nobody_back_and_a_later_one_makes_a_new_ghost(
     assert world.holder("anonymous_token:a").given_name is None
 
 
+def test_what_comes_again_is_not_credited_to_who_came_after_them_either() -> None:
+    """I17, F54: the cookie and the address are a new ghost's by now, which somebody took apart from another one since."""
+    world = ann()
+    world.erase(world.holder("email:ann@example.com").contact_id)
+    world.play(event("anonymous_token:a", "email:ann@example.com", minutes=LATER), event("anonymous_token:other", minutes=LATER))
+    one, other = (world.holder(f"anonymous_token:{name}").contact_id for name in ("a", "other"))
+    again = [
+        event("anonymous_token:a", assurance=ASSERTED, fields={"given_name": "Ann"}, event_id="late"),
+        event("anonymous_token:a", "email:ann@example.com", assurance=ASSERTED, fields={"given_name": "Ann"}, event_id="first"),
+        event("email:ann@example.com", assurance=Assurance.PROVED, proof="email:ann@example.com", minutes=999),
+    ]
+    assert {each.kind for each in world.play(*again)} == {OutcomeKind.BARRED}
+    world.merge(other, one, minutes=LATER + 1)
+    world.unmerge(one, minutes=LATER + 2)
+    assert {each.kind for each in world.play(*again)} == {OutcomeKind.BARRED}, "the later barrier lets it pass as little"
+    (outcome,) = world.play(event("anonymous_token:a", minutes=1_500))
+    assert outcome.contact_id == one, "what is later than the erasure is the new one's"
+    assert world.holder("anonymous_token:a").given_name is None
+
+
 def test_events_whose_clock_is_ahead_of_the_erasure_do_not_come_back_either() -> None:
     """S107: the id of what such an event created is given already."""
     world = World()
@@ -77,6 +97,22 @@ def test_events_whose_clock_is_ahead_of_the_erasure_do_not_come_back_either() ->
     world.erase(world.holder("anonymous_token:a").contact_id)
     (outcome,) = world.play(ahead)
     assert outcome.kind is OutcomeKind.BARRED
+
+
+def test_what_an_older_proof_took_does_not_found_its_first_holder_again_once_both_are_erased() -> None:
+    """R9, R10, S107: a proof ends claims of any time, so the tenure ended before it was last seen. In either order."""
+    for first, second in ((0, 1), (1, 0)):
+        world = World()
+        claim = event("email:a@example.com", "device_id:d", minutes=1_500, event_id="claim")
+        world.play(claim)
+        left = world.holder("device_id:d").contact_id
+        world.play(event("email:a@example.com", assurance=Assurance.PROVED, proof="email:a@example.com", minutes=3))
+        people = [left, world.holder("email:a@example.com").contact_id]
+        assert len(set(people)) == 2
+        world.erase(people[first])
+        world.erase(people[second])
+        (outcome,) = world.play(claim)
+        assert outcome.kind is OutcomeKind.BARRED
 
 
 def test_a_device_that_went_on_stays_whose_it_is_and_its_past_is_nobodys() -> None:

@@ -5,6 +5,8 @@
 -- afterwards, until `purged_at` says that nothing is left.
 
 alter table contacts add column erased_at timestamptz;
+-- An absorbed contact holds nothing: what it once held may be an erased person's by now.
+update contacts set email = null, phone = null where merged_into is not null and num_nonnulls(email, phone) > 0;
 create index contacts_erased on contacts (workspace, contact_id) where erased_at is not null;
 
 create table erasures (
