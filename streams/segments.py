@@ -42,7 +42,7 @@ MOST_CHANGES, WITHIN_SECONDS = 500, 0.05
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 10.0
 LONGEST_STOP_SECONDS = 20.0
 """Below the 30 s that a role is given to drain; Faust was once seen to wait for ever."""
-ALWAYS = frozenset({"merged_into", "archived_at"})
+ALWAYS = frozenset({"merged_into", "archived_at", "erased_at"})
 """Changes that matter to every segment."""
 
 
@@ -181,7 +181,7 @@ def _evaluation(segment: Segment, change: ContactChange, *, matches: bool) -> Ev
 
 
 def _subject(change: ContactChange) -> Subject | None:
-    """What queries look at; None for a contact that belongs to no segment, because it was absorbed or archived."""
+    """What queries look at; None for a contact that belongs to no segment, because it was absorbed, archived or erased."""
     contact = change.contact
     if contact is None or change.merged_into is not None or contact.archived_at is not None:
         return None

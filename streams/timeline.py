@@ -23,6 +23,7 @@ from onefold.messages.resolved import TimelineLine
 from onefold.messages.times import from_milliseconds
 from onefold.messages.topics import INTERACTIONS_RESOLVED, MAX_WRAPPED_BYTES
 from onefold.observe import TimelineMetrics
+from onefold.ops.purge import purge_all
 from onefold.records import progress
 from onefold.records.buried import bury
 from onefold.records.store import RACES, REJECTED
@@ -158,13 +159,17 @@ class Timeline:
         self._metrics.settled(stored, expired=len(items) - len(entries) - len(dead), dead=len(dead))
 
     async def keep_up(self, role: Role, stopping: asyncio.Event) -> None:
-        """Make weeks ahead of time and drop those that retention has passed, every hour; a failure is tried again at the next."""
+        """Make weeks ahead of time, drop those that retention has passed, and purge what erasures left, every hour.
+
+        A failure is tried again at the next.
+        """
         while not stopping.is_set():
             try:
                 now = datetime.now(UTC)
                 await self.weeks.make_ahead(now)
                 parts, events = await self.weeks.forget(now)
-                role.log.info("timeline_kept_up", parts_dropped=parts, events_forgotten=events)
+                purged = await purge_all(self._store)
+                role.log.info("timeline_kept_up", parts_dropped=parts, events_forgotten=events, erasures_purged=purged)
             except Exception as error:  # noqa: BLE001 -- retention that is late must not end the timeline
                 role.log.warning("timeline_upkeep_failed", error=str(error))
             with suppress(TimeoutError):

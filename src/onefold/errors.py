@@ -6,6 +6,11 @@ table that maps branches to its own answer. Library errors are translated where 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
 
 class OnefoldError(Exception):
     """Root of everything that Onefold raises on purpose."""
@@ -24,6 +29,17 @@ class ContactNotFound(Refused):
     """No contact answers to the id or identifier that was asked for."""
 
     code = "contact_not_found"
+
+
+class ContactErased(Refused):
+    """The contact was erased: its id leads nowhere any more, and never will again."""
+
+    code = "contact_erased"
+
+    def __init__(self, contact_id: object, at: datetime) -> None:
+        super().__init__(f"contact {contact_id} was erased at {at:%Y-%m-%d %H:%M:%SZ}; its id leads nowhere any more")
+        self.contact_id = contact_id
+        self.at = at
 
 
 class MergeNotFound(Refused):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from dataclasses import replace as dataclass_replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 from onefold.identity import decided
@@ -14,6 +14,7 @@ from onefold.identity.assurance import Assurance
 from onefold.identity.consent import record_consent
 from onefold.identity.contact import Consent, Contact, ContactId, Tenure, TenureId, listing_order
 from onefold.identity.decide import decide
+from onefold.identity.erase import erase
 from onefold.identity.identifiers import resolve_identifiers
 from onefold.identity.interaction import Interaction, Position, Proof
 from onefold.identity.merge import merge_decided
@@ -24,10 +25,10 @@ from onefold.identity.tree import MergeRecord, Tree
 from onefold.identity.unmerge import unmerge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from onefold.identity.identifiers import IdentifierKey
-    from onefold.identity.plan import Merge, Outcome, Plan, Return
+    from onefold.identity.plan import Erasure, Merge, Outcome, Plan, Return
 
 START = datetime(2026, 11, 1, 9, 0, tzinfo=UTC)
 EXACT = Rules(recency=timedelta(0))
@@ -149,6 +150,8 @@ class World:
         self.apart += plan.kept_apart
         for barrier in plan.barriers:
             self.bar(barrier.workspace, barrier.key, barrier.at)
+        for erasure in plan.erasures:
+            self._take_out(erasure)
 
     def _record(self, merge: Merge) -> None:
         moved = set(merge.gained)
@@ -168,6 +171,18 @@ class World:
             self.contacts[back.workspace, contact_id].root = back.contact_id
         (number,) = [place for place, each in enumerate(self.merges) if each.merge_id == back.merge_id]
         self.merges[number] = dataclass_replace(self.merges[number], is_undone=True, returned=frozenset(back.tenures))
+
+    def _take_out(self, erasure: Erasure) -> None:
+        for tenure_id in erasure.tenures:
+            del self.tenures[tenure_id]
+        gone = set(erasure.contacts)
+        self.merges = [
+            dataclass_replace(each, **_without(each, gone)) for each in self.merges if not {each.survivor, each.absorbed} <= gone
+        ]
+        self.apart = [each for each in self.apart if not {each.one, each.other} & gone]
+        self.quarantined.get(erasure.workspace, set()).difference_update(erasure.keys)
+        for barrier in erasure.barriers:
+            self.bar(barrier.workspace, barrier.key, barrier.at)
 
     def tree(self, contact_id: ContactId, workspace: str = "acme") -> Tree:
         """The tree that a contact's id leads to."""
@@ -199,6 +214,17 @@ class World:
         plan = unmerge(tree, merge, Act(f"act{len(self.plans)}", "ann@host", "a test", at(minutes)), self.rules)
         self.apply(plan)
         return plan
+
+    def erase(self, contact_id: ContactId, *, minutes: float = 1_000, workspace: str = "acme") -> Plan:
+        """A user erases the person that an id leads to."""
+        tree = self.tree(contact_id, workspace)
+        keys = {tenure.key for tenure in tree.tenures}
+        elsewhere = {
+            each.key
+            for each in self.tenures.values()
+            if each.key in keys and each.is_open and (each.workspace, each.contact_id) != (workspace, tree.root.contact_id)
+        }
+        return self._acted(erase(tree, elsewhere, Act(f"act{len(self.plans)}", "ann@host", "a test", at(minutes))))
 
     def consent(self, contact_id: ContactId, purpose: str, state: Literal["granted", "denied"], *, minutes: float = 1_000) -> Plan:
         """Record what a person said."""
@@ -282,3 +308,15 @@ class World:
         """The label of each open identifier of a contact."""
         key = (contact.workspace, contact.contact_id)
         return {each.normalised: each.slug for each in self.tenures.values() if each.is_open and (each.workspace, each.contact_id) == key}
+
+
+def _without(merge: MergeRecord, gone: Container[ContactId]) -> dict[str, Any]:
+    """What an erasure takes out of a record of a merge with somebody else."""
+    found: dict[str, Any] = {}
+    if merge.survivor in gone:
+        found["survivor_record"] = None
+    if merge.absorbed in gone:
+        record = merge.absorbed_record
+        times = (record.created_at, record.updated_at, record.first_seen_at, record.last_seen_at)
+        found["absorbed_record"] = Contact(record.contact_id, record.workspace, record.version, *times)
+    return found

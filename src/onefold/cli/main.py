@@ -15,6 +15,7 @@ from onefold.cli import (
     dead_letters,
     demo,
     doctor,
+    erasing,
     events,
     explaining,
     identity_keys,
@@ -61,6 +62,7 @@ contacts.app.command("edit")(changing.edit)
 contacts.app.command("validate")(changing.validate)
 contacts.app.command("archive")(changing.archive)
 contacts.app.command("restore")(changing.restore)
+contacts.app.command("erase")(erasing.erase)
 contacts.app.command("consent")(consent.consent)
 contacts.app.command("merge")(merging.merge)
 contacts.app.command("unmerge")(merging.unmerge)

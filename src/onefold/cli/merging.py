@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from onefold.contacts.merge import Merging
     from onefold.contacts.unmerge import Undoing
     from onefold.identity.plan import ContactChanged
-    from onefold.records.store import Connection
+    from onefold.records.store import Connection, Store
 
     Work = Callable[[Connection, int | None], Awaitable["Done"]]
 
@@ -121,20 +121,26 @@ async def found(connection: Connection, who: str, workspace: str) -> UUID:
 
 
 async def act(workspace: str, work: Work[Done], *, execute: bool) -> Done:
-    """One transaction, begun anew where an event was faster."""
+    """Connect, and attempt it."""
     from onefold import bootstrap  # noqa: PLC0415
-    from onefold.records.shards import shard_count  # noqa: PLC0415
-    from onefold.records.store import RACES, Moved  # noqa: PLC0415
     from onefold.settings import Settings  # noqa: PLC0415
 
     async with bootstrap.store(bootstrap.begin("cli", Settings.load()), pool_size=2) as store:
-        shards = await shard_count(store) if execute else None
-        for _ in range(ATTEMPTS - 1):
-            with suppress(Moved, *RACES):
-                async with store.transaction([workspace]) as connection:
-                    return await work(connection, shards)
-        async with store.transaction([workspace]) as connection:
-            return await work(connection, shards)
+        return await attempt(store, workspace, work, execute=execute)
+
+
+async def attempt(store: Store, workspace: str, work: Work[Done], *, execute: bool) -> Done:
+    """One transaction, begun anew where an event was faster."""
+    from onefold.records.shards import shard_count  # noqa: PLC0415
+    from onefold.records.store import RACES, Moved  # noqa: PLC0415
+
+    shards = await shard_count(store) if execute else None
+    for _ in range(ATTEMPTS - 1):
+        with suppress(Moved, *RACES):
+            async with store.transaction([workspace]) as connection:
+                return await work(connection, shards)
+    async with store.transaction([workspace]) as connection:
+        return await work(connection, shards)
 
 
 def tell_merging(merging: Merging, *, execute: bool, json: bool, workspace: str) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from onefold.errors import ContactNotFound, VersionConflict, WorkspaceNotFound
+from onefold.errors import ContactErased, ContactNotFound, VersionConflict, WorkspaceNotFound
 from onefold.identity.plan import Act
 from onefold.records import incarnations
 from onefold.records.apply import apply
@@ -52,7 +52,7 @@ async def rules_of(connection: Connection, workspace: str) -> Rules:
 async def one_contact(connection: Connection, workspace: str, contact_id: UUID, *, will_write: bool) -> tuple[Snapshot, Contact]:
     """The contact that an id leads to, and the snapshot that holds it; locked, where something is to be written.
 
-    Raises ContactNotFound; Moved where it was absorbed meanwhile: roll back and repeat.
+    Raises ContactNotFound, ContactErased; Moved where it was absorbed meanwhile: roll back and repeat.
     """
     root = await root_of(connection, workspace, contact_id)
     if root is None:
@@ -61,6 +61,8 @@ async def one_contact(connection: Connection, workspace: str, contact_id: UUID, 
         await lock(connection, [(workspace, root)])
     snapshot = snapshot_of(await read_contacts(connection, workspace, [root]))
     contact = snapshot.contacts[workspace, root]
+    if contact.erased_at is not None:
+        raise ContactErased(contact_id, contact.erased_at)
     if contact.is_absorbed:
         raise Moved("the contact was absorbed just now")
     return snapshot, contact

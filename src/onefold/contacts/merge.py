@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from onefold.contacts import acting
-from onefold.errors import ContactNotFound, InvalidMessage, MergeRefused
+from onefold.errors import ContactErased, ContactNotFound, InvalidMessage, MergeRefused
 from onefold.identity.contact import ContactId
 from onefold.identity.limits import too_large
 from onefold.identity.merge import merge_decided
@@ -47,8 +47,8 @@ class Merging:
 async def merge(connection: Connection, workspace: str, wish: Wish, user: User, *, shards: int | None = None) -> Merging:
     """Plan to merge two contacts, redirects followed; with `shards` of the outbox, carry it out.
 
-    Raises ContactNotFound, MergeRefused, InvalidMessage for a choice that is none; Moved where one was absorbed meanwhile: roll back and
-    repeat.
+    Raises ContactNotFound, ContactErased, MergeRefused, InvalidMessage for a choice that is none; Moved where one was absorbed meanwhile:
+    roll back and repeat.
     """
     rules = await acting.rules_of(connection, workspace)
     roots = [await _root(connection, workspace, each) for each in (wish.survivor, wish.absorbed)]
@@ -58,6 +58,9 @@ async def merge(connection: Connection, workspace: str, wish: Wish, user: User, 
         await lock(connection, [(workspace, root) for root in roots])
     snapshot = snapshot_of(await read_contacts(connection, workspace, roots))
     survivor, absorbed = (snapshot.contacts[workspace, root] for root in roots)
+    for each in (survivor, absorbed):
+        if each.erased_at is not None:
+            raise ContactErased(each.contact_id, each.erased_at)
     if survivor.is_absorbed or absorbed.is_absorbed:
         raise Moved("one of the contacts was absorbed just now")
     _refuse_what_is_too_large(survivor, absorbed, rules)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from onefold.contacts import acting
-from onefold.errors import ContactNotFound, MergeNotFound
+from onefold.errors import ContactErased, ContactNotFound, MergeNotFound
 from onefold.identity.contact import ContactId
 from onefold.identity.unmerge import unmerge as planned
 from onefold.records.snapshots import lock
@@ -35,13 +35,15 @@ class Undoing:
 async def unmerge(connection: Connection, workspace: str, named: UUID, user: User, *, shards: int | None = None) -> Undoing:
     """Plan to undo the merge that has this id, or that absorbed this contact; with `shards` of the outbox, carry it out.
 
-    Raises ContactNotFound, MergeNotFound; Moved where the contact was absorbed meanwhile: roll back and repeat.
+    Raises ContactNotFound, ContactErased, MergeNotFound; Moved where the contact was absorbed meanwhile: roll back and repeat.
     """
     rules = await acting.rules_of(connection, workspace)
     absorbed, root = await _find(connection, workspace, named)
     if shards is not None:
         await lock(connection, [(workspace, root), (workspace, absorbed)])
     tree = await load_tree(connection, workspace, root)
+    if tree.root.erased_at is not None:
+        raise ContactErased(root, tree.root.erased_at)
     if tree.root.is_absorbed:
         raise Moved("the contact was absorbed just now")
     merge = tree.in_force(absorbed)

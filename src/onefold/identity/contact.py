@@ -213,6 +213,8 @@ class Contact(Struct):
     merged_into: ContactId | None = None
     root: ContactId | None = None
     archived_at: datetime | None = None
+    erased_at: datetime | None = None
+    """Of a husk: nothing but its id, its version and where it led is left."""
     listed: list[Tenure] = field(default_factory=list)
 
     @property

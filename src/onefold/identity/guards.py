@@ -113,10 +113,12 @@ def bind(work: Workbench, interaction: Interaction, rules: Rules) -> list[Bound]
     workspace, moment = interaction.workspace, interaction.moment
     for identifier in interaction.identifiers:
         entry = rules.catalog.entry(identifier.semantic_type)
-        tenure = work.tenure_at(workspace, identifier.key, moment)
+        tenure, is_barred = work.tenure_at(workspace, identifier.key, moment), work.is_barred(interaction, identifier.key)
+        if is_barred and tenure is not None and tenure.held_until == interaction.at:
+            tenure = None  # it ended by this very event, of somebody who is erased
         holder = work.contact(workspace, tenure.contact_id) if tenure is not None else None
         assurance = interaction.assurance_of(identifier, device_bound=entry.device_bound)
-        is_late, is_barred = tenure is not None and not tenure.is_open, work.is_barred(interaction, identifier.key)
+        is_late = tenure is not None and not tenure.is_open
         found.append(Bound(identifier, entry, assurance, tenure, holder, is_late, is_barred))
     found.sort(key=lambda bound: (not bound.entry.unique_per_contact, bound.entry.device_bound, bound.entry.priority))
     return found

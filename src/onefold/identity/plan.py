@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from msgspec import Struct, field
 
 from onefold.identity.contact import Contact, ContactId, Tenure, TenureId
+from onefold.identity.identifiers import IdentifierKey
 from onefold.identity.interaction import Interaction, Position
 
 if TYPE_CHECKING:
     from uuid import UUID
 
     from onefold.identity.assurance import Assurance
-    from onefold.identity.identifiers import IdentifierKey
 
 
 class OutcomeKind(StrEnum):
@@ -103,6 +103,8 @@ class Rule(StrEnum):
     """A user decided it: a merge, a value, a validation, an archive, a word of consent."""
     UNMERGE = "unmerge"
     """A user undid a merge."""
+    ERASED = "erased"
+    """A user erased the person: the last change of an id, before its tombstone."""
 
 
 class Outcome(Struct, frozen=True):
@@ -262,6 +264,23 @@ class Barrier(NamedTuple):
     at: datetime
 
 
+class Erasure(Struct, frozen=True):
+    """A person who is erased: a contact with everything that it absorbed."""
+
+    workspace: str
+    contact_id: ContactId
+    """The root."""
+    contacts: tuple[ContactId, ...]
+    """The root, and whom it absorbed."""
+    tenures: tuple[TenureId, ...]
+    """All that they ever held, ended ones too."""
+    barriers: tuple[Barrier, ...]
+    """Kept under a key of their own (S107)."""
+    keys: tuple[IdentifierKey, ...]
+    """The identifiers that nobody else holds."""
+    act: Act
+
+
 class Proposed(Struct, frozen=True):
     """Two contacts that an event would have joined, had a guard let it; as they were then."""
 
@@ -288,6 +307,7 @@ class Plan(Struct):
     merges: list[Merge] = field(default_factory=list)
     proposed: list[Proposed] = field(default_factory=list)
     returns: list[Return] = field(default_factory=list)
+    erasures: list[Erasure] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)
     changes: list[ContactChanged] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)

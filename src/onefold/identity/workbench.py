@@ -72,6 +72,8 @@ class Workbench:
         for tenure in self.tenures(workspace, key):
             if tenure.held_from is not None and tenure.held_from > moment:
                 continue
+            if tenure.held_until is not None and tenure.held_until < moment.at:
+                continue  # whoever had it after that may be erased
             if best is None or (tenure.held_from is not None and (best.held_from is None or tenure.held_from > best.held_from)):
                 best = tenure
         return best

@@ -1,7 +1,8 @@
 """The change of one contact, with its full snapshot, as it lies on `contacts.changed`.
 
-For an absorbed contact `contact` is null and `merged_into` says who absorbed it; an erased one is a tombstone (a null value), which is
-no message at all. Written to the outbox by `onefold.records`; read by segments and by subscribers.
+For an absorbed contact `contact` is null and `merged_into` says who absorbed it. Of an erased person every id gets a last change, whose
+`contact` is null and whose `changes` say `erased_at`, and then a tombstone (a null value), which is no message at all. Written to the
+outbox by `onefold.records`; read by segments and by subscribers.
 """
 
 from __future__ import annotations

@@ -71,6 +71,9 @@ SPECS: Final = (
             "max.message.bytes": str(MAX_WRAPPED_BYTES),
             # A live reader sees every version; one that starts anew sees at least the last.
             "min.compaction.lag.ms": str(7 * _DAY_MS),
+            # What was said of an erased person is gone by then; who was away for a month still learns that they are (S105).
+            "max.compaction.lag.ms": str(14 * _DAY_MS),
+            "delete.retention.ms": str(30 * _DAY_MS),
         },
     ),
     TopicSpec(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from onefold.identity.plan import EvidenceKind
 from onefold.identity.separation import bucket
 from onefold.messages.topics import CONTACTS_CHANGED
+from onefold.records import erased
 from onefold.records.apart import insert_barriers, insert_pairs
 from onefold.records.changes import change_row
 from onefold.records.merges import move_roots, undo_merges, write_merges
@@ -103,7 +104,7 @@ async def apply(connection: Connection, plan: Plan, *, shards: int, incarnation:
         await connection.execute(INSERT_TENURES, _tenure_rows(sorted(plan.tenures_new, key=lambda each: (each.key, each.workspace))))
     if plan.evidence:
         await _write_evidence(connection, plan.evidence)
-    if plan.separated or plan.kept_apart:
+    if plan.separated or plan.kept_apart or plan.erasures:
         await _write_separations(connection, plan)
     if plan.changes:
         rows = [change_row(change, incarnation) for change in plan.changes]
@@ -115,6 +116,7 @@ async def apply(connection: Connection, plan: Plan, *, shards: int, incarnation:
             [row.payload for row in rows],
             [row.headers for row in rows],
         )
+    await erased.end(connection, plan.erasures, shards)
 
 
 async def _write_evidence(connection: Connection, evidence: Sequence[Evidence]) -> None:
@@ -136,6 +138,8 @@ async def _write_separations(connection: Connection, plan: Plan) -> None:
         await insert_barriers(connection, plan.barriers)
     if plan.kept_apart:
         await insert_pairs(connection, plan.kept_apart)
+    if plan.erasures:
+        await erased.take_out(connection, plan.erasures)
 
 
 def _contact_rows(contacts: Sequence[Contact]) -> list[Row]:

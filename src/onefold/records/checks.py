@@ -48,6 +48,7 @@ OPEN = "select count(*) from identifiers where held_until is null"
 
 # Rows are joined here by their keys, some at a time: a join in Postgres, planned before its tables were analysed, took minutes.
 ABSORBED = "select contact_id, merged_into, root from contacts where merged_into is not null"
+REDIRECTED = "select contact_id, merged_into from contacts where merged_into is not null and erased_at is null"
 ROOTS_ELSEWHERE = "select contact_id, root from contacts where merged_into is null and root <> contact_id"
 OPEN_TENURES = "select tenure_id, contact_id, via from identifiers where held_until is null"
 HOLDERS = "select contact_id, workspace, summary, identifiers_total from contacts"
@@ -67,7 +68,7 @@ where contact_id = any($1::uuid[]) and held_until is null
 
 CONTACTS = f"select {CONTACT_COLUMNS} from contacts where contact_id >= $1 and contact_id <= $2"
 COUNT_CONTACTS = "select count(*) from contacts"
-WAITING = "select payload from outbox where topic = $1 and key >= $2 and key <= $3 and payload is not null order by id"
+WAITING = "select key, payload from outbox where topic = $1 and key >= $2 and key <= $3 order by id"
 OLD_ROWS = """
 select id, shard, topic, created_at from outbox where created_at < clock_timestamp() - make_interval(secs => $1) order by id
 """
@@ -79,7 +80,8 @@ select segment_id, workspace, slug, title, query, version, state, filled_to, cre
 MEMBERS = "select count(*) from memberships where segment_id = $1 and workspace = $2 and is_member"
 FALSE_MEMBERSHIPS = """
 with truth as (
-  select c.contact_id from contacts c where c.workspace = $1 and c.merged_into is null and c.archived_at is null and {condition}
+  select c.contact_id from contacts c where c.workspace = $1 and c.merged_into is null and c.archived_at is null
+    and c.erased_at is null and {condition}
 ), members as (
   select contact_id from memberships where workspace = $1 and segment_id = $2 and is_member
 )
@@ -199,10 +201,10 @@ async def listed_contacts(connection: Connection, first: UUID, last: UUID, works
             yield contact
 
 
-async def waiting_changes(connection: Connection, first: bytes, last: bytes) -> AsyncIterator[bytes]:
-    """Changes in the outbox, in their order, of the contacts between two ids, both included."""
+async def waiting_changes(connection: Connection, first: bytes, last: bytes) -> AsyncIterator[tuple[bytes, bytes | None]]:
+    """Changes and tombstones in the outbox, in their order, by the ids of contacts between two, both included."""
     async for row in rows(connection, WAITING, CONTACTS_CHANGED, first, last):
-        yield row["payload"]
+        yield row["key"], row["payload"]
 
 
 async def live_segments(connection: Connection) -> list[Segment]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from onefold.errors import ContactErased
 from onefold.identity.identifiers import identifier_key
 from onefold.records.rows import CONTACT_COLUMNS, TENURE_COLUMNS, contact_of, tenure_of
 
@@ -90,13 +91,15 @@ async def find_holder(connection: Connection, workspaces: Sequence[str], semanti
 
 
 async def load_record(connection: Connection, workspaces: Sequence[str], contact_id: UUID) -> ContactRecord | None:
-    """The contact that an id leads to, redirects followed, or None."""
+    """The contact that an id leads to, redirects followed, or None. Raises ContactErased."""
     row = await connection.fetchrow(CONTACT, contact_id, list(workspaces))
     if row is not None and row["root"] != contact_id:
         row = await connection.fetchrow(CONTACT, row["root"], [row["workspace"]])
     if row is None:
         return None
     contact = contact_of(row)
+    if contact.erased_at is not None:
+        raise ContactErased(contact_id, contact.erased_at)
     workspace = contact.workspace
     tenures = [tenure_of(each) for each in await connection.fetch(TENURES, contact.contact_id, workspace, SHOWN_TENURES)]
     evidence = await load_evidence(connection, workspace, [tenure.tenure_id for tenure in tenures])

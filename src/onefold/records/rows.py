@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CONTACT_COLUMNS = (
     "workspace, contact_id, version, type, given_name, last_name, email, phone, is_vendor, organization_id, attributes, tags,"
-    " provenance, summary, merged_into, root, archived_at, first_seen_at, last_seen_at, created_at, updated_at, consent"
+    " provenance, summary, merged_into, root, archived_at, first_seen_at, last_seen_at, created_at, updated_at, consent, erased_at"
 )
 TENURE_COLUMNS = (
     "tenure_id, workspace, identifier_key, contact_id, semantic_type, identifier, normalised, slug, assurance, is_validated,"
@@ -106,6 +106,7 @@ def contact_of(row: Row) -> Contact:
         root=row["root"],
         archived_at=row["archived_at"],
         consent=_decode_consent(row["consent"]) if row["consent"] != "{}" else {},
+        erased_at=row["erased_at"],
     )
 
 

@@ -66,7 +66,8 @@ where n.matches or n.is_filling or exists (
 
 FILL = f"""
 with chunk as (
-  select c.contact_id, c.version, c.merged_into is null and c.archived_at is null and {{condition}} as matches
+  select c.contact_id, c.version, c.merged_into is null and c.archived_at is null and c.erased_at is null and
+    {{condition}} as matches
   from contacts c where c.workspace = $1 and c.contact_id > $4 order by c.contact_id limit $5
 ), written as (
   insert into memberships as m (workspace, segment_id, contact_id, is_member, contact_version, segment_version, since)

@@ -24,14 +24,23 @@ if TYPE_CHECKING:
 # Barriers come as rows without a tenure: a statement of their own would cost every batch a round trip, for what hardly any event meets.
 _OF_BARRIERS = {"workspace": "workspace", "identifier_key": "identifier_key", "held_until": "at"}
 _BARRIER = ", ".join(_OF_BARRIERS.get(name, "null") for name in TENURE_COLUMNS.split(", "))
+# Of erased people: under a hash that only the store's secret gives. Looked up by an array: joined, all that there are would be read.
+_OF_SUPPRESSIONS = {"workspace": "s.workspace", "identifier_key": "n.key", "held_until": "s.at"}
+_SUPPRESSION = ", ".join(_OF_SUPPRESSIONS.get(name, "null") for name in TENURE_COLUMNS.split(", "))
 
 # The two of tenures are apart, because `or` would keep both partial indexes from being used.
 TENURES = f"""
+with asked as materialized (
+  select key, sha256((select secret from suppression_secret) || key) as hash from unnest($1::bytea[]) as n (key)
+)
 select {TENURE_COLUMNS} from identifiers where identifier_key = any($1::bytea[]) and workspace = any($2::text[]) and held_until is null
 union all
 select {TENURE_COLUMNS} from identifiers where identifier_key = any($1::bytea[]) and workspace = any($2::text[]) and held_until >= $3
 union all
 select {_BARRIER} from barriers where identifier_key = any($1::bytea[]) and workspace = any($2::text[]) and at > $3
+union all
+select {_SUPPRESSION} from suppressions s join asked n on n.hash = s.hash
+where s.hash = any(array(select hash from asked)) and s.workspace = any($2::text[]) and s.at > $3
 """
 
 CONTACTS = f"""
@@ -147,7 +156,9 @@ def snapshot_of(rows: Rows) -> Snapshot:
         in_order = [named.pop(tenure.tenure_id, tenure) for tenure in rows.large.get(key, ())]
         contact.listed = sorted([*in_order, *named.values()], key=listing_order) if named else in_order
     snapshot.apart.update((workspace, ContactId(one), ContactId(other)) for workspace, one, other in rows.apart)
-    snapshot.barriers.update({(row["workspace"], IdentifierKey(row["identifier_key"])): row["held_until"] for row in rows.barriers})
+    for row in rows.barriers:
+        barred, until = (row["workspace"], IdentifierKey(row["identifier_key"])), row["held_until"]
+        snapshot.barriers[barred] = max(until, snapshot.barriers.get(barred, until))
     return snapshot
 
 

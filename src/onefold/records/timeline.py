@@ -13,6 +13,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
+from onefold.records.erased import erased_among
 from onefold.records.store import name_workspaces
 
 if TYPE_CHECKING:
@@ -64,6 +65,11 @@ from unnest($1::bigint[], $2::date[], $3::text[], $4::text[], $5::text[], $6::in
 where d.tenure_id = n.tenure_id and d.day = n.day and d.type = n.type and d.name = n.name and d.workspace = n.workspace
 """
 UNCOUNTED = "delete from timeline_days where tenure_id = any($1::bigint[]) and day = any($2::date[]) and events = 0"
+
+SOME_OF = """
+select event_key, tenure_id, at from timeline where tenure_id = any($1::bigint[]) and workspace = $2 limit $3
+"""
+FORGET = "update timeline_events set tenure_id = null where event_key = any($1::bytea[]) and workspace = $2"
 
 DAY_MS = 86_400_000
 MOST_NAME = 200
@@ -131,11 +137,17 @@ def first_of_each(entries: Iterable[Entry]) -> list[Entry]:
 
 
 async def store_entries(connection: Connection, entries: Sequence[Entry]) -> Stored:
-    """Put entries on the timeline, in the open transaction. Their weeks must have been made (`onefold.records.timeline_weeks`)."""
+    """Put entries on the timeline, in the open transaction; those of erased people on nobody's.
+
+    Their weeks must have been made (`onefold.records.timeline_weeks`).
+    """
     chosen = first_of_each(entries)
     if not chosen:
         return Stored(0, 0, 0)
     await name_workspaces(connection, {entry.workspace for entry in chosen})
+    gone = await erased_among(connection, {entry.tenure_id for entry in chosen if entry.tenure_id is not None})
+    if gone:
+        chosen = [entry._replace(tenure_id=None) if entry.tenure_id in gone else entry for entry in chosen]
     decided = await connection.fetch(DECIDE, *[list(column) for column in zip(*(entry[:8] for entry in chosen), strict=True)])
     moved = [row for row in decided if not row["is_new"]]
     if len(decided) < len(chosen):
@@ -150,6 +162,19 @@ async def store_entries(connection: Connection, entries: Sequence[Entry]) -> Sto
         tallies.update(map(_tally, somebodys))
     await _count(connection, tallies)
     return Stored(len(decided) - len(moved), len(moved), len(entries) - len(decided))
+
+
+async def forget_tenures(connection: Connection, workspace: str, tenures: Sequence[int], most: int) -> int:
+    """Take up to so many events of these tenures off the timeline: that they were decided is all that is left. Gives how many."""
+    rows = await connection.fetch(SOME_OF, list(tenures), workspace, most)
+    if rows:
+        keys = sorted({row["event_key"] for row in rows})
+        await connection.execute(FORGET, keys, workspace)
+        columns = [[row[name] for row in rows] for name in ("event_key", "tenure_id", "at")]
+        tallies: Counter[_Tally] = Counter()
+        tallies.subtract(_Tally(*row.values()) for row in await connection.fetch(REMOVE, *columns))
+        await _count(connection, tallies)
+    return len(rows)
 
 
 async def _remove(connection: Connection, moved: Sequence[Row]) -> list[_Tally]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from onefold.errors import InvalidMessage
+from onefold.errors import ContactErased, InvalidMessage
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -63,7 +63,7 @@ select * from (
 ) as entries order by at desc, key desc limit $5
 """
 
-ROOT = "select root from contacts where contact_id = $1 and workspace = $2"
+ROOT = "select root, erased_at from contacts where contact_id = $1 and workspace = $2"
 _BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 _END = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -90,11 +90,14 @@ class TimelinePage:
 
 
 async def timeline_page(connection: Connection, workspace: str, contact_id: UUID, *, limit: int, cursor: str | None) -> TimelinePage | None:
-    """A page of the contact that an id leads to, redirects followed, or None. Raises InvalidMessage for a cursor that is none."""
+    """A page of the contact that an id leads to, or None. Raises ContactErased, InvalidMessage for a cursor that is none."""
     before = _read_cursor(cursor) if cursor is not None else (_END, b"")
-    root: UUID | None = await connection.fetchval(ROOT, contact_id, workspace)
-    if root is None:
+    found = await connection.fetchrow(ROOT, contact_id, workspace)
+    if found is None:
         return None
+    if found["erased_at"] is not None:
+        raise ContactErased(contact_id, found["erased_at"])
+    root: UUID = found["root"]
     rows = await connection.fetch(PAGE, root, workspace, *before, limit + 1)
     shown = rows[:limit]
     entries = []

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from onefold.errors import ContactErased
 from onefold.identity.contact import Contact, ContactId, TenureId, listing_order
 from onefold.identity.tree import MergeRecord, Tree
 from onefold.records.merges import Record
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from onefold.records.rows import Row
     from onefold.records.store import Connection
 
-ROOT = "select root from contacts where contact_id = $1 and workspace = $2"
+ROOT = "select root, erased_at from contacts where contact_id = $1 and workspace = $2"
 CONTACTS = f"""
 select {CONTACT_COLUMNS} from contacts where contact_id = $1 and workspace = $2
 union all
@@ -41,9 +42,13 @@ _decode_labels = msgspec.json.Decoder(dict[int, str]).decode
 
 
 async def root_of(connection: Connection, workspace: str, contact_id: UUID) -> ContactId | None:
-    """Where a contact's id leads, or None."""
-    found = await connection.fetchval(ROOT, contact_id, workspace)
-    return ContactId(found) if found is not None else None
+    """Where a contact's id leads, or None. Raises ContactErased."""
+    found = await connection.fetchrow(ROOT, contact_id, workspace)
+    if found is None:
+        return None
+    if found["erased_at"] is not None:
+        raise ContactErased(contact_id, found["erased_at"])
+    return ContactId(found["root"])
 
 
 async def absorbed_by(connection: Connection, workspace: str, merge_id: UUID) -> ContactId | None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tests.support.servers import Database, Services
 
 PRO = {"field": "attributes.unbound.plan", "operator": "equals", "value": "pro"}
-ALL_CHECKED = ("I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I11", "I12", "I13", "I15", "I16")
+ALL_CHECKED = ("I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I11", "I12", "I13", "I15", "I16", "I17")
 QUIET = """
 select not exists (select from outbox) and (select count(*) from memberships where is_member) = (
   select count(*) from contacts where merged_into is null and attributes #>> '{unbound,plan}' = 'pro')

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from uuid import UUID
 
 import asyncpg
-import msgspec
 
 from onefold.contacts import change
 from onefold.contacts.acting import User
 from onefold.contacts.consent import Word, consent
+from onefold.contacts.erase import erase
 from onefold.contacts.merge import Wish, merge
 from onefold.contacts.unmerge import unmerge
 from onefold.identity.contact import ContactId
@@ -22,8 +22,7 @@ from onefold.identity.identifiers import Identifier, identifier_key
 from onefold.identity.plan import Quarantined
 from onefold.index.recognise import recognise
 from onefold.index.upkeep import IndexUpkeep
-from onefold.messages.contacts import ContactChange
-from onefold.ops.check import index, people
+from onefold.ops.check import erasure, index, people
 from onefold.ops.check.differences import Found
 from onefold.ops.check.lines import Lines
 from onefold.ops.check.look import Examined, Look
@@ -50,7 +49,14 @@ select array_agg(i.semantic_type || ':' || i.normalised || '=' || i.assurance) a
 from contacts c join identifiers i on i.contact_id = c.contact_id and i.workspace = c.workspace and i.held_until is null
 group by c.workspace, c.contact_id
 """
-EVERYTHING = "truncate contacts, identifiers, evidence, merges, outbox, separations, kept_apart, barriers, proposals, quarantine"
+EVERYTHING = (
+    "truncate contacts, identifiers, evidence, merges, outbox, separations, kept_apart, barriers, proposals, quarantine, erasures,"
+    " erased_tenures, suppressions"
+)
+TABLES = """
+select table_name from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'
+  and table_name not in ('outbox', 'alembic_version') order by table_name
+"""
 ANN = User("ann@host", "a test")
 EVERYBODY = (UUID(int=0), UUID(int=(1 << 128) - 1))
 
@@ -142,6 +148,11 @@ class System:
         async with self.store.transaction(["acme"]) as connection:
             await unmerge(connection, "acme", absorbed, ANN, shards=4)
 
+    async def erase(self, who: ContactId) -> None:
+        """A person erases another one."""
+        async with self.store.transaction(["acme"]) as connection:
+            await erase(connection, "acme", who, ANN, shards=4)
+
     async def edit(self, who: ContactId, path: str, value: object) -> None:
         """A person changes a value."""
         async with self.store.transaction(["acme"]) as connection:
@@ -207,12 +218,22 @@ class System:
             rows = await connection.fetch(GROUPS)
         return sorted(Person(sorted(row[0]), row[1], row[2], row[3], json.loads(row[4] or "{}"), row[5], row[6]) for row in rows)
 
+    async def left_of(self, values: Sequence[str]) -> list[str]:
+        """Tables, but for what waits for the relay, in which one of these values lies."""
+        found = []
+        await self.owner.execute("select set_config('onefold.workspaces', 'acme', false)")
+        for row in await self.owner.fetch(TABLES):
+            looked = f"select v from unnest($1::text[]) v where exists (select from {row[0]} t where strpos(t::text, v) > 0)"  # noqa: S608
+            found += [f"{row[0]}: {each[0]}" for each in await self.owner.fetch(looked, values)]
+        return found
+
     async def check(self) -> list[str]:
-        """What is wrong: I3, I4, I5 without lines, I6, and I7 of what waits in the outbox."""
+        """What is wrong: I3, I4, I5 without lines, I6, I17, and I7 of what waits in the outbox."""
         kafka: KafkaConnection = None  # type: ignore[assignment]  # none of these asks for it
         examined = Examined(self.store, kafka, frozenset({"acme"}), "none", self.upkeep, SECRET, timedelta(days=30))
         look = Look(examined, _lines=Lines({}, examined.sees))
-        found = [await each(look) for each in (people.one_owner, people.redirects_sound, people.same_people, index.index_equals_truth)]
+        looks = (people.one_owner, people.redirects_sound, people.same_people, index.index_equals_truth, erasure.erasure_sticks)
+        found = [await each(look) for each in looks]
         return [str(each) for one in (*found, await self._versions()) for each in one.differences]
 
     async def _versions(self) -> Found:
@@ -220,8 +241,8 @@ class System:
         async with checks.looking(self.store, ["acme"]) as connection:
             async for contact in checks.listed_contacts(connection, *EVERYBODY, ["acme"]):
                 versions.row(contact)
-            async for payload in checks.waiting_changes(connection, b"", b"\xff"):
-                versions.told(msgspec.json.decode(payload, type=ContactChange), 1.0)
+            async for key, payload in checks.waiting_changes(connection, b"", b"\xff"):
+                versions.waiting(key, payload, lambda _: True)
         versions.compare(found)
         return found
 

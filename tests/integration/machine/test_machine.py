@@ -1,7 +1,7 @@
 """Everything that changes contacts, in any order, against real Postgres and Valkey: the rules of a stateful machine.
 
-After each run the people are those that `decide` makes of the same interactions in memory, and no invariant is broken. Removing and
-erasing will be rules here once there are use cases for them; what is parked is released through Kafka, which is not here.
+After each run the people are those that `decide` makes of the same interactions in memory, no invariant is broken, and of whoever was erased
+no table says anything. What is parked is released through Kafka, which is not here.
 """
 
 from __future__ import annotations
@@ -34,14 +34,16 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 MOST_MINUTES = 150
+FAR = 5_000_000
+"""Minutes: later than whatever a person does here, by the clock of the store and in memory."""
 
 names = st.lists(
     st.sampled_from(
-        [f"anonymous_token:t{number}" for number in range(3)]
+        [f"anonymous_token:visitor-t{number}" for number in range(3)]
         + [
             f"{kind}{number}{end}"
             for number in range(2)
-            for kind, end in (("device_id:d", ""), ("email:p", "@example.com"), ("user_id:u", ""))
+            for kind, end in (("device_id:device-d", ""), ("email:p", "@example.com"), ("user_id:customer-u", ""))
         ]
     ),
     min_size=1,
@@ -50,7 +52,7 @@ names = st.lists(
 )
 
 values = st.dictionaries(st.sampled_from(["given_name", "last_name", "plan"]), st.sampled_from(["a", "b"]), max_size=2)
-moments = st.integers(0, MOST_MINUTES)
+moments = st.one_of([st.integers(0, MOST_MINUTES)] * 4 + [st.integers(FAR, FAR + MOST_MINUTES)])
 assurances = st.sampled_from(list(Assurance)[:3])
 workers = st.integers(0, 1)
 picks = st.integers(0, 50)
@@ -75,6 +77,7 @@ class Machine(RuleBasedStateMachine):
         self.world = World(rules=HOURLY)
         self.log: list[Interaction] = []
         self.acts = 0
+        self.erased: set[str] = set()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Wait for a step."""
@@ -173,7 +176,16 @@ class Machine(RuleBasedStateMachine):
         self.run(self.system.unmerge(chosen))
         self.world.unmerge(chosen, minutes=self.later())
 
-    @precondition(lambda self: self.world.contacts)
+    @precondition(lambda self: self.living())
+    @rule(who=picks)
+    def a_person_is_erased(self, who: int) -> None:
+        """Any id, absorbed or not: all of its tree goes, and events from before bring nothing back (S103, S107)."""
+        chosen = self.anybody(who)
+        self.erased |= {each.text for each in self.world.tree(chosen).tenures}
+        self.run(self.system.erase(chosen))
+        self.world.erase(chosen, minutes=self.later())
+
+    @precondition(lambda self: self.living())
     @rule(who=picks, path=st.sampled_from(["given_name", "attributes.unbound.plan"]), value=st.sampled_from(["c", None]))
     def a_person_edits(self, who: int, path: str, value: str | None) -> None:
         """A name or an attribute, given or cleared; no event replaces it."""
@@ -190,7 +202,7 @@ class Machine(RuleBasedStateMachine):
         self.run(self.system.validate(chosen))
         self.world.validate(chosen, minutes=self.later())
 
-    @precondition(lambda self: self.world.contacts)
+    @precondition(lambda self: self.living())
     @rule(who=picks, what=st.sampled_from(["archive", "archive", "restore"]))
     def a_person_archives(self, who: int, what: Literal["archive", "restore"]) -> None:
         """It goes on resolving; merged with somebody active it is active."""
@@ -198,7 +210,7 @@ class Machine(RuleBasedStateMachine):
         self.run(self.system.archive(chosen, what))
         _ = (self.world.archive if what == "archive" else self.world.restore)(chosen, minutes=self.later())
 
-    @precondition(lambda self: self.world.contacts)
+    @precondition(lambda self: self.living())
     @rule(who=picks, state=st.sampled_from(["granted", "denied"]))
     def a_person_says_yes_or_no(self, who: int, state: Literal["granted", "denied"]) -> None:
         """Consent, which no event writes (S47, S101)."""
@@ -235,8 +247,12 @@ class Machine(RuleBasedStateMachine):
 
     def anybody(self, which: int) -> ContactId:
         """A contact in memory, absorbed or not: ids lead on."""
-        everybody = sorted(each.contact_id for each in self.world.contacts.values())
+        everybody = sorted(each.contact_id for each in self.world.contacts.values() if each.erased_at is None)
         return everybody[which % len(everybody)]
+
+    def living(self) -> bool:
+        """Whether there is anybody."""
+        return any(each.erased_at is None for each in self.world.contacts.values())
 
     def held_now(self) -> list[str]:
         """What somebody holds in memory."""
@@ -244,7 +260,7 @@ class Machine(RuleBasedStateMachine):
 
     def found(self, *, absorbed: bool) -> list[ContactId]:
         """The contacts in memory that were absorbed, or were not."""
-        return sorted(each.contact_id for each in self.world.contacts.values() if each.is_absorbed is absorbed)
+        return sorted(each.contact_id for each in self.world.contacts.values() if each.is_absorbed is absorbed and each.erased_at is None)
 
     @rule(what=st.sampled_from(["lose_index", "save_index", "restore_index", "begin_anew"]))
     def servers_fail(self, what: str) -> None:
@@ -256,6 +272,8 @@ class Machine(RuleBasedStateMachine):
         try:
             assert self.run(self.system.people()) == self.expected()
             assert self.run(self.system.check()) == []
+            gone = self.erased - {each.text for each in self.world.tenures.values()}
+            assert self.run(self.system.left_of([each.partition(":")[2] for each in sorted(gone)])) == []
         finally:
             self.run(self.system.empty())
 
@@ -289,7 +307,7 @@ def key_of(identifier: str) -> IdentifierKey:
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_whatever_happens_the_people_are_those_of_decide_and_every_invariant_holds(database: Database, redis_url: str) -> None:
-    """I2 to I7, R7, R19: interactions, batches, replays, merges and unmerges by a person, edits, validations, quarantine, archive and consent, dying workers, and an index that is lost."""
+    """I2 to I7, I17, R7, R19: interactions, batches, replays, merges and unmerges by a person, edits, validations, quarantine, archive, consent and erasure, dying workers, and an index that is lost."""
 
     async def opened(stack: AsyncExitStack) -> System:
         return await stack.enter_async_context(system(database, redis_url))

@@ -19,6 +19,7 @@ NO_PERSONS_ROW = {
     "incarnation",
     "outbox",
     "relay_shards",
+    "suppression_secret",
     "jobs",
     "dead_letter_decisions",
     "alembic_version",

@@ -136,7 +136,7 @@ async def test_the_statements_go_by_index_at_size(store: Store, database: Databa
     """Prepared on empty tables, run on full ones (architecture, section 4)."""
     ids, keys = [UUID(int=number) for number in range(20)], [bytes(15) + bytes([number]) for number in range(200)]
     statements = (
-        (snapshots.TENURES, (keys, ["acme"], START), ("barriers", "identifiers")),
+        (snapshots.TENURES, (keys, ["acme"], START), ("barriers", "identifiers", "suppressions")),
         (snapshots.APART, (ids, ["acme"]), ("kept_apart",)),
         (snapshots.TREES, (ids, ["acme"]), ("contacts",)),
     )
@@ -151,6 +151,9 @@ async def test_the_statements_go_by_index_at_size(store: Store, database: Databa
     )
     await admin.execute(
         "insert into barriers select 'acme', decode(lpad(to_hex(i), 32, '0'), 'hex'), now() from generate_series(1, 20000) i"
+    )
+    await admin.execute(
+        "insert into suppressions select 'acme', sha256(convert_to(i::text, 'UTF8')), now() from generate_series(1, 20000) i"
     )
     await admin.close()
     async with store.transaction(["acme"]) as connection:

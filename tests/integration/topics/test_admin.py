@@ -28,6 +28,8 @@ async def test_topics_are_created_once_with_what_correctness_rests_on(connection
     assert second[INTERACTIONS].config["retention.ms"] == str(30 * 86_400_000)
     assert second[CONTACTS_CHANGED].config["cleanup.policy"] == "compact"
     assert second[CONTACTS_CHANGED].config["min.compaction.lag.ms"] == str(7 * 86_400_000)
+    assert second[CONTACTS_CHANGED].config["max.compaction.lag.ms"] == str(14 * 86_400_000), "S105: gone within the promised time"
+    assert second[CONTACTS_CHANGED].config["delete.retention.ms"] == str(30 * 86_400_000), "S105: tombstones outlast who was away"
     assert int(second[DEAD_LETTER].config["max.message.bytes"]) > int(second[INTERACTIONS].config["max.message.bytes"])
     assert first[INTERACTIONS].name == connection.topic_prefix + "interactions"
 

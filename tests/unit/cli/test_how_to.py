@@ -16,6 +16,7 @@ HOW_TO = Path(__file__).parents[3] / "docs/how-to"
 PAGES = [
     "contacts-by-hand.md",
     "dead-letters.md",
+    "erase.md",
     "explain.md",
     "identity-tokens.md",
     "parked-and-quarantined.md",

@@ -16,6 +16,7 @@ from onefold.messages.times import to_milliseconds
 from onefold.messages.topics import DEAD_LETTER, INTERACTIONS_RESOLVED
 from onefold.ops.check.differences import MOST_KEPT
 from onefold.records import checks, timeline_checks
+from onefold.records.erased import erased_among
 from onefold.records.timeline import event_key
 from onefold.topics.ranges import reading
 from onefold.topics.tail import follow_topic
@@ -46,8 +47,9 @@ async def on_the_timeline(look: Look, found: Found) -> None:
     async with checks.looking(look.examined.store, look.examined.workspaces) as connection:
         async for batch in _due(look, passed):
             known = await timeline_checks.events_of(connection, {_key(due.line) for due in batch})
+            erased = await erased_among(connection, {due.line.tenure_id for due in batch if due.line.tenure_id is not None})
             for due in batch:
-                trouble = judge(due.line, known.get(_key(due.line)))
+                trouble = judge(due.line, known.get(_key(due.line)), is_erased=due.line.tenure_id in erased)
                 if trouble is not None and due.where not in buried:
                     found.add(due.where, trouble)
 
@@ -68,7 +70,7 @@ async def once_on_the_timeline(look: Look, found: Found) -> None:
             found.add(f"timeline of tenure {row['tenure_id']}", f"{which}: counted as {row['told']}, there are {row['counted']}")
 
 
-def judge(line: CheckedLine, event: Event | None) -> str | None:
+def judge(line: CheckedLine, event: Event | None, *, is_erased: bool = False) -> str | None:
     """What is wrong with what the timeline says of a line's event, if anything: it may say an earlier position, or a greater epoch."""
     if event is None:
         return "was passed by the timeline, and is not on it"
@@ -78,7 +80,7 @@ def judge(line: CheckedLine, event: Event | None) -> str | None:
         return f"the timeline has its event at the later {event.partition}/{event.offset}"
     if theirs == mine and event.epoch < line.epoch:
         return f"the timeline says what epoch {event.epoch} said, and {line.epoch} is greater"
-    if theirs == mine and event.epoch == line.epoch and event.tenure_id != line.tenure_id:
+    if theirs == mine and event.epoch == line.epoch and event.tenure_id not in ({None, line.tenure_id} if is_erased else {line.tenure_id}):
         return f"the timeline credits tenure {event.tenure_id}, the line {line.tenure_id}"
     return None
 

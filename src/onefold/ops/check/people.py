@@ -103,7 +103,7 @@ async def same_people(look: Look) -> Found:
         async for chunk in checks.chunks(connection, checks.OPEN_TENURES):
             for beginning in await _beginnings(connection, chunk, lines):
                 compare_beginning(beginning, lines, undone, found)
-        async for chunk in checks.chunks(connection, checks.ABSORBED):
+        async for chunk in checks.chunks(connection, checks.REDIRECTED):
             confirmed = await checks.merges_of(connection, [row["contact_id"] for row in chunk])
             for row in chunk:
                 if (row["contact_id"], row["merged_into"]) not in confirmed:
@@ -123,6 +123,7 @@ class Beginning(NamedTuple):
     root: UUID | None
     via: int | None
     via_root: UUID | None
+    """None, too, where it is gone: an erased person's, who was one with the contact once."""
     evidence: Row | None
     """Event id, topic, partition, offset and rule of the first."""
     told: Told | None
@@ -159,7 +160,7 @@ def compare_beginning(each: Beginning, lines: Lines, undone: Parted, found: Foun
         found.add(where, f"belongs to contact {each.contact_id}, which does not exist")
     elif evidence is None:
         found.add(where, "has no first evidence")
-    elif each.via is not None and each.via_root != each.root and not undone.explains(each.tenure_id, each.via_root, each.root):
+    elif each.via_root not in {None, each.root} and not undone.explains(each.tenure_id, each.via_root, each.root):
         found.add(where, f"belongs to {each.root}, but came through tenure {each.via}, which belongs to {each.via_root}")
     elif evidence["topic"] == INTERACTIONS and lines.spans_over(evidence["partition"], evidence["offset"]):
         trouble = _against_line(each, evidence, undone, is_first_life=lines.spans[evidence["partition"]].generation == 1)

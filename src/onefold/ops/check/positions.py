@@ -12,10 +12,12 @@ from onefold.ops.check import history
 from onefold.ops.check.differences import Found
 from onefold.ops.check.parted import parted
 from onefold.records import checks
+from onefold.records.erased import erased_among
 from onefold.topics.ranges import reading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
     from uuid import UUID
 
     from onefold.ops.check.lines import Lines
@@ -79,7 +81,8 @@ async def nothing_twice(look: Look) -> Found:
             pairs = {number: lines.pair(number) for number in numbers[start : start + PAIRS]}
             contacts = await checks.contact_roots(connection, {contact for contact, _ in pairs.values() if contact is not None})
             tenures = await checks.tenure_roots(connection, {tenure for _, tenure in pairs.values() if tenure is not None})
-            compare_pairs(lines, pairs, Leads(contacts, tenures, undone), found)
+            erased = await erased_among(connection, {tenure for _, tenure in pairs.values() if tenure is not None} - tenures.keys())
+            compare_pairs(lines, pairs, Leads(contacts, tenures, undone, erased), found)
     await history.once_on_the_timeline(look, found)
     return found
 
@@ -92,14 +95,16 @@ class Leads(NamedTuple):
     tenures: Mapping[int, UUID]
     """The same."""
     undone: Parted
+    erased: AbstractSet[int] = frozenset()
+    """Tenures that went with a person."""
 
 
 def compare_pairs(lines: Lines, pairs: Mapping[int, tuple[UUID | None, int | None]], leads: Leads, found: Found) -> None:
     """Whether contact and tenure of a line lead to one root, or did until an unmerge."""
-    contacts, tenures, undone = leads
+    contacts, tenures, undone, erased = leads
     for number, (contact, tenure) in pairs.items():
         found.checked += 1
-        if contact is None:
+        if contact is None or tenure in erased:
             continue
         trouble = None
         if contact not in contacts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from onefold.ops.check import index, letters, membership, outbox, partitions, people, positions, versions
+from onefold.ops.check import erasure, index, letters, membership, outbox, partitions, people, positions, versions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -38,6 +38,7 @@ CHECKS = (
     Check("I13", "Dead letters conserved", letters.dead_letters_conserved),
     Check("I15", "Progress never ahead", partitions.progress_never_ahead),
     Check("I16", "Fenced", positions.fenced),
+    Check("I17", "Erasure sticks", erasure.erasure_sticks),
 )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 from zlib import crc32
 
@@ -23,7 +23,7 @@ from onefold.topics.admin import list_topics
 from onefold.topics.tail import follow_topic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from onefold.identity.contact import Contact
     from onefold.ops.check.look import Look
@@ -55,7 +55,7 @@ async def changes_gapless(look: Look) -> Found:
         async with checks.looking(examined.store, examined.workspaces) as connection:
             async for contact in checks.listed_contacts(connection, first, last, sorted(examined.workspaces)):
                 versions.row(contact)
-            waiting = [change async for change in _changes_waiting(connection, low, high, look)]
+            waiting = [each async for each in checks.waiting_changes(connection, low, high)]
         async for record in follow_topic(examined.kafka, CONTACTS_CHANGED, from_start=True, to_end=True):
             if record.key is None or not low <= record.key <= high:
                 continue
@@ -69,8 +69,8 @@ async def changes_gapless(look: Look) -> Found:
                 continue
             if examined.sees(change.workspace):
                 versions.told(change, record.timestamp_ms)
-        for change in waiting:
-            versions.told(change, time.time() * 1000, from_outbox=True)
+        for key, payload in waiting:
+            versions.waiting(key, payload, examined.sees)
         versions.compare(found)
     return found
 
@@ -87,13 +87,6 @@ async def _compaction_lag_ms(look: Look) -> float:
     return next(float(each.config.get("min.compaction.lag.ms", "0")) for each in reports if each.topic == CONTACTS_CHANGED)
 
 
-async def _changes_waiting(connection: Any, low: bytes, high: bytes, look: Look) -> Any:
-    async for payload in checks.waiting_changes(connection, low, high):
-        change = _decode(payload)
-        if look.examined.sees(change.workspace):
-            yield change
-
-
 @dataclass(slots=True)
 class _Known:
     """What is known of one contact: its row, and what was told of it."""
@@ -107,6 +100,7 @@ class _Known:
     told_ms: float = 0.0
     incarnation: int = 0
     prints: bytes = b""
+    is_erased: bool = False
 
 
 @dataclass(slots=True)
@@ -123,6 +117,7 @@ class Versions:
         """A contact as it is, with the identifiers that a message would list."""
         known = self._known.setdefault(contact.contact_id.bytes, _Known())
         known.row_version, known.created_ms = contact.version, contact.created_at.timestamp() * 1000
+        known.is_erased = contact.erased_at is not None
         snapshot = snapshot_of(contact, contact.listed) if contact.merged_into is None else None
         known.row_prints = prints(snapshot, contact.merged_into)
 
@@ -141,6 +136,13 @@ class Versions:
             self._gaps.append((raw, known.told + 1, change.version - 1))
         known.told, known.told_ms = change.version, at_ms
         known.prints = prints(change.contact, change.merged_into)
+
+    def waiting(self, key: bytes, payload: bytes | None, sees: Callable[[str], bool]) -> None:
+        """The next row of the outbox, once all of the topic was told."""
+        if payload is None:
+            self.erased(UUID(key.decode()))
+        elif sees((change := _decode(payload)).workspace):
+            self.told(change, time.time() * 1000, from_outbox=True)
 
     def erased(self, contact_id: UUID) -> None:
         """A tombstone: nothing is known of the contact any more, unless it is told anew."""
@@ -164,6 +166,8 @@ class Versions:
 def _trouble(known: _Known) -> str | None:
     if not known.row_version:
         return f"was told up to version {known.told}, and there is no such row"
+    if known.is_erased:
+        return f"was erased, and what was told last is version {known.told}, and no tombstone" if known.told else None
     if known.told != known.row_version:
         return f"its row is at version {known.row_version}; told, or waiting in the outbox, is version {known.told}"
     if known.prints != known.row_prints:

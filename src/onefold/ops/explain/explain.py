@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from onefold.errors import ContactNotFound, WorkspaceNotFound
+from onefold.errors import ContactErased, ContactNotFound, WorkspaceNotFound
 from onefold.identity.contact import Contact
 from onefold.identity.identifiers import Identifier
 from onefold.ops.explain.apart import between, side_of
@@ -42,7 +42,7 @@ class Question:
 async def explain(connection: Connection, workspace: str, question: Question) -> Explanation:
     """Why a contact is what it is. To be asked in a transaction that sees one moment, and the workspace.
 
-    Raises ContactNotFound, also where the contact has not both identifiers of the path; WorkspaceNotFound, RulesUnreadable.
+    Raises ContactErased; ContactNotFound, also where the contact has not both identifiers of the path; WorkspaceNotFound, RulesUnreadable.
     """
     at = question.as_of
     who = await _find(connection, workspace, question.who, at)
@@ -68,6 +68,8 @@ async def _find(connection: Connection, workspace: str, who: UUID | Identifier, 
         found = await tenure_then(connection, workspace, who.key, at)
     else:
         found = await load_contact(connection, workspace, who)
+        if found is not None and found.erased_at is not None:
+            raise ContactErased(who, found.erased_at)
     then = f" at {at:%Y-%m-%d %H:%M:%SZ}" if at is not None else ""
     if found is None:
         raise ContactNotFound(f"workspace {workspace} has no contact for {_text(who)}{then}. Is the workspace right (--workspace)?")

@@ -1,0 +1,59 @@
+"""Erase a person because a user says so: what it would do, and do it. The preview is the plan itself (product.md, section 11).
+
+One transaction takes everything that a contact and those that it absorbed hold. What came through their identifiers is out of reach at
+once, and is purged in chunks afterwards (`onefold.ops.purge`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from onefold.contacts import acting
+from onefold.errors import ContactErased, ContactNotFound
+from onefold.identity.erase import erase as planned
+from onefold.records.erased import held_elsewhere
+from onefold.records.snapshots import lock
+from onefold.records.store import Moved
+from onefold.records.trees import load_tree, root_of
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from onefold.contacts.acting import User
+    from onefold.identity.plan import Plan
+    from onefold.identity.tree import Tree
+    from onefold.records.store import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Erasing:
+    """A person, and the plan that erases them."""
+
+    tree: Tree
+    """As it is before."""
+    plan: Plan
+
+
+async def erase(connection: Connection, workspace: str, named: UUID, user: User, *, shards: int | None = None) -> Erasing:
+    """Plan to erase the contact that an id leads to, and every id that leads to it; with `shards` of the outbox, carry it out.
+
+    Raises ContactNotFound, ContactErased; Moved where somebody joined or left it meanwhile: roll back and repeat.
+    """
+    root = await root_of(connection, workspace, named)
+    if root is None:
+        raise ContactNotFound(f"workspace {workspace} has no contact {named}. Is the workspace right (--workspace)?")
+    tree = await load_tree(connection, workspace, root)
+    if shards is not None:
+        members = {root, *tree.absorbed}
+        await lock(connection, [(workspace, each) for each in members])
+        tree = await load_tree(connection, workspace, root)
+        if tree.root.erased_at is not None:
+            raise ContactErased(named, tree.root.erased_at)
+        if tree.root.is_absorbed or {root, *tree.absorbed} != members:
+            raise Moved("somebody joined or left the contact just now")
+    elsewhere = await held_elsewhere(connection, workspace, {tenure.key for tenure in tree.tenures}, [root, *tree.absorbed])
+    erasing = Erasing(tree, planned(tree, elsewhere, await acting.begin(connection, user)))
+    if shards is not None:
+        await acting.write(connection, erasing.plan, shards)
+    return erasing
