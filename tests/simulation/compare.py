@@ -55,9 +55,9 @@ def _differ(world: World, model: Model, events: list[Event], batch: int) -> str 
 
 def _part(world: World, model: Model, parting: Parting) -> None:
     """Keep two people apart, if there are two."""
-    sides = [model.present(each) for each in (parting.one, parting.other)]
-    if None not in sides and len({model.now(stay.contact) for stay in sides if stay is not None}) > 1:
-        model.part(parting)
+    sides = {model.now(stay.contact) for stay in map(model.stay, (parting.one, parting.other)) if stay is not None}
+    if len(sides) > 1:
+        model.partings.append((sides, parting))
         world.keep_apart(parting.one, parting.other)
         for each in (parting.one, parting.other):
             kind, _, value = each.partition(":")
@@ -135,11 +135,12 @@ def _state_of_model(model: Model) -> _State:
     return {
         each: (
             model.type_of(each),
-            model.values(each),
-            *model.span(each),
-            {stay.identifier: stay.assurance for stay in model.held(each)},
+            {name: value for name, (value, _) in model.values(each).items() if value is not None},
+            min(model.seen_at(each)),
+            max(model.seen_at(each)),
+            model.held(each),
         )
-        for each in model.contacts()
+        for each in {model.now(said.contact) for said in model.said}
     }
 
 

@@ -6,12 +6,15 @@ Plain data, for the reference model and for `decide` alike.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 CLAIMED, ASSERTED, PROVED = range(3)
 Moment = tuple[int, str]
 """Minutes, and the event id: at equal times the greater id is the later one (R7)."""
+EVER: Moment = (-1, "")
+NOW: Moment = (1_000_000, "")
 
 _POOL = {"anonymous_token": 4, "device_id": 2, "email": 3, "phone": 2, "user_id": 3, "oauth": 1}
 _OFTEN = {"anonymous_token": 0.8, "device_id": 0.25, "email": 0.4, "phone": 0.2, "user_id": 0.3, "oauth": 0.05}
@@ -39,6 +42,10 @@ class Event(NamedTuple):
     def moment(self) -> Moment:
         """When it happened, among all others."""
         return self.at, self.event_id
+
+
+NameContact = Callable[[Event, str, bool], str]
+"""Gives the id of the contact that an event creates with an identifier first, which is new or not: it only breaks ties."""
 
 
 class Parting(NamedTuple):
@@ -71,6 +78,11 @@ class Story(NamedTuple):
     events: tuple[Event | Parting, ...]
 
 
+def kind_of(identifier: str) -> str:
+    """The type of an identifier."""
+    return identifier.partition(":")[0]
+
+
 def random_story(seed: int) -> Story:
     """The story of a seed."""
     dice = random.Random(seed)
@@ -100,7 +112,10 @@ def random_story(seed: int) -> Story:
 
 
 def _random_event(dice: random.Random, number: int, length: int, *, proofs: bool) -> Event:
-    """With proofs there are no values: what a proof copies depends on what is remembered of them (decision 0019)."""
+    """With proofs each value is one event's alone: of what several say, it is remembered what it came with only while it lasts (decision 0019)."""
+    choices: dict[str, list[object]] = (
+        {**_CHOICES, "given_name": [f"Ann {number}"], "last_name": [f"Lee {number}"], "plan": [number, None]} if proofs else _CHOICES
+    )
     identifiers = [each for kind in _POOL for each in _values(kind, dice) if dice.random() < _OFTEN[kind]]
     if dice.random() < 0.05:
         identifiers += [_value("user_id", dice.randrange(3))]  # now and then two of a type that is unique (R6)
@@ -116,7 +131,7 @@ def _random_event(dice: random.Random, number: int, length: int, *, proofs: bool
         identifiers=tuple(identifiers),
         asserts=frozenset([subjects[0], *(each for each in identifiers if dice.random() < 0.3)]) if signed else None,
         proof=dice.choice(provable) if assurance == PROVED and provable else None,
-        values=tuple((name, dice.choice(choices)) for name, choices in _CHOICES.items() if not proofs and dice.random() < 0.25),
+        values=tuple((name, dice.choice(choices)) for name, choices in choices.items() if dice.random() < 0.25),
     )
 
 

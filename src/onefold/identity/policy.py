@@ -155,11 +155,18 @@ def _around(case: Case, own: Gathering, bounds: list[Bound], guard: Reason = Rea
 
 
 def _set_aside(case: Case, own: Gathering, aside: list[Bound], stranded: list[Bound]) -> None:
-    """Gather on the side what may not come to the contact, with the devices that guard 1 takes and that may not either (R2)."""
+    """Gather on the side what may not come to the contact, with the devices that guard 1 takes and that may not either (R2).
+
+    A ghost that came to the contact after all, by a device of its own, takes nothing to the side, nor what lies there to the contact.
+    """
+    here = [bound for bound in aside if bound.holder is not None and own.holds(bound.holder)]
+    own.held.extend(here)
+    aside = [bound for bound in aside if bound not in here]
     side = gather(case, aside)
     side.is_aside = True
     for bound in stranded:
         leave_conflict(case, side, bound)
-    own.leave(Reason.POLICY if aside else Reason.CONFLICT)
+    if aside or stranded:
+        own.leave(Reason.POLICY if aside else Reason.CONFLICT)
     if not side.is_empty:
         own.side = side

@@ -217,5 +217,7 @@ def unite(winner: Contact, absorbed: Contact) -> dict[str, object]:
         lost.update(as_lost(winner if wins else absorbed, path))
         if wins:
             room -= growth
-            put(winner, path, value, theirs)
+            put(winner, path, value, beside_before(winner, path, value, theirs))
+        elif mine is not None:
+            winner.provenance[path] = beside_before(absorbed, path, get(winner, path), mine)
     return lost

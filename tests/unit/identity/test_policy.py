@@ -129,6 +129,15 @@ def test_what_is_new_beside_a_known_contacts_device_gets_a_ghost_of_its_own() ->
     assert proposed(world) == [between({T1, "user_id:u1"}, {EVE, PHONE}, Reason.POLICY)]
 
 
+def test_what_is_new_does_not_follow_a_ghost_that_its_device_brings_to_a_known_contact() -> None:
+    """R1: the ghost lost its e-mail to a proof since, and holds nothing but the device; the phone of the late claim is a claim still."""
+    world = World()
+    world.play(event(T1, ANN), event(T2, ANN, assurance=PROVED, proof=ANN, minutes=20), event("user_id:u1", assurance=ASSERTED))
+    (outcome,) = world.play(event("user_id:u1", T1, ANN, PHONE, minutes=10))
+    assert world.groups() == sorted([[T2, ANN], [T1, "user_id:u1"], [PHONE]])
+    assert outcome.reason is Reason.POLICY
+
+
 def test_the_event_is_that_of_the_ghost_which_holds_its_user_id() -> None:
     """R1, R5: a claimed user id of its own, beside a known contact's email."""
     world = World()
