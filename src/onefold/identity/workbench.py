@@ -221,6 +221,9 @@ class Workbench:
             if not changes:
                 continue
             told = True
+            if after.is_absorbed:
+                # Derived, and it holds nothing: what it once held may be somebody else's later, who may be erased.
+                after.email = after.phone = None
             after.version = after.version + 1 if before is not None else 1
             after.updated_at = at
             after.listed.sort(key=listing_order)

@@ -152,9 +152,8 @@ def _contact_rows(contacts: Sequence[Contact]) -> list[Row]:
             each.type,
             each.given_name,
             each.last_name,
-            # Derived, and an absorbed one holds nothing: what it once held may be somebody else's by now, who may be erased.
-            each.email if not each.is_absorbed else None,
-            each.phone if not each.is_absorbed else None,
+            each.email,
+            each.phone,
             each.is_vendor,
             each.organization_id,
             to_json(each.attributes) if each.attributes else "{}",
