@@ -14,6 +14,7 @@ from uuid import UUID
 from msgspec import Struct, field
 
 from onefold.identity.assurance import Assurance
+from onefold.identity.classification import UNCLASSIFIED, Classification
 from onefold.identity.identifiers import IdentifierKey
 from onefold.identity.interaction import Moment
 
@@ -203,6 +204,9 @@ class Contact(Struct):
     phone: str | None = None
     is_vendor: bool = False
     organization_id: UUID | None = None
+    organization_name: str | None = None
+    """As the organization was called when this was written: whoever renames it rewrites its contacts, but not records of merges."""
+    classification: Classification = UNCLASSIFIED
     attributes: dict[str, dict[str, object]] = field(default_factory=dict)
     tags: list[str] = field(default_factory=list)
     consent: dict[str, Consent] = field(default_factory=dict)

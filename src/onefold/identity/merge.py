@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onefold.identity import consent, survivorship
+from onefold.identity import classification, consent, survivorship
 from onefold.identity.assurance import Assurance
 from onefold.identity.contact import Provenance, Summary
 from onefold.identity.plan import Act, Merge, Rule
@@ -72,6 +72,7 @@ def _absorb(
             lost.update(survivorship.as_lost(other, path))
     work.plan.moved += gone.summary.total
     lost.update(consent.unite(survivor, gone))
+    lost.update(classification.lost(survivor.classification, gone.classification))
     gained = work.opened_here(absorbed.contact_id)
     _unite_records(survivor, gone)
     labels = _unite_identifiers(work, survivor, gone)
@@ -84,7 +85,9 @@ def _absorb(
 def _unite_records(survivor: Contact, gone: Contact) -> None:
     survivor.tags = sorted({*survivor.tags, *gone.tags}) if gone.tags else survivor.tags
     survivor.is_vendor = survivor.is_vendor or gone.is_vendor
-    survivor.organization_id = survivor.organization_id or gone.organization_id
+    survivor.classification = classification.unite(survivor.classification, gone.classification)
+    if survivor.organization_id is None:
+        survivor.organization_id, survivor.organization_name = gone.organization_id, gone.organization_name
     if gone.archived_at is None:
         survivor.archived_at = None
     survivor.first_seen_at = min(survivor.first_seen_at, gone.first_seen_at)

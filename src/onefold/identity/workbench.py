@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from onefold.identity import classification
+from onefold.identity.classification import UNCLASSIFIED
 from onefold.identity.contact import LISTED_IDENTIFIERS, listing_order
 from onefold.identity.plan import Cause, ContactChanged, Evidence, EvidenceKind, Plan, Quarantined
 from onefold.identity.survivorship import same_value
@@ -284,10 +286,15 @@ def _falls_rather_into(tenure: Tenure, other: Tenure) -> bool:
     return other.held_until is None or tenure.held_until < other.held_until
 
 
+_PLAIN = (
+    "type", "given_name", "last_name", "email", "phone", "is_vendor", "organization_id", "organization_name", "merged_into", "archived_at",
+)  # fmt: skip
+
+
 def changes_between(before: Contact | None, after: Contact) -> dict[str, tuple[object, object]]:
     """Field by field, old and new value of what is part of a version. Being seen is not."""
     found: dict[str, tuple[object, object]] = {}
-    for name in ("type", "given_name", "last_name", "email", "phone", "is_vendor", "organization_id", "merged_into", "archived_at"):
+    for name in _PLAIN:
         old = getattr(before, name) if before is not None else None
         new = getattr(after, name)
         if old != new and not (before is None and new is False):
@@ -301,6 +308,7 @@ def changes_between(before: Contact | None, after: Contact) -> dict[str, tuple[o
     old_tags = before.tags if before is not None else []
     if old_tags != after.tags:
         found["tags"] = (old_tags, after.tags)
+    found.update(classification.differences(before.classification if before is not None else UNCLASSIFIED, after.classification))
     old_consent = before.consent if before is not None else {}
     if old_consent != after.consent:
         for purpose in sorted(old_consent.keys() | after.consent.keys()):

@@ -55,6 +55,21 @@ class ConsentSnapshot(Struct):
     at: Time
 
 
+class StageSnapshot(Struct):
+    """Where the contact is on a workflow."""
+
+    step: str
+    since: Time
+    done: Annotated[list[str], Meta(description="Of the step's checklist.")]
+
+
+class RelatedSnapshot(Struct):
+    """A record that the contact is related to."""
+
+    id: Annotated[str, Meta(description="As it was given; of an absorbed contact it redirects.")]
+    pivot: Annotated[dict[str, Any], Meta(description="Fields of the relation itself.")]
+
+
 class ContactSnapshot(Struct):
     """The whole contact at this version; at most 200 identifiers are listed, `identifiers_total` says how many there are."""
 
@@ -83,6 +98,10 @@ class ContactSnapshot(Struct):
     updated_at: Time
     archived_at: Time | None
     consent: Annotated[dict[str, ConsentSnapshot], Meta(description="By purpose.")] = {}
+    workflows: Annotated[dict[str, StageSnapshot], Meta(description="By the workflow's slug.")] = {}
+    relationships: Annotated[dict[str, list[RelatedSnapshot]], Meta(description="By the relationship's slug.")] = {}
+    owners: Annotated[list[str], Meta(description="Ids of users.")] = []
+    followers: Annotated[list[str], Meta(description="Ids of users.")] = []
 
 
 class MergedContact(Struct):

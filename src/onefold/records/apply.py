@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from onefold.identity.classification import UNCLASSIFIED
 from onefold.identity.plan import EvidenceKind
 from onefold.identity.separation import bucket
 from onefold.messages.topics import CONTACTS_CHANGED
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 INSERT_CONTACTS = """
 insert into contacts (workspace, contact_id, version, type, given_name, last_name, email, phone, is_vendor, organization_id, attributes,
   tags, provenance, summary, identifiers_total, merged_into, root, archived_at, first_seen_at, last_seen_at, created_at, updated_at,
-  consent)
+  consent, organization_name, classification)
 select * from unnest($1::contact_row[])
 """
 
@@ -40,7 +41,7 @@ update contacts c set version = n.version, type = n.type, given_name = n.given_n
   phone = n.phone, is_vendor = n.is_vendor, organization_id = n.organization_id, attributes = n.attributes, tags = n.tags,
   provenance = n.provenance, summary = n.summary, identifiers_total = n.identifiers_total, merged_into = n.merged_into, root = n.root,
   archived_at = n.archived_at, first_seen_at = n.first_seen_at, last_seen_at = n.last_seen_at, updated_at = n.updated_at,
-  consent = n.consent
+  consent = n.consent, organization_name = n.organization_name, classification = n.classification
 from unnest($1::contact_row[]) as n
 where c.contact_id = n.contact_id and c.workspace = n.workspace and c.contact_id = any($2::uuid[])
 """
@@ -169,6 +170,8 @@ def _contact_rows(contacts: Sequence[Contact]) -> list[Row]:
             each.created_at,
             each.updated_at,
             to_json(each.consent) if each.consent else "{}",
+            each.organization_name,
+            to_json(each.classification) if each.classification is not UNCLASSIFIED else "{}",
         )
         for each in ordered
     ]

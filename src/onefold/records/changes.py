@@ -7,6 +7,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
 
+from onefold.identity.classification import relationships
 from onefold.identity.contact import LISTED_IDENTIFIERS
 from onefold.messages import contacts as wire
 from onefold.messages.cloudevents import headers as cloudevent_headers
@@ -88,11 +89,11 @@ def _snapshot(contact: Contact, identifiers: list[wire.IdentifierSnapshot]) -> w
         phone=contact.phone,
         is_vendor=contact.is_vendor,
         organization_id=contact.organization_id,
-        organization_name=None,
-        profiles=[],
+        organization_name=contact.organization_name,
+        profiles=list(contact.classification.profiles),
         attributes=contact.attributes,
         tags=contact.tags,
-        taxonomies=[],
+        taxonomies=list(contact.classification.taxonomies),
         identifiers=identifiers,
         identifiers_total=contact.summary.total,
         first_seen_at=time_text(contact.first_seen_at),
@@ -101,6 +102,16 @@ def _snapshot(contact: Contact, identifiers: list[wire.IdentifierSnapshot]) -> w
         updated_at=time_text(contact.updated_at),
         archived_at=_optional_time(contact.archived_at),
         consent={purpose: wire.ConsentSnapshot(word.state, word.source, time_text(word.at)) for purpose, word in contact.consent.items()},
+        workflows={
+            slug: wire.StageSnapshot(stage.step, time_text(stage.since), list(stage.done))
+            for slug, stage in contact.classification.workflows.items()
+        },
+        relationships={
+            slug: [wire.RelatedSnapshot(each.id, each.pivot) for each in related]
+            for slug, related in relationships(contact.classification).items()
+        },
+        owners=list(contact.classification.owners),
+        followers=list(contact.classification.followers),
     )
 
 

@@ -11,6 +11,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
 
+from onefold.identity.classification import UNCLASSIFIED, Classification
 from onefold.identity.contact import Consent, Provenance
 from onefold.identity.plan import Act
 from onefold.records.rows import to_json
@@ -78,6 +79,8 @@ class Record(msgspec.Struct, omit_defaults=True):
     provenance: dict[str, Provenance] = {}
     archived_at: datetime | None = None
     consent: dict[str, Consent] = {}
+    organization_name: str | None = None
+    classification: Classification = UNCLASSIFIED
 
     @classmethod
     def of(cls, contact: Contact) -> Record:

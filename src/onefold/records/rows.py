@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from onefold.identity.assurance import Assurance
+from onefold.identity.classification import UNCLASSIFIED, Classification
 from onefold.identity.contact import NO_JOINS, Consent, Contact, ContactId, Joins, Provenance, Summary, Tenure
 from onefold.identity.identifiers import IdentifierKey
 from onefold.identity.interaction import Moment
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 CONTACT_COLUMNS = (
     "workspace, contact_id, version, type, given_name, last_name, email, phone, is_vendor, organization_id, attributes, tags,"
-    " provenance, summary, merged_into, root, archived_at, first_seen_at, last_seen_at, created_at, updated_at, consent, erased_at"
+    " provenance, summary, merged_into, root, archived_at, first_seen_at, last_seen_at, created_at, updated_at, consent, erased_at,"
+    " organization_name, classification"
 )
 TENURE_COLUMNS = (
     "tenure_id, workspace, identifier_key, contact_id, semantic_type, identifier, normalised, slug, assurance, is_validated,"
@@ -44,6 +46,7 @@ class _StoredSummary(msgspec.Struct, omit_defaults=True):
 
 
 _decode_summary = msgspec.json.Decoder(_StoredSummary).decode
+_decode_classification = msgspec.json.Decoder(Classification).decode
 _decode_consent = msgspec.json.Decoder(dict[str, Consent]).decode
 _decode_provenance = msgspec.json.Decoder(dict[str, Provenance]).decode
 
@@ -107,6 +110,8 @@ def contact_of(row: Row) -> Contact:
         archived_at=row["archived_at"],
         consent=_decode_consent(row["consent"]) if row["consent"] != "{}" else {},
         erased_at=row["erased_at"],
+        organization_name=row["organization_name"],
+        classification=_decode_classification(row["classification"]) if row["classification"] != "{}" else UNCLASSIFIED,
     )
 
 

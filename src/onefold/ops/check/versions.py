@@ -33,7 +33,8 @@ IDS = 1 << 128
 
 # Being seen again changes times alone, and no version. A contact with more identifiers than are listed is compared by their number.
 FIELDS = (
-    "type", "given_name", "last_name", "email", "phone", "is_vendor", "organization_id", "attributes", "tags", "archived_at", "consent",
+    "type", "given_name", "last_name", "email", "phone", "is_vendor", "organization_id", "organization_name", "attributes", "tags",
+    "archived_at", "consent", "profiles", "taxonomies", "workflows", "relationships", "owners", "followers",
     "identifiers_total", "identifiers",
 )  # fmt: skip
 NAMES = (*FIELDS, "merged_into")
@@ -184,6 +185,7 @@ def prints(snapshot: ContactSnapshot | None, merged_into: UUID | None) -> bytes:
     if snapshot is not None:
         values = [getattr(snapshot, name) for name in FIELDS]
         values[FIELDS.index("attributes")] = canonical(snapshot.attributes)
+        values[FIELDS.index("relationships")] = canonical(msgspec.to_builtins(snapshot.relationships))
         values[FIELDS.index("identifiers")] = _identifiers(snapshot)
     return b"".join(crc32(_encode(value)).to_bytes(4, "big") for value in (*values, merged_into))
 
