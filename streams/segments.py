@@ -26,6 +26,7 @@ from onefold.observe import SegmentsMetrics
 from onefold.records.buried import bury
 from onefold.records.segments import Evaluation, Segment, holds_in_store, record_evaluations, shared_segments
 from onefold.segments.evaluate import Subject, evaluate, looks_at_identifiers, matters
+from onefold.segments.query import SETS
 from streams.app import make_app
 
 if TYPE_CHECKING:
@@ -195,9 +196,15 @@ def _subject(change: ContactChange) -> Subject | None:
             "phone": contact.phone,
             "is_vendor": contact.is_vendor,
             "organization_id": organization,
+            "organization_name": contact.organization_name,
+            **{f"workflows.{slug}": stage.step for slug, stage in contact.workflows.items()},
         },
         contact.attributes,
         [(each.semantic_type, each.slug, each.normalised) for each in contact.identifiers],
+        {
+            **{name: getattr(contact, name) for name in SETS},
+            **{f"relationships.{slug}": [each.id for each in related] for slug, related in contact.relationships.items()},
+        },
     )
 
 

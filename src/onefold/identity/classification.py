@@ -85,7 +85,9 @@ def unite(survivor: Classification, gone: Classification) -> Classification:
 def lost(survivor: Classification, gone: Classification) -> dict[str, object]:
     """What of the absorbed contact a merge leaves out, by the path that changes name it by: of a clash the survivor's counts."""
     mine, theirs = dict(_keyed(survivor)), dict(_keyed(gone))
-    found: dict[str, object] = {path: {"value": value} for path, value in theirs.items() if path in mine and mine[path] != value and not _is_many(value)}
+    found: dict[str, object] = {
+        path: {"value": value} for path, value in theirs.items() if path in mine and mine[path] != value and not _is_many(value)
+    }
     for slug, related in gone.to_many.items():
         own = {each.id: each for each in survivor.to_many.get(slug, ())}
         clashing = [each for each in related if own.get(each.id, each) != each]

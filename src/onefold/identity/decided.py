@@ -1,4 +1,4 @@
-"""What a user decides of one contact: its names and attributes, that an identifier is validated, that it is archived or not.
+"""What a user decides of one contact: its values, what hangs on it, that an identifier is validated, that it is archived or not.
 
 Assurance *decided* (R19): guards do not ask, and no event replaces it. Each gives the plan of one version; what changes nothing gives an
 empty one. Merging, unmerging and consent have rooms of their own.
@@ -16,8 +16,9 @@ from onefold.identity.plan import Rule
 from onefold.identity.workbench import Workbench
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from onefold.identity.classification import Classification
     from onefold.identity.contact import Contact, Tenure
     from onefold.identity.plan import Act, Plan
     from onefold.identity.rules import Rules
@@ -34,6 +35,16 @@ def edit(snapshot: Snapshot, contact: Contact, values: Mapping[str, object], act
         work.edit(contact).is_vendor = is_vendor
     if survivorship.is_over(work.contact(contact.workspace, contact.contact_id)):
         raise InvalidMessage(f"a contact's values may take {survivorship.MOST_VALUE_BYTES:,} bytes; with these they would take more")
+    return _done(work, act)
+
+
+def classify(snapshot: Snapshot, contact: Contact, wanted: Classification, act: Act, *, tags: Iterable[str] | None = None) -> Plan:
+    """Let this hang on the contact, in place of what did; tags too, if they are given."""
+    work = Workbench(snapshot, iter(()))
+    if wanted != contact.classification:
+        work.edit(contact).classification = wanted
+    if tags is not None and (labels := sorted(set(tags))) != contact.tags:
+        work.edit(contact).tags = labels
     return _done(work, act)
 
 

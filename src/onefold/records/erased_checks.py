@@ -21,7 +21,10 @@ select * from (
   select 'contact ' || contact_id as place, 'was erased, and its row still says something' as what from contacts
   where erased_at is not null and (type <> 'ghost' or is_vendor or identifiers_total <> 0 or attributes <> '{}' or tags <> '[]'
     or summary - 'assurance' <> '{}' or provenance <> '{}' or consent <> '{}'
-    or num_nonnulls(given_name, last_name, email, phone, organization_id, archived_at) > 0)
+    or classification <> '{}' or num_nonnulls(given_name, last_name, email, phone, organization_id, organization_name, archived_at) > 0)
+  union all
+  select 'contact ' || g.contact_id, 'was erased, and lists find it by ' || l.kind
+  from gone g join links l on l.object_id = g.contact_id and l.workspace = g.workspace
   union all
   select 'tenure ' || i.tenure_id, 'belongs to contact ' || i.contact_id || ', which was erased'
   from gone g join identifiers i on i.contact_id = g.contact_id and i.workspace = g.workspace

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onefold.segments.evaluate import OPPOSITES
 from onefold.segments.operators import OPERATORS
-from onefold.segments.query import BOOLEAN_FIELDS, And, Attribute, Clause, Field, HeldIdentifier, Not, Or, Query
+from onefold.segments.query import BOOLEAN_FIELDS, And, Attribute, Clause, Field, HeldIdentifier, HeldValue, Not, Or, Query, Step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,15 +41,18 @@ class _Writer:
 
     def _clause(self, clause: Clause) -> str:
         target, operator = clause.target, OPERATORS[clause.operator]
-        if isinstance(target, HeldIdentifier):
-            return self._identifier(clause, target)
+        if isinstance(target, HeldIdentifier | HeldValue):
+            return self._held(clause, target)
         if isinstance(target, Attribute):
             expression = f"(c.attributes #> array[{self._text(target.profile)}, {self._text(target.slug)}])"
             json_value = self._json(clause.value) if operator.takes_value else ""
             return f"coalesce({operator.json_sql.format(expression, json_value)}, false)"
         return f"coalesce({operator.text_sql.format(*self._column(clause, target))}, false)"
 
-    def _column(self, clause: Clause, target: Field) -> tuple[str, str]:
+    def _column(self, clause: Clause, target: Field | Step) -> tuple[str, str]:
+        if isinstance(target, Step):
+            step = f"(c.classification #>> array['workflows', {self._text(target.workflow)}, 'step'])"
+            return step, self._texts(clause.value) if OPERATORS[clause.operator].takes_value else ""
         if not OPERATORS[clause.operator].takes_value:
             return f"c.{target.name}", ""
         if target.name in BOOLEAN_FIELDS:
@@ -57,13 +60,19 @@ class _Writer:
         column = "c.organization_id::text" if target.name == "organization_id" else f"c.{target.name}"
         return column, self._texts(clause.value)
 
-    def _identifier(self, clause: Clause, target: HeldIdentifier) -> str:
+    def _held(self, clause: Clause, target: HeldIdentifier | HeldValue) -> str:
         opposite = OPPOSITES.get(clause.operator)
         operator = OPERATORS[opposite or clause.operator]
         value = self._texts(clause.value) if operator.takes_value else ""
+        word = "not exists" if opposite else "exists"
+        if isinstance(target, HeldValue):
+            return (
+                f"{word} (select from links l where l.object_id = c.contact_id and l.workspace = c.workspace"
+                f" and l.object_type = 'contacts' and l.kind = {self._text(target.kind)} and {operator.text_sql.format('l.value', value)})"
+            )
         label = f" and i.slug = {self._text(target.slug)}" if target.slug is not None else ""
         return (
-            f"{'not ' if opposite else ''}exists (select from identifiers i where i.contact_id = c.contact_id and i.workspace = c.workspace"
+            f"{word} (select from identifiers i where i.contact_id = c.contact_id and i.workspace = c.workspace"
             f" and i.held_until is null and i.semantic_type = {self._text(target.semantic_type)}{label}"
             f" and {operator.text_sql.format('i.normalised', value)})"
         )

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from onefold.segments.operators import OPERATORS
-from onefold.segments.query import And, Attribute, Clause, Field, HeldIdentifier, Not, Or, Query
+from onefold.segments.query import And, Attribute, Clause, Field, HeldIdentifier, HeldValue, Not, Or, Query, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 OPPOSITES = {"!=": "equals", "is_null": "is_not_null"}
-"""For identifiers, of which a contact holds many: what must hold of none of them."""
+"""For what a contact has several of, identifiers and sets: what must hold of none of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a query looks at: fields by name, attributes by profile, identifiers as (type, label, normalised value)."""
+    """What a query looks at: fields by name, attributes by profile, identifiers as (type, label, normalised value), and sets by name.
+
+    Sets are named as changes name them (`tags`, `relationships.advisor`). Among the fields are steps (`workflows.onboarding`).
+    """
 
     fields: Mapping[str, object]
     attributes: Mapping[str, Mapping[str, object]]
     identifiers: Sequence[tuple[str, str | None, str]]
+    sets: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def evaluate(query: Query, subject: Subject) -> bool:
@@ -47,17 +51,23 @@ def looks_at_identifiers(query: Query) -> bool:
 
 def _clause(clause: Clause, subject: Subject) -> bool:
     target = clause.target
-    if isinstance(target, Field):
+    if isinstance(target, Field | Step):
         return OPERATORS[clause.operator].holds(subject.fields.get(target.name), clause.value)
     if isinstance(target, Attribute):
         return OPERATORS[clause.operator].holds(subject.attributes.get(target.profile, {}).get(target.slug), clause.value)
-    held = [
-        value for kind, slug, value in subject.identifiers if kind == target.semantic_type and (target.slug is None or slug == target.slug)
-    ]
+    held = _held(target, subject)
     opposite = OPPOSITES.get(clause.operator)
     holds = OPERATORS[opposite or clause.operator].holds
     some = any(holds(value, clause.value) for value in held)
     return not some if opposite is not None else some
+
+
+def _held(target: HeldIdentifier | HeldValue, subject: Subject) -> Sequence[str]:
+    if isinstance(target, HeldValue):
+        return subject.sets.get(target.name, ())
+    return [
+        value for kind, slug, value in subject.identifiers if kind == target.semantic_type and (target.slug is None or slug == target.slug)
+    ]
 
 
 def _keys(query: Query) -> Iterable[str]:
@@ -66,7 +76,7 @@ def _keys(query: Query) -> Iterable[str]:
             yield from _keys(part)
     elif isinstance(query, Not):
         yield from _keys(query.part)
-    elif isinstance(query.target, Field):
+    elif isinstance(query.target, Field | HeldValue | Step):
         yield query.target.name
     elif isinstance(query.target, Attribute):
         yield f"attributes.{query.target.profile}.{query.target.slug}"

@@ -16,8 +16,10 @@ from onefold.segments.operators import OPERATORS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TEXT_FIELDS = frozenset({"type", "given_name", "last_name", "email", "phone", "organization_id"})
+TEXT_FIELDS = frozenset({"type", "given_name", "last_name", "email", "phone", "organization_id", "organization_name"})
 BOOLEAN_FIELDS = frozenset({"is_vendor"})
+SETS = {"tags": "tag", "profiles": "profile", "taxonomies": "taxonomy", "owners": "owner", "followers": "follower"}
+"""Fields of which a contact has several values, and the kind of their rows in `links`."""
 DEEPEST, MOST_CLAUSES, MOST_VALUES = 20, 200, 1_000
 
 
@@ -44,7 +46,33 @@ class HeldIdentifier:
     slug: str | None
 
 
-Target: TypeAlias = Field | Attribute | HeldIdentifier
+@dataclass(frozen=True, slots=True)
+class HeldValue:
+    """Any of several values that the contact has: its tags, say, or the ids that it is related to."""
+
+    name: str
+    """As changes name it: `tags`, `relationships.advisor`."""
+
+    @property
+    def kind(self) -> str:
+        """Of its rows in `links`."""
+        relationship = self.name.removeprefix("relationships.")
+        return f"relationship:{relationship}" if relationship != self.name else SETS[self.name]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Where the contact is on a workflow: the slug of its step, or nothing."""
+
+    workflow: str
+
+    @property
+    def name(self) -> str:
+        """As changes name it."""
+        return f"workflows.{self.workflow}"
+
+
+Target: TypeAlias = Field | Attribute | HeldIdentifier | HeldValue | Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +174,16 @@ def _field(name: object, path: str) -> Target:
         if profile and dot and slug and "\0" not in name:
             return Attribute(profile, slug)
         raise InvalidQuery(f"{path}.field: an attribute is named attributes.<profile>.<slug>, unbound ones attributes.unbound.<slug>")
-    fields = ", ".join(sorted(TEXT_FIELDS | BOOLEAN_FIELDS))
-    raise InvalidQuery(f"{path}.field: {name!r} is no field; there are {fields} and attributes.<profile>.<slug>")
+    if isinstance(name, str) and "\0" not in name:
+        first, _, slug = name.partition(".")
+        if name in SETS or (first == "relationships" and slug):
+            return HeldValue(name)
+        if first == "workflows" and slug:
+            return Step(slug)
+    fields = ", ".join(sorted(TEXT_FIELDS | BOOLEAN_FIELDS | SETS.keys()))
+    raise InvalidQuery(
+        f"{path}.field: {name!r} is no field; there are {fields}, attributes.<profile>.<slug>, workflows.<slug> and relationships.<slug>"
+    )
 
 
 def _identifier(raw: Mapping[str, Any], path: str) -> HeldIdentifier:

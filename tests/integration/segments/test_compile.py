@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from onefold.identity.classification import Classification, Related, Stage
 from onefold.records.rows import to_json
 from onefold.segments.compile import compile_query
 from onefold.segments.evaluate import Subject, evaluate
@@ -55,6 +57,10 @@ CLAUSES = st.one_of(
         operators(TEXTS, kinds="text"),
     ),
 )
+CLAUSES |= st.builds(
+    lambda f, o: {"field": f, **o}, st.sampled_from(["tags", "owners", "relationships.advisor"]), operators(TEXTS, kinds="text")
+)
+CLAUSES |= st.builds(lambda o: {"field": "workflows.onboarding", **o}, operators(TEXTS, kinds="text"))
 QUERIES = st.recursive(
     CLAUSES,
     lambda inner: st.one_of(
@@ -73,10 +79,12 @@ SUBJECTS = st.builds(
             "last_name": st.none() | TEXTS,
             "email": st.none() | TEXTS,
             "is_vendor": st.booleans(),
+            "workflows.onboarding": st.none() | TEXTS,
         }
     ),
     st.builds(lambda values: {"unbound": values}, st.dictionaries(st.sampled_from(SLUGS), VALUES, max_size=3)),
     st.lists(st.tuples(st.sampled_from(["email", "phone"]), st.sampled_from([None, "main", "work"]), TEXTS), max_size=3),
+    st.fixed_dictionaries({name: st.lists(TEXTS, max_size=2, unique=True) for name in ("tags", "owners", "relationships.advisor")}),
 )
 
 
@@ -106,12 +114,14 @@ async def _in_postgres(url: str, cases: list[tuple[Any, Subject]]) -> list[bool]
 
 async def _insert(connection: asyncpg.Connection[asyncpg.Record], contact_id: UUID, subject: Subject) -> None:
     await connection.execute(
-        "insert into contacts (workspace, contact_id, version, type, given_name, last_name, email, is_vendor, attributes, root,"
-        " first_seen_at, last_seen_at, created_at, updated_at)"
-        " values ('acme', $1, 1, $2, $3, $4, $5, $6, $7, $1, now(), now(), now(), now())",
+        "insert into contacts (workspace, contact_id, version, type, given_name, last_name, email, is_vendor, attributes, tags,"
+        " classification, root, first_seen_at, last_seen_at, created_at, updated_at)"
+        " values ('acme', $1, 1, $2, $3, $4, $5, $6, $7, $8, $9, $1, now(), now(), now(), now())",
         contact_id,
         *(subject.fields[name] for name in ("type", "given_name", "last_name", "email", "is_vendor")),
         to_json(subject.attributes),
+        to_json(subject.sets.get("tags", [])),
+        to_json(_classification(subject)),
     )
     for number, (kind, slug, value) in enumerate(subject.identifiers):
         await connection.execute(
@@ -124,6 +134,15 @@ async def _insert(connection: asyncpg.Connection[asyncpg.Record], contact_id: UU
             value,
             slug,
         )
+
+
+def _classification(subject: Subject) -> Classification:
+    step = subject.fields.get("workflows.onboarding")
+    return Classification(
+        owners=tuple(subject.sets.get("owners", ())),
+        workflows={"onboarding": Stage(str(step), datetime(2026, 11, 1, tzinfo=UTC))} if step is not None else {},
+        to_many={"advisor": tuple(Related(each) for each in subject.sets.get("relationships.advisor", ()))},
+    )
 
 
 @pytest.mark.asyncio

@@ -11,9 +11,18 @@ from onefold.segments.evaluate import Subject, evaluate, matters
 from onefold.segments.query import parse
 
 ANN = Subject(
-    {"type": "lead", "given_name": "Ann", "last_name": None, "email": "Ann@example.com", "is_vendor": False},
+    {
+        "type": "lead",
+        "given_name": "Ann",
+        "last_name": None,
+        "email": "Ann@example.com",
+        "is_vendor": False,
+        "organization_name": "Acme",
+        "workflows.onboarding": "first-call",
+    },
     {"unbound": {"plan": "pro", "seats": 3, "trial": True, "tools": ["chat", 7]}},
     [("email", "main", "ann@example.com"), ("email", "work", "a@corp.example"), ("phone", "main", "+4915112345678")],
+    {"tags": ["news", "vip"], "relationships.advisor": ["7d0e"]},
 )
 
 
@@ -37,6 +46,15 @@ ANN = Subject(
         ({"identifier": "email", "slug": "main", "operator": "contains", "value": "corp"}, False),
         ({"identifier": "email", "operator": "!=", "value": "a@corp.example"}, False),
         ({"identifier": "oauth", "operator": "is_null"}, True),
+        ({"field": "organization_name", "operator": "equals", "value": "Acme"}, True),
+        ({"field": "tags", "operator": "equals", "value": "vip"}, True),
+        ({"field": "tags", "operator": "in", "value": ["none", "news"]}, True),
+        ({"field": "tags", "operator": "!=", "value": "vip"}, False),
+        ({"field": "profiles", "operator": "is_null"}, True),
+        ({"field": "relationships.advisor", "operator": "equals", "value": "7d0e"}, True),
+        ({"field": "relationships.partner", "operator": "is_not_null"}, False),
+        ({"field": "workflows.onboarding", "operator": "equals", "value": "first-call"}, True),
+        ({"field": "workflows.sales", "operator": "is_null"}, True),
         ({"and": [{"field": "type", "operator": "equals", "value": "lead"}, {"identifier": "phone", "operator": "is_not_null"}]}, True),
         ({"or": [{"field": "type", "operator": "equals", "value": "ghost"}, {"identifier": "phone", "operator": "is_null"}]}, False),
         ({"not": {"field": "type", "operator": "equals", "value": "ghost"}}, True),
