@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 import msgspec
 import pytest
@@ -26,6 +25,7 @@ from tests.support.worlds import EXACT, event
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+    from uuid import UUID
 
     from onefold.records.store import Connection
     from tests.support.servers import Database
