@@ -1,6 +1,6 @@
 """Which tests show which security requirement: `./dev requirements`.
 
-A test shows a requirement that its name (`test_s85_…`) or its docstring (`S85`, `S18–S22`) names. What no test shows is open, and
+A test shows a requirement that its name (`test_s85_…`) or its docstring (`S85`, `S18-S22`) names. What no test shows is open, and
 `requirements.toml` says why.
 """
 

@@ -1,12 +1,12 @@
-"""S118: each security requirement is shown by a test, or is said to be open; nothing names one that there is not."""
+"""Each security requirement is shown by a test, or is said to be open; nothing names one that there is not."""
 
 from __future__ import annotations
 
 from tests import requirements
 
 
-def test_s118_every_requirement_is_shown_by_a_test_or_said_to_be_open() -> None:
-    """S118. When the first test shows a requirement, its `open` in tests/requirements.toml goes."""
+def test_every_requirement_is_shown_by_a_test_or_said_to_be_open() -> None:
+    """When the first test shows a requirement, its `open` in tests/requirements.toml goes."""
     found = requirements.requirements()
     assert list(found) == [f"S{number}" for number in range(1, 119)]
     assert [each.number for each in found.values() if not each.tests and not each.open] == [], "no test, and no word why"
