@@ -72,6 +72,61 @@ class VersionConflict(Refused):
     code = "version_conflict"
 
 
+class ValueHeld(Refused):
+    """A value stands more firmly than whoever wants another one can speak: software does not replace what a person decided."""
+
+    code = "value_held"
+
+    def __init__(self, path: str, assurance: str) -> None:
+        super().__init__(f"{path} is {assurance}, so only a person replaces it: change it as a user, not with a key")
+        self.path = path
+
+
+class IdentifierNotFound(Refused):
+    """The contact has no such identifier."""
+
+    code = "identifier_not_found"
+
+
+class IdentifierHeld(Refused):
+    """An identifier belongs to a contact already: it has one owner in a workspace."""
+
+    code = "identifier_held"
+
+    def __init__(self, semantic_type: str, holder: object, *, is_own: bool) -> None:
+        who = "this contact itself" if is_own else "another contact"
+        way = "there is nothing to add" if is_own else "merge the two if they are one person, or remove it there first"
+        super().__init__(f"this {semantic_type} belongs to {who} already: {way}")
+        self.semantic_type = semantic_type
+        self.holder = holder
+        """Id of the contact; whether the caller may see it is the door's matter."""
+        self.is_own = is_own
+
+
+class IdentifierConflict(Refused):
+    """A contact holds another value of a type of which it holds only one."""
+
+    code = "identifier_conflict"
+
+
+class LabelTaken(Refused):
+    """Another identifier of the type carries the label already."""
+
+    code = "slug_taken"
+
+
+class LimitReached(Refused):
+    """A contact holds as many identifiers as it may."""
+
+    code = "limit_reached"
+
+
+class NotArchived(Refused):
+    """What was asked for is meant for archived records, or for active ones."""
+
+    code = "not_archived"
+
+
 class SegmentNotFound(Refused):
     """No segment of the workspace has the slug that was asked for."""
 

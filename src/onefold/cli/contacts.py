@@ -14,7 +14,7 @@ from onefold.identity.assurance import Assurance
 if TYPE_CHECKING:
     from onefold.identity.contact import Tenure
     from onefold.identity.identifiers import Identifier
-    from onefold.records.reads import ContactRecord, MergeRow
+    from onefold.records.reads import ContactRecord, EvidenceRow, MergeRow
     from onefold.records.store import Connection
     from onefold.records.timeline_pages import TimelineEntry, TimelinePage
 
@@ -150,7 +150,7 @@ def _print(record: ContactRecord, who: str) -> None:
         rows.append((f"consent {purpose}", f"{word.state}, {word.at:%Y-%m-%d %H:%M}, {word.source}"))
     print_table(["contact", ""], [row for row in rows if row[1] not in (None, "")])
     print_table(
-        ["identifier", "label", "assurance", "held", "since event", "rule", "topic/partition/offset"],
+        ["identifier", "label", "assurance", "held", "since event", "rule", "topic/partition/offset, or by whom"],
         [_identifier_row(tenure, record) for tenure in record.tenures],
         title="\nidentifiers",
     )
@@ -178,8 +178,12 @@ def _identifier_row(tenure: Tenure, record: ContactRecord) -> tuple[object, ...]
     elif not tenure.is_open:
         held = f"until {held}"
     assurance = tenure.assurance.word + (f", {tenure.validated_by}" if tenure.is_validated else "")
-    why = (first.event_id, first.rule, f"{first.topic}/{first.partition}/{first.offset}") if first is not None else ("", "", "")
+    why = (first.event_id, first.rule, _where(first)) if first is not None else ("", "", "")
     return (f"{tenure.semantic_type}:{tenure.identifier}", tenure.slug, assurance, held, *why)
+
+
+def _where(evidence: EvidenceRow) -> str:
+    return evidence.actor or f"{evidence.topic}/{evidence.partition}/{evidence.offset}"
 
 
 def _as_json(record: ContactRecord) -> dict[str, Any]:
@@ -233,6 +237,7 @@ def _tenure(tenure: Tenure, record: ContactRecord) -> dict[str, Any]:
                 "rule": each.rule,
                 "guard": each.guard,
                 "assurance": Assurance(each.assurance).word,
+                "actor": each.actor,
             }
             for each in record.evidence.get(tenure.tenure_id, ())
         ],

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 from uuid import uuid4
 
 from onefold.errors import ContactErased, ContactNotFound, VersionConflict, WorkspaceNotFound
-from onefold.identity.plan import Act
+from onefold.identity.plan import Act, ActKind
 from onefold.records import incarnations
 from onefold.records.apply import apply
 from onefold.records.rules_versions import rules_in_force
@@ -34,11 +34,13 @@ class User:
 
     actor: str
     reason: str | None
+    kind: ActKind = "user"
+    """Software only asserts what a person decides."""
 
 
 async def begin(connection: Connection, user: User) -> Act:
     """An act at this moment, by the clock of the store."""
-    return Act(str(uuid4()), user.actor, user.reason, await connection.fetchval(NOW))
+    return Act(str(uuid4()), user.actor, user.reason, await connection.fetchval(NOW), user.kind)
 
 
 async def rules_of(connection: Connection, workspace: str) -> Rules:
@@ -72,6 +74,24 @@ def demand_version(contact: Contact, expected: int | None) -> None:
     """Raises VersionConflict where the contact is at another version than the one that somebody looked at."""
     if expected is not None and contact.version != expected:
         raise VersionConflict(f"contact {contact.contact_id} is at version {contact.version} by now, not at {expected}: look again")
+
+
+class Planned(Protocol):
+    """Something that comes with the plan that does it."""
+
+    @property
+    def plan(self) -> Plan:
+        """What it would do."""
+
+
+Work = TypeVar("Work", bound=Planned)
+
+
+async def carry_out(connection: Connection, work: Work, user: User, shards: int | None) -> Work:
+    """Write what was planned, if `shards` of the outbox are given and it changes anything."""
+    if shards is not None and work.plan.writes:
+        await write(connection, work.plan, shards)
+    return work
 
 
 async def write(connection: Connection, plan: Plan, shards: int) -> None:

@@ -56,44 +56,49 @@ async def edit(
     """
     snapshot, contact = await acting.one_contact(connection, workspace, contact_id, will_write=shards is not None)
     acting.demand_version(contact, wanted.if_version)
-    values = {path: _value(path, value) for path, value in wanted.values.items()}
+    values = {path: checked(path, value) for path, value in wanted.values.items()}
     plan = decided.edit(snapshot, contact, values, await acting.begin(connection, user), is_vendor=wanted.is_vendor)
-    return await _carry_out(connection, Changing(contact, plan), shards)
+    return await acting.carry_out(connection, Changing(contact, plan), user, shards)
 
 
-async def validate(connection: Connection, workspace: str, identifier: Identifier, user: User, *, shards: int | None = None) -> Changing:
-    """Plan to say that an identifier is validated, by hand: a lead becomes a contact. Raises ContactNotFound, Moved."""
+async def validate(
+    connection: Connection, workspace: str, identifier: Identifier, user: User, *, shards: int | None = None, if_version: int | None = None
+) -> Changing:
+    """Plan to say that an identifier is validated, by hand: a lead becomes a contact. Raises ContactNotFound, VersionConflict, Moved."""
     rules = await acting.rules_of(connection, workspace)
     found = await tenure_then(connection, workspace, identifier.key, None)
     if found is None:
         raise ContactNotFound(f"nobody in workspace {workspace} has this {identifier.semantic_type}. Is the workspace right (--workspace)?")
     snapshot, contact = await acting.one_contact(connection, workspace, found.contact_id, will_write=shards is not None)
+    acting.demand_version(contact, if_version)
     tenure = await tenure_then(connection, workspace, identifier.key, None)
     if tenure is None or tenure.contact_id != contact.contact_id:
         raise Moved("the identifier changed hands just now")
     present = next((each for each in contact.listed if each.tenure_id == tenure.tenure_id), tenure)
     snapshot.tenures[workspace, present.key] = [present]
     plan = decided.validate(snapshot, contact, present, await acting.begin(connection, user), rules)
-    return await _carry_out(connection, Changing(contact, plan), shards)
+    return await acting.carry_out(connection, Changing(contact, plan), user, shards)
 
 
 async def archive(
-    connection: Connection, workspace: str, contact_id: UUID, what: Literal["archive", "restore"], user: User, *, shards: int | None = None
+    connection: Connection,
+    workspace: str,
+    contact_id: UUID,
+    what: Literal["archive", "restore"],
+    user: User,
+    *,
+    shards: int | None = None,
+    if_version: int | None = None,
 ) -> Changing:
-    """Plan to archive a contact, or to take it out of the archive. Raises ContactNotFound, Moved."""
+    """Plan to archive a contact, or to take it out of the archive. Raises ContactNotFound, VersionConflict, Moved."""
     snapshot, contact = await acting.one_contact(connection, workspace, contact_id, will_write=shards is not None)
+    acting.demand_version(contact, if_version)
     act = await acting.begin(connection, user)
     plan = decided.archive(snapshot, contact, act) if what == "archive" else decided.restore(snapshot, contact, act)
-    return await _carry_out(connection, Changing(contact, plan), shards)
+    return await acting.carry_out(connection, Changing(contact, plan), user, shards)
 
 
-async def _carry_out(connection: Connection, changing: Changing, shards: int | None) -> Changing:
-    if shards is not None and changing.plan.writes:
-        await acting.write(connection, changing.plan, shards)
-    return changing
-
-
-def _value(path: str, value: object) -> object:
+def checked(path: str, value: object) -> object:
     """The value as it is stored. Raises InvalidMessage for a path that nobody may write, and a value that its path does not take."""
     if path in FIELDS:
         if value is not None and (not isinstance(value, str) or not value.strip() or len(value) > MOST_NAME):

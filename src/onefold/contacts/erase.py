@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from onefold.contacts import acting
 from onefold.errors import ContactErased, ContactNotFound
 from onefold.identity.erase import erase as planned
+from onefold.identity.plan import Rule
 from onefold.records.erased import held_elsewhere
 from onefold.records.snapshots import lock
 from onefold.records.store import Moved
@@ -35,10 +36,19 @@ class Erasing:
     plan: Plan
 
 
-async def erase(connection: Connection, workspace: str, named: UUID, user: User, *, shards: int | None = None) -> Erasing:
+async def erase(
+    connection: Connection,
+    workspace: str,
+    named: UUID,
+    user: User,
+    *,
+    shards: int | None = None,
+    rule: Rule = Rule.ERASED,
+    if_version: int | None = None,
+) -> Erasing:
     """Plan to erase the contact that an id leads to, and every id that leads to it; with `shards` of the outbox, carry it out.
 
-    Raises ContactNotFound, ContactErased; Moved where somebody joined or left it meanwhile: roll back and repeat.
+    Raises ContactNotFound, ContactErased, VersionConflict; Moved where somebody joined or left it meanwhile: roll back and repeat.
     """
     root = await root_of(connection, workspace, named)
     if root is None:
@@ -52,8 +62,9 @@ async def erase(connection: Connection, workspace: str, named: UUID, user: User,
             raise ContactErased(named, tree.root.erased_at)
         if tree.root.is_absorbed or {root, *tree.absorbed} != members:
             raise Moved("somebody joined or left the contact just now")
+    acting.demand_version(tree.root, if_version)
     elsewhere = await held_elsewhere(connection, workspace, {tenure.key for tenure in tree.tenures}, [root, *tree.absorbed])
-    erasing = Erasing(tree, planned(tree, elsewhere, await acting.begin(connection, user)))
+    erasing = Erasing(tree, planned(tree, elsewhere, await acting.begin(connection, user), rule))
     if shards is not None:
         await acting.write(connection, erasing.plan, shards)
     return erasing

@@ -132,7 +132,7 @@ def _move(work: Workbench, interaction: Interaction, contact_id: ContactId, boun
     loser = work.edit(work.contact(ended.workspace, ended.contact_id))
     loser.summary.count(ended, -1, unique=bound.entry.unique_per_contact)
     work.end(ended, interaction.moment)
-    _promote(work, loser, ended)
+    promote(work, loser, ended)
     tenure = _open(work, interaction, contact_id, bound, rule, via=via, held_from=interaction.moment)
     tenure.joins = ended.joins  # a value's merges count wherever it is (R11)
 
@@ -186,11 +186,12 @@ def _label(holder: Contact, semantic_type: str, slug: str | None, slugs: tuple[s
     return None if taken else slug
 
 
-def _promote(work: Workbench, loser: Contact, ended: Tenure) -> None:
-    """Where the Main one left, the next becomes Main: validated first, then the oldest."""
+def promote(work: Workbench, loser: Contact, ended: Tenure) -> None:
+    """Where the Main one left, or is called otherwise now, the next becomes Main: validated first, then the oldest."""
     if ended.slug != MAIN:
         return
-    rest = [tenure for tenure in loser.listed if tenure.semantic_type == ended.semantic_type]
+    kind = ended.semantic_type
+    rest = [tenure for tenure in loser.listed if tenure.semantic_type == kind and tenure.tenure_id != ended.tenure_id]
     if rest:
         heir = work.edit_tenure(min(rest, key=lambda tenure: (not tenure.is_validated, tenure.first_seen_at, tenure.tenure_id)))
         heir.slug = MAIN

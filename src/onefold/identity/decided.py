@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onefold.errors import InvalidMessage
+from onefold.errors import InvalidMessage, ValueHeld
 from onefold.identity import survivorship
-from onefold.identity.assurance import Assurance
 from onefold.identity.contact import Provenance
 from onefold.identity.plan import Rule
 from onefold.identity.workbench import Workbench
@@ -26,11 +25,17 @@ if TYPE_CHECKING:
 
 
 def edit(snapshot: Snapshot, contact: Contact, values: Mapping[str, object], act: Act, *, is_vendor: bool | None = None) -> Plan:
-    """Give the contact these values, by path; None clears. Raises InvalidMessage where it has no room for them (R11)."""
+    """Give the contact these values, by path; None clears.
+
+    Raises InvalidMessage where it has no room for them (R11), ValueHeld where software would replace what a person decided (R12).
+    """
     work = Workbench(snapshot, iter(()))
     for path, value in values.items():
-        if not survivorship.same_value(survivorship.get(contact, path), value) or not _is_decided(contact, path):
-            survivorship.put(work.edit(contact), path, value, Provenance(Assurance.DECIDED, act.at, act.act_id))
+        held, is_same = contact.provenance.get(path), survivorship.same_value(survivorship.get(contact, path), value)
+        if held is not None and held.assurance > act.assurance and not is_same:
+            raise ValueHeld(path, held.assurance.word)
+        if not is_same or held is None or held.assurance < act.assurance:
+            survivorship.put(work.edit(contact), path, value, Provenance(act.assurance, act.at, act.act_id))
     if is_vendor is not None and is_vendor is not contact.is_vendor:
         work.edit(contact).is_vendor = is_vendor
     if survivorship.is_over(work.contact(contact.workspace, contact.contact_id)):
@@ -55,7 +60,8 @@ def validate(snapshot: Snapshot, contact: Contact, tenure: Tenure, act: Act, rul
         twin, holder = work.edit_tenure(tenure), work.edit(contact)
         unique = rules.is_unique(twin.semantic_type)
         holder.summary.count(twin, -1, unique=unique)
-        twin.assurance, twin.is_validated, twin.validated_at, twin.validated_by = Assurance.DECIDED, True, act.at, "manual"
+        twin.assurance = max(twin.assurance, act.assurance)
+        twin.is_validated, twin.validated_at, twin.validated_by = True, act.at, "manual"
         holder.summary.count(twin, 1, unique=unique)
         work.alter(holder, twin)
     return _done(work, act)
@@ -77,11 +83,6 @@ def restore(snapshot: Snapshot, contact: Contact, act: Act) -> Plan:
         twin = work.edit(contact)
         twin.archived_at, twin.summary.restored_at = None, act.at
     return _done(work, act)
-
-
-def _is_decided(contact: Contact, path: str) -> bool:
-    held = contact.provenance.get(path)
-    return held is not None and held.assurance is Assurance.DECIDED
 
 
 def _done(work: Workbench, act: Act) -> Plan:

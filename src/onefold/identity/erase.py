@@ -26,12 +26,15 @@ _AFTER = timedelta(microseconds=1)
 """A barrier stops what is older than it; what lies exactly at the last time is to be stopped, too."""
 
 
-def erase(tree: Tree, elsewhere: AbstractSet[IdentifierKey], act: Act) -> Plan:
-    """The plan that erases a contact and all that it absorbed. `elsewhere`: those of its identifiers that somebody else holds now."""
+def erase(tree: Tree, elsewhere: AbstractSet[IdentifierKey], act: Act, rule: Rule = Rule.ERASED) -> Plan:
+    """The plan that erases a contact and all that it absorbed. `elsewhere`: those of its identifiers that somebody else holds now.
+
+    `rule` is what the last changes say: destroying an archived contact takes the same (decision 0036).
+    """
     root = tree.root
     everybody = [root, *sorted(tree.absorbed.values(), key=lambda each: each.contact_id.int)]
     husks = [_husk(each, act) for each in everybody]
-    plan = Plan(contacts_changed=husks, changes=[_last(each, act) for each in husks])
+    plan = Plan(contacts_changed=husks, changes=[_last(each, act, rule) for each in husks])
     plan.separated = [tenure for tenure in tree.tenures if tenure.is_open]
     keys = {tenure.key for tenure in tree.tenures}
     plan.erasures = [
@@ -69,14 +72,14 @@ def _husk(contact: Contact, act: Act) -> Contact:
     )
 
 
-def _last(husk: Contact, act: Act) -> ContactChanged:
+def _last(husk: Contact, act: Act, rule: Rule) -> ContactChanged:
     """The last change of an id, before its tombstone."""
     return ContactChanged(
         contact_id=husk.contact_id,
         workspace=husk.workspace,
         version=husk.version,
         at=act.at,
-        cause=Cause(act.act_id, None, Rule.ERASED, act.actor),
+        cause=Cause(act.act_id, None, rule, act.actor, act.kind),
         changes={"erased_at": (None, act.at)},
         merged=(),
         merged_into=husk.merged_into,

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from msgspec import Struct, field
 
+from onefold.identity.assurance import Assurance
 from onefold.identity.contact import Contact, ContactId, Tenure, TenureId
 from onefold.identity.identifiers import IdentifierKey
 from onefold.identity.interaction import Interaction, Position
 
 if TYPE_CHECKING:
     from uuid import UUID
-
-    from onefold.identity.assurance import Assurance
 
 
 class OutcomeKind(StrEnum):
@@ -105,6 +104,15 @@ class Rule(StrEnum):
     """A user undid a merge."""
     ERASED = "erased"
     """A user erased the person: the last change of an id, before its tombstone."""
+    DESTROYED = "destroyed"
+    """A user deleted the archived contact for good: the last change of an id, before its tombstone."""
+
+
+ActKind = Literal["user", "api", "import", "seed", "job"]
+"""Who acts: a person, software through the User API, an import, a seed, a job of the workspace."""
+
+BY_HAND = Position("", -1, -1)
+"""Where evidence lies that no event gave."""
 
 
 class Outcome(Struct, frozen=True):
@@ -118,12 +126,18 @@ class Outcome(Struct, frozen=True):
 
 
 class Act(Struct, frozen=True):
-    """What a named user decided: assurance *decided* (R19)."""
+    """What a named user decided, or what software says with a secret key."""
 
     act_id: str
     actor: str
     reason: str | None
     at: datetime
+    kind: ActKind = "user"
+
+    @property
+    def assurance(self) -> Assurance:
+        """How sure what it says is: only a person decides (R19; product.md, section 4)."""
+        return Assurance.DECIDED if self.kind == "user" else Assurance.ASSERTED
 
 
 class Cause(Struct, frozen=True):
@@ -134,6 +148,8 @@ class Cause(Struct, frozen=True):
     position: Position | None
     rule: Rule
     actor: str | None = None
+    kind: ActKind = "user"
+    """Who acted, where it was no event."""
 
 
 class ContactChanged(Struct, frozen=True):
@@ -172,6 +188,8 @@ class Evidence(NamedTuple):
     assurance: Assurance
     guard: Reason | None = None
     """What left something of its event out, such as the rest of what it named (`Outcome.reason`)."""
+    actor: str | None = None
+    """Who said so, where no event did: `event_id` is that of the act then, and `position` BY_HAND."""
 
 
 class Merge(Struct, frozen=True):

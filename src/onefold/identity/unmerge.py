@@ -111,7 +111,7 @@ def _changed(before: Contact, after: Contact, act: Act, identifiers: tuple[list[
         workspace=after.workspace,
         version=after.version,
         at=act.at,
-        cause=Cause(act.act_id, None, Rule.UNMERGE, act.actor),
+        cause=Cause(act.act_id, None, Rule.UNMERGE, act.actor, act.kind),
         changes=changes,
         merged=(),
         merged_into=None,

@@ -68,6 +68,13 @@ class Workbench:
         """The open tenure of an identifier."""
         return next((tenure for tenure in self.tenures(workspace, key) if tenure.is_open), None)
 
+    def contact_of(self, tenure: Tenure) -> ContactId:
+        """Who holds an open tenure, as far as it is known here."""
+        key = (tenure.workspace, tenure.contact_id)
+        while key in self._redirects:
+            key = (tenure.workspace, self._redirects[key])
+        return key[1]
+
     def tenure_at(self, workspace: str, key: IdentifierKey, moment: Moment) -> Tenure | None:
         """The tenure that an event at this moment falls into: whoever held the identifier then is credited.
 
@@ -208,7 +215,7 @@ class Workbench:
 
     def close_act(self, act: Act, rule: Rule) -> bool:
         """End what a user did, in the same way."""
-        return self._close(Cause(act.act_id, None, rule, act.actor), act.at)
+        return self._close(Cause(act.act_id, None, rule, act.actor, act.kind), act.at)
 
     def _close(self, cause: Cause, at: datetime) -> bool:
         told = False

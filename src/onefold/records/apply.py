@@ -57,17 +57,17 @@ UPDATE_TENURES = """
 update identifiers i set slug = n.slug, assurance = n.assurance, is_validated = n.is_validated, validated_at = n.validated_at,
   validated_by = n.validated_by, first_seen_at = n.first_seen_at, last_seen_at = n.last_seen_at, used_at = n.used_at,
   used_event = n.used_event, held_until = n.held_until, joined_at = n.joined_at, joins_in_hour = n.joins_in_hour,
-  joins_in_day = n.joins_in_day
+  joins_in_day = n.joins_in_day, identifier = n.identifier, outreach = n.outreach
 from unnest($1::tenure_change[]) as n
 where i.tenure_id = n.tenure_id and i.workspace = n.workspace and i.tenure_id = any($2::bigint[])
 """
 
 UPSERT_EVIDENCE = """
-insert into evidence as e (tenure_id, workspace, ordinal, event_id, topic, partition, "offset", at, rule, assurance)
+insert into evidence as e (tenure_id, workspace, ordinal, event_id, topic, partition, "offset", at, rule, assurance, actor)
 select * from unnest($1::evidence_row[])
 on conflict (tenure_id, ordinal, workspace) do update set event_id = excluded.event_id, topic = excluded.topic,
   partition = excluded.partition, "offset" = excluded."offset", at = excluded.at, rule = excluded.rule, assurance = excluded.assurance,
-  guard = null
+  guard = null, actor = excluded.actor
 """
 
 # Apart, since hardly any evidence has one.
@@ -224,6 +224,8 @@ def _tenure_changes(tenures: Sequence[Tenure]) -> list[Row]:
             each.used.event_id if each.used is not None else None,
             each.held_until,
             *each.joins,
+            each.identifier,
+            each.outreach,
         )
         for each in tenures
     ]
@@ -242,6 +244,7 @@ def _evidence_rows(evidence: Iterable[Evidence]) -> list[Row]:
             each.at,
             each.rule,
             int(each.assurance),
+            each.actor,
         )
         for each in evidence
     ]

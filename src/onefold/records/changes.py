@@ -68,7 +68,7 @@ def change_row(change: ContactChanged, incarnation: str) -> OutboxRow:
 
 def _cause_of(cause: Cause) -> wire.Cause:
     if cause.position is None:
-        return wire.Cause("user", cause.event_id, rule=cause.rule, actor=cause.actor)
+        return wire.Cause(cause.kind, cause.event_id, rule=cause.rule, actor=cause.actor)
     return wire.Cause("interaction", cause.event_id, *cause.position, cause.rule)
 
 

@@ -47,6 +47,9 @@ select {TENURE_COLUMNS} from identifiers where identifier_key = $1 and workspace
 union all
 select {TENURE_COLUMNS} from identifiers where identifier_key = $1 and workspace = $2 and held_until is not null and held_until > $3
 """
+OPEN = f"""
+select {TENURE_COLUMNS} from identifiers where identifier_key = any($1::bytea[]) and workspace = $2 and held_until is null
+"""
 _MERGE = "merge_id, number, survivor, absorbed, at, cause, tenures, undone_at, undone, returned"
 MERGES = f"""
 select {_MERGE} from merges where survivor = any($1::uuid[]) and workspace = $2
@@ -146,6 +149,11 @@ async def tenure_then(connection: Connection, workspace: str, key: IdentifierKey
     """The tenure that an identifier had at a time, by event time; None is now. None where nobody had it."""
     found = map(tenure_of, await connection.fetch(HOLDERS, key, workspace, at))
     return next((each for each in found if at is None or each.since <= at), None)
+
+
+async def open_now(connection: Connection, workspace: str, keys: Iterable[IdentifierKey]) -> list[Tenure]:
+    """The open tenures of these identifiers: who has which of them."""
+    return [tenure_of(row) for row in await connection.fetch(OPEN, sorted(keys), workspace)]
 
 
 async def pairs_between(connection: Connection, workspace: str, ours: Iterable[UUID], theirs: Iterable[UUID]) -> list[Pair]:

@@ -27,7 +27,7 @@ TENURES = f"""
 select {TENURE_COLUMNS} from identifiers where contact_id = $1 and workspace = $2 order by slug is null, tenure_id limit $3
 """
 EVIDENCE = """
-select tenure_id, ordinal, event_id, topic, partition, "offset", at, rule, assurance, guard from evidence
+select tenure_id, ordinal, event_id, topic, partition, "offset", at, rule, assurance, guard, actor from evidence
 where tenure_id = any($1::bigint[]) and workspace = $2 order by tenure_id, ordinal
 """
 MERGES = """
@@ -53,6 +53,8 @@ class EvidenceRow:
     assurance: int
     guard: str | None
     """What left something of the event out."""
+    actor: str | None = None
+    """Who said so by hand: topic, partition and offset name nothing then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,7 @@ async def load_evidence(connection: Connection, workspace: str, tenures: Sequenc
                 each["rule"],
                 each["assurance"],
                 each["guard"],
+                each["actor"],
             )
         )
     return found

@@ -27,17 +27,18 @@ ApartCode = Literal[
 
 
 class EvidenceShown(Struct):
-    """An event that says that an identifier is this contact's."""
+    """An event, or an act by hand, that says that an identifier is this contact's."""
 
     kind: Annotated[str, Meta(description="first, strongest or last.")]
     event_id: str
-    topic: str
+    topic: Annotated[str, Meta(description="Empty where it was no event; partition and offset are -1 then.")]
     partition: int
     offset: int
     at: Annotated[datetime, Meta(description="Event time.")]
     rule: str
     guard: Annotated[str | None, Meta(description="What left something else of the event out.")]
     assurance: str
+    actor: Annotated[str | None, Meta(description="Who said so, where it was no event.")] = None
 
 
 class IdentifierExplained(Struct):

@@ -83,7 +83,7 @@ def _identifier(standing: Standing, tenure: Tenure, names: Names) -> IdentifierE
 
 def _evidence(row: EvidenceRow) -> EvidenceShown:
     assurance = Assurance(row.assurance).word
-    return EvidenceShown(row.kind, row.event_id, row.topic, row.partition, row.offset, row.at, row.rule, row.guard, assurance)
+    return EvidenceShown(row.kind, row.event_id, row.topic, row.partition, row.offset, row.at, row.rule, row.guard, assurance, row.actor)
 
 
 def _merge(merge: MergeStory, names: Names) -> MergeExplained:
