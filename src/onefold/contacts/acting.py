@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol, TypeVar
 from uuid import uuid4
 
+from onefold.contacts.logged import acts_of
 from onefold.errors import ContactErased, ContactNotFound, VersionConflict, WorkspaceNotFound
 from onefold.identity.plan import Act, ActKind
-from onefold.records import incarnations
+from onefold.records import incarnations, log
 from onefold.records.apply import apply
 from onefold.records.rules_versions import rules_in_force
 from onefold.records.snapshots import lock, read_contacts, snapshot_of
@@ -30,10 +31,14 @@ NOW = "select clock_timestamp()"
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who acts, and why: kept with what they do."""
+    """Who acts, why, and from where: kept with what they do."""
 
     actor: str
     reason: str | None
+    origin: log.Origin = field(default_factory=log.Origin)
+    journal: list[log.Act] | None = None
+    """Where a door collects what goes into the log, to write it last in its transaction. None: each act is written at once, and is the
+    last thing that its transaction does."""
     kind: ActKind = "user"
     """Software only asserts what a person decides."""
 
@@ -87,14 +92,19 @@ class Planned(Protocol):
 Work = TypeVar("Work", bound=Planned)
 
 
-async def carry_out(connection: Connection, work: Work, user: User, shards: int | None) -> Work:
+async def carry_out(connection: Connection, work: Work, shards: int | None, user: User) -> Work:
     """Write what was planned, if `shards` of the outbox are given and it changes anything."""
     if shards is not None and work.plan.writes:
-        await write(connection, work.plan, shards)
+        await write(connection, work.plan, shards, user)
     return work
 
 
-async def write(connection: Connection, plan: Plan, shards: int) -> None:
-    """Write a plan whose contacts are locked."""
+async def write(connection: Connection, plan: Plan, shards: int, user: User) -> None:
+    """Write a plan whose contacts are locked, and say in the log what was done."""
     incarnation = await incarnations.present(connection)
     await apply(connection, plan, shards=shards, incarnation=incarnation.name)
+    acts = list(acts_of(plan, user))
+    if user.journal is not None:
+        user.journal.extend(acts)
+    elif acts:
+        await log.append(connection, plan.changes[0].workspace, acts)

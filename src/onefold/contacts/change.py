@@ -58,7 +58,7 @@ async def edit(
     acting.demand_version(contact, wanted.if_version)
     values = {path: checked(path, value) for path, value in wanted.values.items()}
     plan = decided.edit(snapshot, contact, values, await acting.begin(connection, user), is_vendor=wanted.is_vendor)
-    return await acting.carry_out(connection, Changing(contact, plan), user, shards)
+    return await acting.carry_out(connection, Changing(contact, plan), shards, user)
 
 
 async def validate(
@@ -77,7 +77,7 @@ async def validate(
     present = next((each for each in contact.listed if each.tenure_id == tenure.tenure_id), tenure)
     snapshot.tenures[workspace, present.key] = [present]
     plan = decided.validate(snapshot, contact, present, await acting.begin(connection, user), rules)
-    return await acting.carry_out(connection, Changing(contact, plan), user, shards)
+    return await acting.carry_out(connection, Changing(contact, plan), shards, user)
 
 
 async def archive(
@@ -95,7 +95,7 @@ async def archive(
     acting.demand_version(contact, if_version)
     act = await acting.begin(connection, user)
     plan = decided.archive(snapshot, contact, act) if what == "archive" else decided.restore(snapshot, contact, act)
-    return await acting.carry_out(connection, Changing(contact, plan), user, shards)
+    return await acting.carry_out(connection, Changing(contact, plan), shards, user)
 
 
 def checked(path: str, value: object) -> object:

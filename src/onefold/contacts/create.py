@@ -76,4 +76,4 @@ async def create(
     contact_id = creating.contact_id_of(workspace, act)
     free = await identifiers.numbers_for(connection, numbers, len(given), will_write=shards is not None)
     making = Making(contact_id, creating.create(snapshot, contact_id, workspace, new, act, rules, free))
-    return await acting.carry_out(connection, making, user, shards)
+    return await acting.carry_out(connection, making, shards, user)

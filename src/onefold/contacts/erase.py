@@ -66,5 +66,5 @@ async def erase(
     elsewhere = await held_elsewhere(connection, workspace, {tenure.key for tenure in tree.tenures}, [root, *tree.absorbed])
     erasing = Erasing(tree, planned(tree, elsewhere, await acting.begin(connection, user), rule))
     if shards is not None:
-        await acting.write(connection, erasing.plan, shards)
+        await acting.write(connection, erasing.plan, shards, user)
     return erasing

@@ -113,7 +113,7 @@ async def add(
     await know_holders(connection, workspace, snapshot, [each.identifier.key for each in given])
     new = await numbers_for(connection, numbers, len(given), will_write=shards is not None)
     plan = holding.add(snapshot, contact, given, await acting.begin(connection, user), rules, new)
-    return await acting.carry_out(connection, Changing(contact, plan), user, shards)
+    return await acting.carry_out(connection, Changing(contact, plan), shards, user)
 
 
 async def amend(
@@ -144,7 +144,7 @@ async def amend(
         plan = holding.replace(snapshot, contact, tenure, new, act, rules, await numbers_for(connection, numbers, 1, will_write=will_write))
     else:
         plan = holding.amend(snapshot, contact, tenure, act, rules, label=wanted.label, outreach=wanted.outreach)
-    return await acting.carry_out(connection, Changing(contact, plan), user, shards)
+    return await acting.carry_out(connection, Changing(contact, plan), shards, user)
 
 
 async def remove(
@@ -162,7 +162,7 @@ async def remove(
     held = await _held(connection, workspace, contact_id, key, will_write=shards is not None, if_version=if_version)
     snapshot, contact, tenure = held
     plan = holding.remove(snapshot, contact, tenure, await acting.begin(connection, user), rules)
-    return await acting.carry_out(connection, Changing(contact, plan), user, shards)
+    return await acting.carry_out(connection, Changing(contact, plan), shards, user)
 
 
 def _alike(tenure: Tenure, value: object, rules: Rules) -> Identifier:

@@ -1,10 +1,10 @@
-"""Organizations: a tree, in the order that lists show it."""
+"""Users, their sessions, service keys, OIDC issuers, the log of what they do, and the answers that a repeated call gets again."""
 
 from __future__ import annotations
 
 from onefold.records.migrations.versions import run
 
-revision = "0028"
+revision = "0026"
 down_revision = "0025"
 
 

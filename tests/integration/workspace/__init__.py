@@ -1,1 +1,0 @@
-"""Use cases on what describes contacts, on real Postgres."""
