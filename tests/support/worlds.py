@@ -9,7 +9,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
-from onefold.identity import decided
+from onefold.identity import creating, decided, holding
 from onefold.identity.assurance import Assurance
 from onefold.identity.consent import record_consent
 from onefold.identity.contact import Consent, Contact, ContactId, Tenure, TenureId, listing_order
@@ -18,15 +18,16 @@ from onefold.identity.erase import erase
 from onefold.identity.identifiers import resolve_identifiers
 from onefold.identity.interaction import Interaction, Position, Proof
 from onefold.identity.merge import merge_decided
-from onefold.identity.plan import Act, KeptApart
+from onefold.identity.plan import Act, ActKind, KeptApart
 from onefold.identity.rules import Rules
 from onefold.identity.snapshot import Snapshot
 from onefold.identity.tree import MergeRecord, Tree
 from onefold.identity.unmerge import unmerge
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
+    from onefold.identity.classification import Classification
     from onefold.identity.identifiers import IdentifierKey
     from onefold.identity.plan import Erasure, Merge, Outcome, Plan, Return
 
@@ -237,9 +238,18 @@ class World:
         word = Consent(state, f"call of minute {minutes}", at(minutes), contact.contact_id)
         return self._acted(record_consent(snapshot, contact, [(purpose, word)], act))
 
-    def edit(self, contact_id: ContactId, values: Mapping[str, object], *, minutes: float = 1_000, is_vendor: bool | None = None) -> Plan:
-        """A user changes values."""
-        snapshot, contact, act = self._acting(contact_id, minutes)
+    def edit(
+        self,
+        contact_id: ContactId,
+        values: Mapping[str, object],
+        *,
+        minutes: float = 1_000,
+        is_vendor: bool | None = None,
+        kind: ActKind = "user",
+    ) -> Plan:
+        """A user, or software, changes values."""
+        snapshot, contact, _ = self._acting(contact_id, minutes)
+        act = self._act(minutes, kind)
         return self._acted(decided.edit(snapshot, contact, values, act, is_vendor=is_vendor))
 
     def validate(self, identifier: str, *, minutes: float = 1_000) -> Plan:
@@ -248,6 +258,75 @@ class World:
         (tenure,) = [each for each in contact.listed if each.text == identifier]
         snapshot.tenures["acme", tenure.key] = [tenure]
         return self._acted(decided.validate(snapshot, contact, tenure, act, self.rules))
+
+    def create(
+        self,
+        contact_id: ContactId,
+        *identifiers: str,
+        values: Mapping[str, object] | None = None,
+        minutes: float = 1_000,
+        kind: ActKind = "user",
+    ) -> Plan:
+        """A user, or software, makes a contact."""
+        snapshot = Snapshot()
+        given = self._given(snapshot, identifiers)
+        new = creating.New(given, dict(values or {}))
+        return self._acted(creating.create(snapshot, contact_id, "acme", new, self._act(minutes, kind), self.rules, self._numbers()))
+
+    def add(
+        self, contact_id: ContactId, *identifiers: str, slug: str | None = None, minutes: float = 1_000, kind: ActKind = "user"
+    ) -> Plan:
+        """A user gives a contact identifiers."""
+        snapshot, contact, _ = self._acting(contact_id, minutes)
+        given = self._given(snapshot, identifiers, slug)
+        return self._acted(holding.add(snapshot, contact, given, self._act(minutes, kind), self.rules, self._numbers()))
+
+    def remove(self, identifier: str, *, minutes: float = 1_000) -> Plan:
+        """A user takes an identifier from whoever holds it."""
+        snapshot, contact, tenure, act = self._holding(identifier, minutes)
+        return self._acted(holding.remove(snapshot, contact, tenure, act, self.rules))
+
+    def relabel(
+        self, identifier: str, slug: str | None, *, takes_over: bool = False, outreach: bool | None = None, minutes: float = 1_000
+    ) -> Plan:
+        """A user calls an identifier otherwise."""
+        snapshot, contact, tenure, act = self._holding(identifier, minutes)
+        label = holding.Label(slug, takes_over)
+        return self._acted(holding.amend(snapshot, contact, tenure, act, self.rules, label=label, outreach=outreach))
+
+    def replace(self, identifier: str, value: str, *, minutes: float = 1_000) -> Plan:
+        """A user changes the value of an identifier."""
+        snapshot, contact, tenure, act = self._holding(identifier, minutes)
+        (given,) = self._given(snapshot, [f"{tenure.semantic_type}:{value}"])
+        return self._acted(holding.replace(snapshot, contact, tenure, given.identifier, act, self.rules, self._numbers()))
+
+    def classify(self, contact_id: ContactId, wanted: Classification, tags: Sequence[str], *, minutes: float = 1_000) -> Plan:
+        """A user hangs something on a contact."""
+        snapshot, contact, act = self._acting(contact_id, minutes)
+        return self._acted(decided.classify(snapshot, contact, wanted, act, tags=tags))
+
+    def _given(self, snapshot: Snapshot, identifiers: Iterable[str], slug: str | None = None) -> tuple[holding.Given, ...]:
+        """Identifiers as somebody gives them; the snapshot learns who has them."""
+        raw = [(kind, value, slug) for kind, _, value in (text.partition(":") for text in identifiers)]
+        resolved, dropped = resolve_identifiers(raw, self.rules)
+        assert not dropped
+        for each in resolved:
+            snapshot.tenures["acme", each.key] = [
+                tenure.fork() for tenure in self.tenures.values() if tenure.key == each.key and tenure.is_open
+            ]
+        return tuple(holding.Given(each) for each in resolved)
+
+    def _holding(self, identifier: str, minutes: float) -> tuple[Snapshot, Contact, Tenure, Act]:
+        snapshot, contact, act = self._acting(self.holder(identifier).contact_id, minutes)
+        (tenure,) = [each for each in contact.listed if each.text == identifier]
+        snapshot.tenures["acme", tenure.key] = [tenure]
+        return snapshot, contact, tenure, act
+
+    def _act(self, minutes: float, kind: ActKind = "user") -> Act:
+        return Act(f"act{len(self.plans)}", "ann@host", "a test", at(minutes), kind)
+
+    def _numbers(self) -> Iterator[TenureId]:
+        return (TenureId(number) for number in self.numbers)
 
     def archive(self, contact_id: ContactId, *, minutes: float = 1_000) -> Plan:
         """A user archives a contact."""
@@ -259,7 +338,7 @@ class World:
 
     def _acting(self, contact_id: ContactId, minutes: float) -> tuple[Snapshot, Contact, Act]:
         contact = self.tree(contact_id).root
-        return Snapshot({("acme", contact.contact_id): contact}), contact, Act(f"act{len(self.plans)}", "ann@host", "a test", at(minutes))
+        return Snapshot({("acme", contact.contact_id): contact}), contact, self._act(minutes)
 
     def _acted(self, plan: Plan) -> Plan:
         self.apply(plan)

@@ -54,7 +54,7 @@ def _evidence(world: World) -> dict[int, list[EvidenceRow]]:
     for (tenure_id, kind), each in sorted(latest.items(), key=lambda item: (item[0][0], _ORDER.index(item[0][1]))):
         position = (each.position.topic, each.position.partition, each.position.offset)
         found.setdefault(tenure_id, []).append(
-            EvidenceRow(kind.value, each.event_id, *position, each.at, each.rule.value, int(each.assurance), each.guard)
+            EvidenceRow(kind.value, each.event_id, *position, each.at, each.rule.value, int(each.assurance), each.guard, each.actor)
         )
     return found
 
