@@ -60,7 +60,21 @@ def timeline(health_port: HealthPort = None) -> None:
     _play("timeline", run, health_port)
 
 
-COMMANDS = {"collector": collector, "resolver": resolver, "relay": relay, "segments-worker": segments_worker, "timeline": timeline}
+def user_api(health_port: HealthPort = None) -> None:
+    """Serve the User API, for people in a browser and their software."""
+    from onefold.http.user_api.role import run  # noqa: PLC0415
+
+    _play("user-api", run, health_port)
+
+
+COMMANDS = {
+    "collector": collector,
+    "resolver": resolver,
+    "relay": relay,
+    "segments-worker": segments_worker,
+    "timeline": timeline,
+    "user-api": user_api,
+}
 
 
 def _play(name: str, run: Run, health_port: int | None) -> None:
