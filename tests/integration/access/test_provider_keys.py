@@ -281,7 +281,7 @@ async def test_only_keys_that_can_verify_are_taken(ring: ProviderKeys, issuer: I
 
 
 def test_keys_are_fetched_over_tls_or_from_this_machine() -> None:
-    """S81, S115: no plain HTTP to elsewhere, no user in the URL, no other scheme."""
+    """S81: no plain HTTP to elsewhere, no user in the URL, no other scheme."""
     for good in (
         "https://id.example",
         "https://id.example:8443/realms/x?y=1",
