@@ -39,11 +39,11 @@ def edit(  # noqa: PLR0913 -- the options of one command
     """Change names and attributes, which no event replaces from then on. Values are JSON or text."""
     from onefold.contacts.change import Edit  # noqa: PLC0415 -- a command loads only what it needs
 
-    wanted = Edit({**dict(map(_pair, values or [])), **dict.fromkeys(clear or [])}, vendor, if_version)
+    wanted = Edit({**dict(map(pair, values or [])), **dict.fromkeys(clear or [])}, vendor, if_version)
     if not wanted.values and vendor is None:
         raise typer.BadParameter("say what to change: PATH=VALUE, --clear PATH, --vendor or --no-vendor")
     decider = user(actor, reason, execute=execute)
-    _tell(run(_edit(workspace, who, wanted, decider, execute=execute)), "edited", execute=execute, json=json, workspace=workspace)
+    tell_changing(run(_edit(workspace, who, wanted, decider, execute=execute)), "edited", execute=execute, json=json, workspace=workspace)
 
 
 def validate(
@@ -58,7 +58,7 @@ def validate(
     """Say that an identifier is validated: somebody has checked it. A lead becomes a contact."""
     decider = user(actor, reason, execute=execute)
     changing = run(_validate(workspace, identifier, decider, execute=execute))
-    _tell(changing, f"{identifier} validated", execute=execute, json=json, workspace=workspace)
+    tell_changing(changing, f"{identifier} validated", execute=execute, json=json, workspace=workspace)
 
 
 def archive(
@@ -67,7 +67,7 @@ def archive(
     """Archive a contact: it keeps its identifiers, goes on resolving, and belongs to no segment."""
     decider = user(actor, reason, execute=execute)
     changing = run(_archive(workspace, who, "archive", decider, execute=execute))
-    _tell(changing, "archived", execute=execute, json=json, workspace=workspace)
+    tell_changing(changing, "archived", execute=execute, json=json, workspace=workspace)
 
 
 def restore(
@@ -76,10 +76,11 @@ def restore(
     """Take a contact out of the archive; its segments have it back."""
     decider = user(actor, reason, execute=execute)
     changing = run(_archive(workspace, who, "restore", decider, execute=execute))
-    _tell(changing, "restored", execute=execute, json=json, workspace=workspace)
+    tell_changing(changing, "restored", execute=execute, json=json, workspace=workspace)
 
 
-def _pair(text: str) -> tuple[str, Any]:
+def pair(text: str) -> tuple[str, Any]:
+    """A path and its value; JSON for attributes where it is some."""
     path, equals, value = text.partition("=")
     if not equals:
         raise typer.BadParameter(f"{text!r} sets nothing; write PATH=VALUE, such as given_name=Ann")
@@ -121,7 +122,8 @@ async def _archive(workspace: str, who: str, what: Literal["archive", "restore"]
     return await act(workspace, work, execute=execute)
 
 
-def _tell(changing: Changing, what: str, *, execute: bool, json: bool, workspace: str) -> None:
+def tell_changing(changing: Changing, what: str, *, execute: bool, json: bool, workspace: str) -> None:
+    """Show what an act on one contact did, or would do."""
     contact_id: UUID = changing.contact.contact_id
     changes: Sequence[Any] = changing.plan.changes
     told = {"contact": contact_id, "what": what if changes else "nothing would change"}

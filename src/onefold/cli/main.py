@@ -19,6 +19,7 @@ from onefold.cli import (
     erasing,
     events,
     explaining,
+    holding,
     identity_keys,
     index,
     jobs,
@@ -60,6 +61,10 @@ app.command("setup", rich_help_panel=START)(setup.setup)
 app.command("doctor", rich_help_panel=START)(doctor.doctor)
 app.add_typer(contacts.app, name="contacts", rich_help_panel=LOOK)
 contacts.app.command("explain")(explaining.explain)
+contacts.app.command("create")(holding.create)
+contacts.app.command("identify")(holding.identify)
+contacts.app.command("amend")(holding.amend)
+contacts.app.command("release")(holding.release)
 contacts.app.command("edit")(changing.edit)
 contacts.app.command("validate")(changing.validate)
 contacts.app.command("archive")(changing.archive)

@@ -25,6 +25,7 @@ TYPES = {
     "consent": "consent",
 }
 _BY_RULE = {Rule.ERASED: "erased", Rule.DESTROYED: "destroyed", Rule.UNMERGE: "unmerged"}
+_GONE = frozenset({Rule.ERASED, Rule.DESTROYED})
 _MASKED = frozenset({"email", "phone"})
 _SHORT = 6
 
@@ -32,7 +33,8 @@ _SHORT = 6
 def acts_of(plan: Plan, user: User) -> Iterator[Act]:
     """One entry for each contact that the plan changes."""
     for change in plan.changes:
-        details = [] if change.cause.rule in {Rule.ERASED, Rule.DESTROYED} else list(_details(change))
+        is_gone = change.cause.rule in _GONE  # why is kept with the erasure itself, and what was different is nowhere
+        details = [] if is_gone else list(_details(change))
         yield Act(
             user.actor,
             _action(change),
@@ -40,7 +42,7 @@ def acts_of(plan: Plan, user: User) -> Iterator[Act]:
             str(change.contact_id),
             change.version,
             change.cause.event_id,
-            user.reason,
+            None if is_gone else user.reason,
             details,
             user.origin,
         )

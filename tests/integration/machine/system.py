@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from uuid import UUID
 
 import asyncpg
+from msgspec.structs import replace
 
-from onefold.contacts import change
+from onefold.contacts import acting, change, identifiers
 from onefold.contacts.acting import User
 from onefold.contacts.consent import Word, consent
+from onefold.contacts.create import Draft, create
 from onefold.contacts.erase import erase
 from onefold.contacts.merge import Wish, merge
 from onefold.contacts.unmerge import unmerge
+from onefold.identity import decided
 from onefold.identity.contact import ContactId
 from onefold.identity.identifiers import Identifier, identifier_key
 from onefold.identity.plan import Quarantined
@@ -30,6 +33,7 @@ from onefold.ops.check.versions import Versions
 from onefold.records import checks, quarantine
 from onefold.records.histories import tenure_then
 from onefold.records.incarnations import begin_incarnation
+from onefold.records.numbers import TenureNumbers
 from onefold.records.store import Store
 from tests.integration.index.workers import SECRET, worker
 from tests.support.workspaces import add_workspace
@@ -37,6 +41,7 @@ from tests.support.workspaces import add_workspace
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from onefold.identity.classification import Classification
     from onefold.identity.interaction import Interaction
     from onefold.index.naming import Naming
     from onefold.topics.client import KafkaConnection
@@ -45,13 +50,14 @@ if TYPE_CHECKING:
 
 GROUPS = """
 select array_agg(i.semantic_type || ':' || i.normalised || '=' || i.assurance) as members, c.type, c.given_name, c.last_name,
-  c.attributes ->> 'unbound' as attributes, c.archived_at is not null as is_archived, c.consent -> 'newsletter' ->> 'state' as consent
+  c.attributes ->> 'unbound' as attributes, c.tags::text as tags, c.archived_at is not null as is_archived, c.consent -> 'newsletter' ->> 'state' as consent,
+  array_agg(i.semantic_type || ':' || i.slug) filter (where i.slug is not null) as labels
 from contacts c join identifiers i on i.contact_id = c.contact_id and i.workspace = c.workspace and i.held_until is null
 group by c.workspace, c.contact_id
 """
 EVERYTHING = (
     "truncate contacts, identifiers, evidence, merges, outbox, separations, kept_apart, barriers, proposals, quarantine, erasures,"
-    " erased_tenures, suppressions"
+    " erased_tenures, suppressions, log_entries, log_details, log_heads"
 )
 TABLES = """
 select table_name from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'
@@ -70,9 +76,12 @@ class Person(NamedTuple):
     given_name: str | None
     last_name: str | None
     attributes: dict[str, object]
+    tags: list[str]
     is_archived: bool
     consent: str | None
     """The word on the one purpose that there is."""
+    labels: list[str]
+    """`type:slug`, sorted."""
 
 
 @dataclass
@@ -100,6 +109,7 @@ class System:
     """Of the schema."""
     upkeep: IndexUpkeep
     workers: Sequence[Worker]
+    numbers: TenureNumbers = field(default_factory=TenureNumbers)
     hot: int = 0
     """Interactions for which the index vouched."""
     saved: dict[bytes, bytes] = field(default_factory=dict)
@@ -152,6 +162,41 @@ class System:
         """A person erases another one."""
         async with self.store.transaction(["acme"]) as connection:
             await erase(connection, "acme", who, ANN, shards=4)
+
+    async def create(self, given: Sequence[str], name: str | None, act_id: str) -> ContactId:
+        """A person makes a contact. Acts are named at random otherwise, and a run would not be the same again."""
+        raw = [identifiers.Raw(kind, value) for kind, _, value in (each.partition(":") for each in given)]
+        draft = Draft(raw, {"given_name": name} if name is not None else {})
+        async with self.store.transaction(["acme"]) as connection:
+            act = replace(await acting.begin(connection, ANN), act_id=act_id)
+            return (await create(connection, "acme", draft, ANN, numbers=self.numbers, act=act, shards=4)).contact_id
+
+    async def add(self, who: ContactId, identifier: str) -> None:
+        """A person gives a contact an identifier."""
+        kind, _, value = identifier.partition(":")
+        async with self.store.transaction(["acme"]) as connection:
+            await identifiers.add(connection, "acme", who, [identifiers.Raw(kind, value)], ANN, numbers=self.numbers, shards=4)
+
+    async def remove(self, who: ContactId, identifier: str) -> None:
+        """A person takes an identifier from a contact."""
+        kind, _, value = identifier.partition(":")
+        async with self.store.transaction(["acme"]) as connection:
+            await identifiers.remove(connection, "acme", who, identifier_key(kind, value), ANN, shards=4)
+
+    async def amend(self, who: ContactId, identifier: str, wanted: identifiers.Amendment) -> None:
+        """A person calls an identifier otherwise, or changes its value."""
+        kind, _, value = identifier.partition(":")
+        key = identifier_key(kind, value)
+        async with self.store.transaction(["acme"]) as connection:
+            await identifiers.amend(connection, "acme", who, key, wanted, ANN, numbers=self.numbers, shards=4)
+
+    async def classify(self, who: ContactId, wanted: Classification, tags: Sequence[str]) -> None:
+        """A person hangs something on a contact."""
+        async with self.store.transaction(["acme"]) as connection:
+            snapshot, contact = await acting.one_contact(connection, "acme", who, will_write=True)
+            plan = decided.classify(snapshot, contact, wanted, await acting.begin(connection, ANN), tags=tags)
+            if plan.writes:
+                await acting.write(connection, plan, 4, ANN)
 
     async def edit(self, who: ContactId, path: str, value: object) -> None:
         """A person changes a value."""
@@ -216,7 +261,12 @@ class System:
         """Who holds identifiers."""
         async with self.store.transaction(["acme"]) as connection:
             rows = await connection.fetch(GROUPS)
-        return sorted(Person(sorted(row[0]), row[1], row[2], row[3], json.loads(row[4] or "{}"), row[5], row[6]) for row in rows)
+        return sorted(
+            Person(
+                sorted(row[0]), row[1], row[2], row[3], json.loads(row[4] or "{}"), json.loads(row[5]), row[6], row[7], sorted(row[8] or ())
+            )
+            for row in rows
+        )
 
     async def left_of(self, values: Sequence[str]) -> list[str]:
         """Tables, but for what waits for the relay, in which one of these values lies."""

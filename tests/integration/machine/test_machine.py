@@ -17,8 +17,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 from msgspec.structs import replace
 
+from onefold.contacts.identifiers import Amendment
 from onefold.identity.assurance import Assurance
+from onefold.identity.classification import Classification
 from onefold.identity.contact import NO_JOINS
+from onefold.identity.holding import Label
 from onefold.identity.identifiers import identifier_key
 from tests.integration.index.workers import HOURLY
 from tests.integration.machine.system import Person, System, system
@@ -193,6 +196,62 @@ class Machine(RuleBasedStateMachine):
         self.run(self.system.edit(chosen, path, value))
         self.world.edit(chosen, {path: value}, minutes=self.later())
 
+    @rule(given=st.lists(names, max_size=1), name=st.sampled_from(["d", None]))
+    def a_person_creates(self, given: list[list[str]], name: str | None) -> None:
+        """A contact by hand, with identifiers that nobody holds, or with none."""
+        free = [each for each in (given[0] if given else []) if self.is_free(each)]
+        who = self.run(self.system.create(free, name, f"act{self.acts}"))
+        self.world.create(who, *free, values={"given_name": name} if name is not None else {}, minutes=self.later())
+
+    @precondition(lambda self: self.living())
+    @rule(who=picks, given=names)
+    def a_person_adds(self, who: int, given: list[str]) -> None:
+        """An identifier that nobody holds; a second user id is refused."""
+        chosen = self.anybody(who)
+        free = [each for each in given if self.is_free(each) and not (each.startswith("user_id") and self.has_user_id(chosen))]
+        for each in free[:1]:
+            self.run(self.system.add(chosen, each))
+            self.world.add(chosen, each, minutes=self.later())
+
+    @precondition(lambda self: self.held_now())
+    @rule(which=picks)
+    def a_person_removes(self, which: int) -> None:
+        """An identifier: events from before do not bring it back (R17)."""
+        chosen = self.held_now()[which % len(self.held_now())]
+        self.run(self.system.remove(self.world.holder(chosen).contact_id, chosen))
+        self.world.remove(chosen, minutes=self.later())
+
+    @precondition(lambda self: any(each.startswith("email:") for each in self.held_now()))
+    @rule(which=picks, slug=st.sampled_from(["main", "work", None]))
+    def a_person_relabels(self, which: int, slug: str | None) -> None:
+        """An e-mail: a type that has identifiers has a Main one."""
+        emails = [each for each in self.held_now() if each.startswith("email:")]
+        chosen = emails[which % len(emails)]
+        holder = self.world.holder(chosen)
+        if holder.summary.open_by_type["email"] > 1:
+            self.run(self.system.amend(holder.contact_id, chosen, Amendment(Label(slug, takes_over=True))))
+            self.world.relabel(chosen, slug, takes_over=True, minutes=self.later())
+
+    @precondition(lambda self: self.held_now())
+    @rule(which=picks, value=st.sampled_from(["p0@example.com", "p1@example.com", "p2@example.com"]))
+    def a_person_changes_a_value(self, which: int, value: str) -> None:
+        """An e-mail becomes another one, or a device one that nobody had."""
+        chosen = self.held_now()[which % len(self.held_now())]
+        kind = chosen.partition(":")[0]
+        new = value if kind == "email" else f"changed-{len(self.world.plans)}"
+        if self.is_free(f"{kind}:{new}"):
+            self.run(self.system.amend(self.world.holder(chosen).contact_id, chosen, Amendment(value=new)))
+            self.world.replace(chosen, new, minutes=self.later())
+
+    @precondition(lambda self: self.living())
+    @rule(who=picks, tags=st.sets(st.sampled_from(["red", "blue"])), profiles=st.sets(st.sampled_from(["member", "customer"])))
+    def a_person_classifies(self, who: int, tags: set[str], profiles: set[str]) -> None:
+        """Tags and profiles, which unite in a merge and part again."""
+        chosen = self.anybody(who)
+        wanted = Classification(profiles=tuple(sorted(profiles)))
+        self.run(self.system.classify(chosen, wanted, sorted(tags)))
+        self.world.classify(chosen, wanted, sorted(tags), minutes=self.later())
+
     @precondition(lambda self: self.held_now())
     @rule(which=picks)
     def a_person_validates(self, which: int) -> None:
@@ -254,6 +313,14 @@ class Machine(RuleBasedStateMachine):
         """Whether there is anybody."""
         return any(each.erased_at is None for each in self.world.contacts.values())
 
+    def is_free(self, identifier: str) -> bool:
+        """Whether nobody holds it, and it is not in quarantine: then it can be given."""
+        return identifier not in self.held_now() and key_of(identifier) not in self.world.quarantined.get("acme", ())
+
+    def has_user_id(self, contact_id: ContactId) -> bool:
+        """Whether a contact holds one already."""
+        return bool(self.world.contacts["acme", self.world.root("acme", contact_id)].summary.open_by_type.get("user_id"))
+
     def held_now(self) -> list[str]:
         """What somebody holds in memory."""
         return sorted(each.text for each in self.world.tenures.values() if each.is_open)
@@ -280,9 +347,11 @@ class Machine(RuleBasedStateMachine):
     def expected(self) -> list[Person]:
         """The people in memory."""
         held: dict[ContactId, list[str]] = {}
+        labels: dict[ContactId, list[str]] = {}
         for tenure in self.world.tenures.values():
             if tenure.is_open:
                 held.setdefault(tenure.contact_id, []).append(f"{tenure.semantic_type}:{tenure.normalised}={int(tenure.assurance)}")
+                labels.setdefault(tenure.contact_id, []).extend([f"{tenure.semantic_type}:{tenure.slug}"] if tenure.slug else [])
         contacts = (self.world.contacts["acme", each] for each in held)
         return sorted(
             Person(
@@ -291,8 +360,10 @@ class Machine(RuleBasedStateMachine):
                 each.given_name,
                 each.last_name,
                 each.attributes.get("unbound", {}),
+                each.tags,
                 each.archived_at is not None,
                 each.consent["newsletter"].state if "newsletter" in each.consent else None,
+                sorted(labels[each.contact_id]),
             )
             for each in contacts
         )
@@ -307,7 +378,7 @@ def key_of(identifier: str) -> IdentifierKey:
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_whatever_happens_the_people_are_those_of_decide_and_every_invariant_holds(database: Database, redis_url: str) -> None:
-    """I2 to I7, I17, R7, R19: interactions, batches, replays, merges and unmerges by a person, edits, validations, quarantine, archive, consent and erasure, dying workers, and an index that is lost."""
+    """I2 to I7, I17, R7, R19: interactions, batches, replays, merges and unmerges by a person, contacts and identifiers by hand, edits, validations, quarantine, archive, consent and erasure, dying workers, and an index that is lost."""
 
     async def opened(stack: AsyncExitStack) -> System:
         return await stack.enter_async_context(system(database, redis_url))
