@@ -60,7 +60,21 @@ def timeline(health_port: HealthPort = None) -> None:
     _play("timeline", run, health_port)
 
 
-COMMANDS = {"collector": collector, "resolver": resolver, "relay": relay, "segments-worker": segments_worker, "timeline": timeline}
+def jobs_worker(health_port: HealthPort = None) -> None:
+    """Work on jobs of workspaces: renames, imports, bulk operations."""
+    from streams.jobs import run  # noqa: PLC0415
+
+    _play("jobs-worker", run, health_port)
+
+
+COMMANDS = {
+    "collector": collector,
+    "resolver": resolver,
+    "relay": relay,
+    "segments-worker": segments_worker,
+    "timeline": timeline,
+    "jobs-worker": jobs_worker,
+}
 
 
 def _play(name: str, run: Run, health_port: int | None) -> None:
