@@ -315,6 +315,16 @@ class JobsMetrics:
         self.open_age = metrics.gauge("onefold_jobs_open_age_seconds", "Age of the oldest job that is not over.")
 
 
+def where(error: Exception) -> list[str]:
+    """Where an error came from: code and lines, never values (S96)."""
+    trace, places = error.__traceback__, []
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        places.append(f"{code.co_qualname}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    return places[-8:]
+
+
 class CollectorMetrics:
     """What the collector counts."""
 
@@ -328,6 +338,19 @@ class CollectorMetrics:
         self.produce_seconds = metrics.histogram("onefold_collector_produce_seconds", "From first send to last acknowledgement.", _SECONDS)
 
 
+class UserApiMetrics:
+    """What the User API counts."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._requests = metrics.counter("onefold_user_api_requests", "Calls by route and status.", "route", "status")
+        self._seconds = metrics.histogram("onefold_user_api_seconds", "From a call's first byte read to its answer.", _SECONDS)
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        """One call was answered; `route`: its template, so that no id makes a series."""
+        self._requests.labels(route, str(status)).inc()
+        self._seconds.observe(seconds)
+
+
 METRICS_BY_ROLE: Final = {
     "collector": (CollectorMetrics,),
     "resolver": (ResolverMetrics, IndexMetrics),
@@ -335,5 +358,6 @@ METRICS_BY_ROLE: Final = {
     "segments-worker": (SegmentsMetrics,),
     "timeline": (TimelineMetrics,),
     "jobs-worker": (JobsMetrics,),
+    "user-api": (UserApiMetrics,),
 }
 """Which role serves which metrics."""

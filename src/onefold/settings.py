@@ -125,6 +125,25 @@ class CollectorSettings(_Concern):
     """Networks whose X-Forwarded-For counts (JSON list)."""
 
 
+class UserApiSettings(_Concern):
+    """The User API."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = Field(default=8081, ge=0, le=65_535)
+    """Port to listen on."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks whose X-Forwarded-For counts (JSON list)."""
+    origins: tuple[str, ...] = ()
+    """Origins of pages, besides its own, that may call with a session (JSON list), such as https://admin.example.com."""
+    session_idle_minutes: int = Field(default=120, ge=1)
+    """After how long without a call a session ends."""
+    session_hours: int = Field(default=12, ge=1)
+    """After how long a session ends whatever happens."""
+    peppers: dict[int, SecretStr] = Field(default_factory=dict)
+    """Secrets that are mixed into passwords before they are hashed, by version (JSON object); the newest is used for new ones (S25)."""
+
+
 class HealthSettings(_Concern):
     """Health and metrics, on a port of their own."""
 
@@ -161,6 +180,7 @@ class Settings(BaseSettings):
     timeline: TimelineSettings = TimelineSettings()
     jobs: JobsSettings = JobsSettings()
     collector: CollectorSettings = CollectorSettings()
+    user_api: UserApiSettings = UserApiSettings()
     health: HealthSettings = HealthSettings()
     logs: Logs = Logs()
 

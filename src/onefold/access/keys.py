@@ -9,6 +9,8 @@ rotation overlaps (S59). Nothing here commits: the caller's transaction does. Ca
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import re
 import secrets
 import time
 import uuid
@@ -18,22 +20,25 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from onefold.errors import InvalidMessage, Refused, StoreUnavailable
-from onefold.records.keys import KeyRow, NewKey, find_key, insert_key, revoke_key
+from onefold.records.keys import KeyRow, NewKey, find_key, get_key, insert_key, revoke_key, update_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from onefold.records.store import Connection, Store
 
-KeyKind = Literal["public", "secret"]
+KeyKind = Literal["public", "secret", "service"]
 
-PREFIXES: Final[dict[str, str]] = {"public": "of_pub_", "secret": "of_sec_"}
+PREFIXES: Final[dict[str, str]] = {"public": "of_pub_", "secret": "of_sec_", "service": "of_srv_"}
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _LENGTH: Final = 43
 """Digits of base 62 that 256 bits need."""
-_PREFIXES: Final = tuple(PREFIXES.values())
+_WRITE_PREFIXES: Final = (PREFIXES["public"], PREFIXES["secret"])
 _LONGEST_TITLE: Final = 200
+_LONGEST_DESCRIPTION: Final = 2_000
+_MOST_LIMITS: Final = 100
+_URL: Final = re.compile(r"https?://(\*\.)?[A-Za-z0-9.\-]{1,253}(:[0-9*]{1,5})?(/[^\s\x00]{0,500})?")
 _TEXT_LENGTH: Final = len("of_pub_") + _LENGTH
 
 FRESH_SECONDS: Final = 30.0
@@ -87,25 +92,85 @@ def new_text(kind: KeyKind) -> str:
 
 
 def looks_secret(text: str) -> bool:
-    """Whether this is of the kind that must travel in headers only (S60). Says nothing about whether it exists."""
-    return text.startswith(PREFIXES["secret"])
+    """Whether this is of a kind that must travel in headers only (S60). Says nothing about whether it exists."""
+    return text.startswith((PREFIXES["secret"], PREFIXES["service"]))
+
+
+def looks_like_service_key(text: str) -> bool:
+    """Whether this has the form of a service key. Says nothing about whether it exists."""
+    return len(text) == _TEXT_LENGTH and text.startswith(PREFIXES["service"])
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a key is for, and where it may be used from. Empty lists allow everything."""
+
+    description: str | None = None
+    allowed_urls: Sequence[str] = ()
+    """With wildcards: https://*.example.com/*."""
+    allowed_addresses: Sequence[str] = ()
+    """Addresses, or networks such as 10.0.0.0/8."""
 
 
 async def create_key(
-    tx: Connection, workspace: str, kind: KeyKind, title: str, *, expires_at: datetime | None = None, requires_identity: bool = False
+    tx: Connection,
+    workspace: str,
+    kind: KeyKind,
+    title: str,
+    *,
+    expires_at: datetime | None = None,
+    requires_identity: bool = False,
+    limits: Limits = Limits(),
+    user_id: uuid.UUID | None = None,
 ) -> CreatedKey:
-    """Make a key of a workspace; only a public one can require identity tokens.
+    """Make a key of a workspace; only a public one can require identity tokens, and only a service key is a user's.
 
-    Raises WorkspaceNotFound, or InvalidMessage where the title is blank or beyond 200 characters.
+    Raises WorkspaceNotFound, or InvalidMessage where something does not fit.
     """
-    if requires_identity and kind == "secret":
-        raise InvalidMessage("a secret key asserts by itself, so it cannot require identity tokens", code="invalid_kind")
-    if not title.strip() or len(title) > _LONGEST_TITLE:
-        raise InvalidMessage(f"a key's title has 1 to {_LONGEST_TITLE} characters", code="invalid_title")
+    if requires_identity and kind != "public":
+        raise InvalidMessage(f"a {kind} key asserts by itself, so it cannot require identity tokens", code="invalid_kind")
+    if (kind == "service") != (user_id is not None):
+        raise InvalidMessage("a service key needs the user that it speaks for, and no other key has one", code="invalid_kind")
+    _check(title, limits)
     text = new_text(kind)
     shown = text if kind == "public" else f"{PREFIXES[kind]}…{text[-4:]}"
-    row = await insert_key(tx, NewKey(workspace, uuid.uuid4(), kind, title, _hash(text), shown, expires_at, requires_identity))
+    described = (limits.description, list(limits.allowed_urls), list(limits.allowed_addresses), user_id)
+    row = await insert_key(tx, NewKey(workspace, uuid.uuid4(), kind, title, _hash(text), shown, expires_at, requires_identity, *described))
     return CreatedKey(text, row)
+
+
+async def edit_key(tx: Connection, key: KeyRow) -> KeyRow:
+    """Store another title, description, limits, or whether it counts. Raises KeyNotFound, InvalidMessage."""
+    _check(key.title, Limits(key.description, key.allowed_urls, key.allowed_addresses))
+    row = await update_key(tx, key)
+    if row is None:
+        raise KeyNotFound(f"workspace {key.workspace!r} has no key {key.key_id}")
+    return row
+
+
+async def found_key(tx: Connection, workspace: str, key_id: uuid.UUID) -> KeyRow:
+    """A key. Raises KeyNotFound."""
+    row = await get_key(tx, workspace, key_id)
+    if row is None:
+        raise KeyNotFound(f"workspace {workspace!r} has no key {key_id}")
+    return row
+
+
+def _check(title: str, limits: Limits) -> None:
+    if not title.strip() or len(title) > _LONGEST_TITLE or "\0" in title:
+        raise InvalidMessage(f"a key's title has 1 to {_LONGEST_TITLE} characters", code="invalid_title")
+    if len(limits.description or "") > _LONGEST_DESCRIPTION or "\0" in (limits.description or ""):
+        raise InvalidMessage(f"a key's description has at most {_LONGEST_DESCRIPTION} characters", code="invalid_description")
+    if max(len(limits.allowed_urls), len(limits.allowed_addresses)) > _MOST_LIMITS:
+        raise InvalidMessage(f"a key names at most {_MOST_LIMITS} URLs and {_MOST_LIMITS} addresses", code="too_many")
+    for each in limits.allowed_urls:
+        if _URL.fullmatch(each) is None:
+            raise InvalidMessage(f"{each!r} is no URL, such as https://*.example.com/*", code="invalid_url")
+    for each in limits.allowed_addresses:
+        try:
+            ipaddress.ip_network(each, strict=False)
+        except ValueError as error:
+            raise InvalidMessage(f"{each!r} is no address or network, such as 192.0.2.7 or 10.0.0.0/8", code="invalid_address") from error
 
 
 async def revoke(tx: Connection, workspace: str, key_id: uuid.UUID) -> KeyRow:
@@ -146,7 +211,7 @@ class KeyRing:
 
     async def verify(self, text: str) -> WriteKey | None:
         """The live key with this text, or None. Raises StoreUnavailable."""
-        if len(text) != _TEXT_LENGTH or not text.startswith(_PREFIXES):
+        if len(text) != _TEXT_LENGTH or not text.startswith(_WRITE_PREFIXES):
             return None
         key_hash = _hash(text)
         good = self._good.get(key_hash)

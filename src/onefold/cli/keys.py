@@ -9,6 +9,7 @@ from uuid import UUID
 
 import typer
 
+from onefold.cli import options
 from onefold.cli.output import print_json, print_table, run, say
 
 if TYPE_CHECKING:
@@ -26,31 +27,36 @@ class Kind(StrEnum):
 
     PUBLIC = "public"
     SECRET = "secret"  # noqa: S105 - the word, not one
+    SERVICE = "service"
 
 
 @app.command()
 def create(
     workspace: Workspace,
-    kind: Annotated[Kind, typer.Option(help="public: for pages and apps, its events are claims. secret: for servers, asserted.")],
+    kind: Annotated[
+        Kind,
+        typer.Option(help="public: for pages and apps, its events are claims. secret: for servers, asserted. service: opens the User API."),
+    ],
     title: Annotated[str, typer.Option(help="What it is for, as lists show it.")],
     expires_in_days: Annotated[int | None, typer.Option(min=1, max=36_500, help="Unset, it never does.", show_default=False)] = None,
     *,
     require_identity: Annotated[
         bool, typer.Option("--require-identity", help="public only: refuse whatever names a person without an identity token.")
     ] = False,
+    user: Annotated[str | None, typer.Option(help="service only: e-mail of the user that it speaks for.", show_default=False)] = None,
     json: Json = False,
 ) -> None:
-    """Make a key and print it: a secret one is never shown again.
+    """Make a key and print it: a secret or service one is never shown again.
 
     Any number of keys may be live at a time: to rotate, make a new one, use it, then revoke the old one.
     """
     expires_at = datetime.now(UTC) + timedelta(days=expires_in_days) if expires_in_days is not None else None
-    created = run(_create(workspace, kind, title, expires_at, requires_identity=require_identity))
+    created = run(_create(workspace, kind, title, expires_at, requires_identity=require_identity, user=user))
     if json:
         print_json({"key": created.text, **_shown(created.row)})
         return
     print(created.text)
-    say("Keep it now: it is stored hashed and cannot be shown again." if kind is Kind.SECRET else "`onefold keys list` shows it again.")
+    say("`onefold keys list` shows it again." if kind is Kind.PUBLIC else "Keep it now: it is stored hashed and cannot be shown again.")
 
 
 @app.command("list")
@@ -103,13 +109,31 @@ def _minute(at: datetime | None) -> str:
     return at.strftime("%Y-%m-%d %H:%M") if at is not None else "never"
 
 
-async def _create(workspace: str, kind: Kind, title: str, expires_at: datetime | None, *, requires_identity: bool) -> CreatedKey:
+async def _create(
+    workspace: str, kind: Kind, title: str, expires_at: datetime | None, *, requires_identity: bool, user: str | None
+) -> CreatedKey:
     from onefold import bootstrap  # noqa: PLC0415 - a command loads only what it needs
     from onefold.access.keys import create_key  # noqa: PLC0415
+    from onefold.access.users import UserNotFound, email_of  # noqa: PLC0415
+    from onefold.records.log import Act, append  # noqa: PLC0415
+    from onefold.records.users import user_by_email  # noqa: PLC0415
     from onefold.settings import Settings  # noqa: PLC0415
 
     async with bootstrap.store(bootstrap.begin("keys", Settings.load())) as store, store.transaction([workspace]) as tx:
-        return await create_key(tx, workspace, kind.value, title, expires_at=expires_at, requires_identity=requires_identity)
+        speaker = await user_by_email(tx, workspace, email_of(user)) if user is not None else None
+        if user is not None and speaker is None:
+            raise UserNotFound(f"workspace {workspace} has no user {user}; `onefold users list` shows those that it has")
+        made = await create_key(
+            tx,
+            workspace,
+            kind.value,
+            title,
+            expires_at=expires_at,
+            requires_identity=requires_identity,
+            user_id=speaker.user_id if speaker is not None else None,
+        )
+        await append(tx, workspace, [Act(options.actor(), "created", "keys", str(made.row.key_id))])
+        return made
 
 
 async def _list(workspace: str) -> list[KeyRow]:
@@ -124,7 +148,10 @@ async def _list(workspace: str) -> list[KeyRow]:
 async def _revoke(workspace: str, key_id: UUID) -> KeyRow:
     from onefold import bootstrap  # noqa: PLC0415
     from onefold.access import keys  # noqa: PLC0415
+    from onefold.records.log import Act, append  # noqa: PLC0415
     from onefold.settings import Settings  # noqa: PLC0415
 
     async with bootstrap.store(bootstrap.begin("keys", Settings.load())) as store, store.transaction([workspace]) as tx:
-        return await keys.revoke(tx, workspace, key_id)
+        row = await keys.revoke(tx, workspace, key_id)
+        await append(tx, workspace, [Act(options.actor(), "revoked", "keys", str(key_id))])
+        return row

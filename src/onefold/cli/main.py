@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from onefold.cli import (
+    audit,
     changing,
     check,
     consent,
@@ -36,6 +37,7 @@ from onefold.cli import (
     simulate,
     topics,
     up,
+    users,
 )
 from onefold.errors import OnefoldError
 
@@ -70,12 +72,14 @@ app.add_typer(proposals.app, name="proposals", rich_help_panel=LOOK)
 app.add_typer(segments.app, name="segments", rich_help_panel=LOOK)
 app.add_typer(events.app, name="events", rich_help_panel=LOOK)
 app.add_typer(keys.app, name="keys", rich_help_panel=LOOK)
+app.add_typer(users.app, name="users", rich_help_panel=LOOK)
 app.add_typer(identity_keys.app, name="identity-keys", rich_help_panel=LOOK)
 app.add_typer(topics.app, name="topics", rich_help_panel=LOOK)
 app.add_typer(rules.app, name="rules", rich_help_panel=LOOK)
 app.command("simulate", rich_help_panel=LOOK)(simulate.simulate)
 app.add_typer(settings.app, name="settings", rich_help_panel=LOOK)
 app.command("check", rich_help_panel=OPERATE)(check.check)
+app.add_typer(audit.app, name="audit", rich_help_panel=OPERATE)
 app.add_typer(index.app, name="index", rich_help_panel=OPERATE)
 app.add_typer(parked.app, name="parked", rich_help_panel=OPERATE)
 app.add_typer(quarantine.app, name="quarantine", rich_help_panel=OPERATE)

@@ -15,21 +15,22 @@ if TYPE_CHECKING:
 def setup(
     workspace: Annotated[str, typer.Option(help="Slug of the workspace to make: lower-case letters, digits, - and _.")] = "acme",
     title: Annotated[str | None, typer.Option(help="Its title; the slug where unset.", show_default=False)] = None,
+    admin: Annotated[str, typer.Option(help="E-mail of its Super Admin, where it has none.")] = "admin@example.com",
     *,
     json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
-    """Migrate the database, make the topics, a workspace and its first keys. Safe to repeat.
+    """Migrate the database, make the topics, a workspace, its Super Admin and its first keys. Safe to repeat.
 
-    Keys are shown once. A workspace that has keys gets no new ones: `onefold keys create` makes more.
+    Keys and the password are shown once. A workspace that has keys gets no new ones: `onefold keys create` makes more.
     """
-    report = run(_prepare(workspace, title or workspace))
+    report = run(_prepare(workspace, title or workspace, admin))
     if json:
         print_json(report)
     else:
         _tell(report)
 
 
-async def _prepare(workspace: str, title: str) -> Report:
+async def _prepare(workspace: str, title: str, admin: str) -> Report:
     from onefold import bootstrap  # noqa: PLC0415 -- a command loads only what it needs
     from onefold.installation import setup as steps  # noqa: PLC0415
     from onefold.settings import Settings  # noqa: PLC0415
@@ -40,7 +41,8 @@ async def _prepare(workspace: str, title: str) -> Report:
     topics = await steps.make_topics(settings, role.kafka)
     async with bootstrap.store(role) as store:
         created, keys = await steps.make_workspace(store, workspace, title)
-    return steps.Report(migrations, topics, workspace, created, keys)
+        made = await steps.make_admin(store, workspace, admin)
+    return steps.Report(migrations, topics, workspace, created, keys, made)
 
 
 def _tell(report: Report) -> None:
@@ -49,4 +51,6 @@ def _tell(report: Report) -> None:
     say(f"workspace {report.workspace}: {'created' if report.workspace_created else 'exists'}")
     for key in report.keys:
         say(f"{key.kind} key, shown this once: {key.text}")
-    say("\nnext: onefold doctor, then start the roles: onefold collector, resolver, relay, segments-worker, timeline")
+    if report.admin is not None:
+        say(f"Super Admin {report.admin.email}, password shown this once, to be changed at first sign-in: {report.admin.password}")
+    say("\nnext: onefold doctor, then start the roles: onefold collector, resolver, relay, segments-worker, timeline, user-api")

@@ -12,7 +12,7 @@ from onefold.cli.output import run, say
 
 if TYPE_CHECKING:
     from onefold.installation.local_stack import LocalStack
-    from onefold.installation.setup import ShownKey
+    from onefold.installation.setup import ShownAdmin, ShownKey
 
 
 def up(
@@ -25,19 +25,23 @@ def up(
     say("starting Kafka, Postgres, Valkey and every role …")
     try:
         with local_stack(folder) as stack:
-            say(f"collector: {stack.collector_url}\naddresses for other commands: {stack.env_file}")
-            for key in run(_keys(stack, workspace)):
+            say(f"collector: {stack.collector_url}\nUser API: {stack.user_api_url}/api/v1\naddresses for other commands: {stack.env_file}")
+            keys, admin = run(_first(stack, workspace))
+            for key in keys:
                 say(f"{key.kind} key of workspace {workspace}, shown this once: {key.text}")
+            if admin is not None:
+                say(f"Super Admin {admin.email}, password shown this once, to be changed at first sign-in: {admin.password}")
             say("everything runs; Ctrl-C stops it\nnext, in another terminal: onefold doctor")
             stack.roles.follow(sys.stderr)
     except KeyboardInterrupt:
         say("stopped; the data is kept, and `onefold up` goes on with it")
 
 
-async def _keys(stack: LocalStack, workspace: str) -> list[ShownKey]:
-    """The workspace's first keys, where it is new."""
+async def _first(stack: LocalStack, workspace: str) -> tuple[list[ShownKey], ShownAdmin | None]:
+    """The workspace's first keys and its Super Admin, where it is new."""
     from onefold import bootstrap  # noqa: PLC0415
-    from onefold.installation.setup import make_workspace  # noqa: PLC0415
+    from onefold.installation.setup import make_admin, make_workspace  # noqa: PLC0415
 
     async with bootstrap.store(bootstrap.begin("up", stack.settings)) as store:
-        return (await make_workspace(store, workspace, workspace))[1]
+        _, keys = await make_workspace(store, workspace, workspace)
+        return keys, await make_admin(store, workspace, "admin@example.com")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from onefold.contacts.logged import acts_of
 from onefold.errors import ContactErased, ContactNotFound, VersionConflict, WorkspaceNotFound
 from onefold.identity.plan import Act
-from onefold.records import incarnations
+from onefold.records import incarnations, log
 from onefold.records.apply import apply
 from onefold.records.rules_versions import rules_in_force
 from onefold.records.snapshots import lock, read_contacts, snapshot_of
@@ -30,10 +31,14 @@ NOW = "select clock_timestamp()"
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who acts, and why: kept with what they do."""
+    """Who acts, why, and from where: kept with what they do."""
 
     actor: str
     reason: str | None
+    origin: log.Origin = field(default_factory=log.Origin)
+    journal: list[log.Act] | None = None
+    """Where a door collects what goes into the log, to write it last in its transaction. None: each act is written at once, and is the
+    last thing that its transaction does."""
 
 
 async def begin(connection: Connection, user: User) -> Act:
@@ -74,7 +79,12 @@ def demand_version(contact: Contact, expected: int | None) -> None:
         raise VersionConflict(f"contact {contact.contact_id} is at version {contact.version} by now, not at {expected}: look again")
 
 
-async def write(connection: Connection, plan: Plan, shards: int) -> None:
-    """Write a plan whose contacts are locked."""
+async def write(connection: Connection, plan: Plan, shards: int, user: User) -> None:
+    """Write a plan whose contacts are locked, and say in the log what was done."""
     incarnation = await incarnations.present(connection)
     await apply(connection, plan, shards=shards, incarnation=incarnation.name)
+    acts = list(acts_of(plan, user))
+    if user.journal is not None:
+        user.journal.extend(acts)
+    elif acts:
+        await log.append(connection, plan.changes[0].workspace, acts)

@@ -63,7 +63,7 @@ async def edit(
     if ORGANIZATION in wanted.values:
         values[ORGANIZATION] = await _membership(connection, workspace, contact, wanted.values[ORGANIZATION])
     plan = decided.edit(snapshot, contact, values, await acting.begin(connection, user), is_vendor=wanted.is_vendor)
-    return await _carry_out(connection, Changing(contact, plan), shards)
+    return await _carry_out(connection, Changing(contact, plan), shards, user)
 
 
 async def validate(connection: Connection, workspace: str, identifier: Identifier, user: User, *, shards: int | None = None) -> Changing:
@@ -79,7 +79,7 @@ async def validate(connection: Connection, workspace: str, identifier: Identifie
     present = next((each for each in contact.listed if each.tenure_id == tenure.tenure_id), tenure)
     snapshot.tenures[workspace, present.key] = [present]
     plan = decided.validate(snapshot, contact, present, await acting.begin(connection, user), rules)
-    return await _carry_out(connection, Changing(contact, plan), shards)
+    return await _carry_out(connection, Changing(contact, plan), shards, user)
 
 
 async def archive(
@@ -89,12 +89,12 @@ async def archive(
     snapshot, contact = await acting.one_contact(connection, workspace, contact_id, will_write=shards is not None)
     act = await acting.begin(connection, user)
     plan = decided.archive(snapshot, contact, act) if what == "archive" else decided.restore(snapshot, contact, act)
-    return await _carry_out(connection, Changing(contact, plan), shards)
+    return await _carry_out(connection, Changing(contact, plan), shards, user)
 
 
-async def _carry_out(connection: Connection, changing: Changing, shards: int | None) -> Changing:
+async def _carry_out(connection: Connection, changing: Changing, shards: int | None, user: User) -> Changing:
     if shards is not None and changing.plan.writes:
-        await acting.write(connection, changing.plan, shards)
+        await acting.write(connection, changing.plan, shards, user)
     return changing
 
 

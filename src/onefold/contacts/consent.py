@@ -50,7 +50,7 @@ async def consent(
     _check(contact, said, act.at)
     plan = record_consent(snapshot, contact, said, act)
     if shards is not None and plan.changes:
-        await acting.write(connection, plan, shards)
+        await acting.write(connection, plan, shards, user)
     return contact, plan
 
 

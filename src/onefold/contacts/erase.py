@@ -55,5 +55,5 @@ async def erase(connection: Connection, workspace: str, named: UUID, user: User,
     elsewhere = await held_elsewhere(connection, workspace, {tenure.key for tenure in tree.tenures}, [root, *tree.absorbed])
     erasing = Erasing(tree, planned(tree, elsewhere, await acting.begin(connection, user)))
     if shards is not None:
-        await acting.write(connection, erasing.plan, shards)
+        await acting.write(connection, erasing.plan, shards, user)
     return erasing

@@ -67,7 +67,7 @@ async def merge(connection: Connection, workspace: str, wish: Wish, user: User, 
     takes = _takes(wish, dict(zip((wish.survivor, wish.absorbed), roots, strict=True)))
     merging = Merging(survivor, absorbed, merge_decided(snapshot, survivor, absorbed, takes, await acting.begin(connection, user)))
     if shards is not None:
-        await acting.write(connection, merging.plan, shards)
+        await acting.write(connection, merging.plan, shards, user)
     return merging
 
 

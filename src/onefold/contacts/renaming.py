@@ -2,6 +2,7 @@
 
 In chunks by contact id, each contact one version and one change. After the last id it looks again from the first, until nobody differs: a
 merge may have carried an old title past it. Whoever gives a contact an organization holds its row, so none gets an old one from then on.
+The log says once that the organization was renamed, not again of each contact.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from onefold.contacts.acting import User
 from onefold.contacts.tools import Advance
 from onefold.identity import decided
 from onefold.identity.contact import ContactId
-from onefold.records import organizations
+from onefold.records import incarnations, organizations
+from onefold.records.apply import apply
 from onefold.records.snapshots import lock, read_contacts, snapshot_of
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ async def step(connection: Connection, job: WorkspaceJob, tools: Tools) -> Advan
     snapshot = snapshot_of(await read_contacts(connection, job.workspace, ids))
     plan = decided.rename(snapshot, wanted, organization.title, await acting.begin(connection, User(job.actor, job.reason)))
     if plan.writes:
-        await acting.write(connection, plan, tools.shards)
+        incarnation = await incarnations.present(connection)
+        await apply(connection, plan, shards=tools.shards, incarnation=incarnation.name)
     progress.update(after=str(ContactId(ids[-1])), rewritten=progress["rewritten"] + len(plan.changes))
     return Advance(progress)

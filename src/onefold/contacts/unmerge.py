@@ -54,7 +54,7 @@ async def unmerge(connection: Connection, workspace: str, named: UUID, user: Use
         raise MergeNotFound(f"{named} is no merge that is in force: it was undone, or the contact stands by itself")
     undoing = Undoing(tree, merge, planned(tree, merge, await acting.begin(connection, user), rules))
     if shards is not None:
-        await acting.write(connection, undoing.plan, shards)
+        await acting.write(connection, undoing.plan, shards, user)
     return undoing
 
 

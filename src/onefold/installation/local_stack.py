@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ROLES = ("collector", "resolver", "relay", "segments-worker", "timeline", "jobs-worker")
+ROLES = ("collector", "resolver", "relay", "segments-worker", "timeline", "jobs-worker", "user-api")
 ENV_FILE = "onefold.env"
 
 
@@ -35,6 +35,7 @@ class LocalStack:
     settings: Settings
     roles: Stack
     collector_url: str
+    user_api_url: str
     health_urls: dict[str, str]
     """By role, without a path."""
     env_file: Path
@@ -46,16 +47,17 @@ def local_stack(folder: Path) -> Iterator[LocalStack]:
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     with LocalServers(folder) as servers:
-        ports = _free_ports(len(ROLES) + 1)
-        health = dict(zip(ROLES, ports[1:], strict=True))
-        env_file = _write_env(folder, servers, ports[0])
+        ports = _free_ports(len(ROLES) + 2)
+        health = dict(zip(ROLES, ports[2:], strict=True))
+        env_file = _write_env(folder, servers, ports[0], ports[1])
         os.environ["ONEFOLD_ENV_FILE"] = str(env_file)
         settings = Settings.load()
         asyncio.run(_set_up(settings))
         urls = {name: f"http://127.0.0.1:{port}" for name, port in health.items()}
         roles = [StackRole.ours(name, "--health-port", str(health[name]), ready_url=f"{urls[name]}/ready") for name in ROLES]
         with Stack(roles, folder / "logs", {"ONEFOLD_ENV_FILE": str(env_file)}) as running:
-            yield LocalStack(settings, running, f"http://127.0.0.1:{ports[0]}", urls, env_file)
+            collector, user_api = (f"http://127.0.0.1:{port}" for port in ports[:2])
+            yield LocalStack(settings, running, collector, user_api, urls, env_file)
 
 
 async def _set_up(settings: Settings) -> None:
@@ -63,7 +65,7 @@ async def _set_up(settings: Settings) -> None:
     await setup.make_topics(settings, bootstrap.begin("setup", settings).kafka)
 
 
-def _write_env(folder: Path, servers: LocalServers, collector_port: int) -> Path:
+def _write_env(folder: Path, servers: LocalServers, collector_port: int, user_api_port: int) -> Path:
     """The addresses of this stack, readable by this user only; the index's secret stays what it was."""
     file = folder / ENV_FILE
     known = dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line) if file.is_file() else {}
@@ -74,6 +76,7 @@ def _write_env(folder: Path, servers: LocalServers, collector_port: int) -> Path
         "ONEFOLD_KAFKA__SERVERS": servers.kafka_servers,
         "ONEFOLD_INDEX__SECRET": known.get("ONEFOLD_INDEX__SECRET") or secrets.token_hex(32),
         "ONEFOLD_COLLECTOR__PORT": str(collector_port),
+        "ONEFOLD_USER_API__PORT": str(user_api_port),
         "ONEFOLD_LOGS__FORMAT": "console",
     }
     file.touch(mode=0o600)

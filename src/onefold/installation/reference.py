@@ -1,7 +1,7 @@
 """Reference pages that are written from the code: `python -m onefold.installation.reference [--check]`.
 
-Settings and codes from their docstrings, metrics from their definitions, the schemas of RULES.json, of simulated runs and of explanations
-from their models.
+Settings and codes from their docstrings, metrics from their definitions, roles from the permission matrix, the schemas of RULES.json, of
+simulated runs and of explanations from their models.
 A test checks that the pages are fresh.
 """
 
@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from onefold import observe
+from onefold.access import matrix
+from onefold.access.matrix import Scope
 from onefold.identity import rules_document
 from onefold.installation.reasons import reasons_page
 from onefold.ops.explain import shapes as explained
@@ -49,12 +51,39 @@ def metrics_page() -> str:
     )
 
 
+_SIGNS = {Scope.EVERYTHING: "all", Scope.FOLLOWED: "owned, followed", Scope.OWNED: "owned", Scope.NOTHING: "-"}
+
+
+def roles_page() -> str:
+    """Who may do what, from the permission matrix."""
+    head = " | ".join(matrix.TITLES[role] for role in matrix.TITLES)
+    lines = [
+        f"| {resource} | {action} | " + " | ".join(_SIGNS[matrix.scope([role], resource, action)] for role in matrix.TITLES) + " |"
+        for resource, actions in matrix.ACTIONS.items()
+        for action in actions
+    ]
+    fields = [
+        f"- {matrix.TITLES[role]}: {', '.join(sorted(names))} of {resource}"  # type: ignore[index]  # roles are its keys
+        for role, resources in matrix.UNWRITABLE.items()
+        for resource, names in resources.items()
+    ]
+    return (
+        "# Roles\n\n<!-- written by python -m onefold.installation.reference -->\n\n"
+        "Who may do what. What no cell allows is refused. A user with several roles has the widest of their cells. `archive` is the first"
+        " delete and restoring, `destroy` the second delete; `account` is one's own user, password and sessions. *owned* reaches what the"
+        " caller owns, *owned, followed* also what they follow.\n\n"
+        f"| Resource | Action | {head} |\n|---|---|" + "---|" * len(matrix.TITLES) + "\n" + "\n".join(lines) + "\n\n"
+        "## Fields\n\nFields that a role reads and may not write, unless another role of the same user may:\n\n" + "\n".join(fields) + "\n"
+    )
+
+
 def pages() -> dict[Path, str]:
     """Each page with its text."""
     return {
         PAGES / "settings.md": settings_page(),
         PAGES / "metrics.md": metrics_page(),
         PAGES / "reasons.md": reasons_page(),
+        PAGES / "roles.md": roles_page(),
         PAGES / "rules.schema.json": _json(rules_document.schema()),
         PAGES / "explain.schema.json": _json(explained.schema()),
         PAGES / "simulate.schema.json": _json(simulated.schema()),

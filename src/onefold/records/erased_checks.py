@@ -23,6 +23,10 @@ select * from (
     or summary - 'assurance' <> '{}' or provenance <> '{}' or consent <> '{}'
     or classification <> '{}' or num_nonnulls(given_name, last_name, email, phone, organization_id, organization_name, archived_at) > 0)
   union all
+  select 'contact ' || g.contact_id, 'was erased, and the log says what was different'
+  from gone g join log_entries e on e.workspace = g.workspace and e.object_type = 'contacts' and e.object_id = g.contact_id::text
+  join log_details d on d.workspace = e.workspace and d.seq = e.seq
+  union all
   select 'contact ' || g.contact_id, 'was erased, and lists find it by ' || l.kind
   from gone g join links l on l.object_id = g.contact_id and l.workspace = g.workspace
   union all

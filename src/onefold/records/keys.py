@@ -14,17 +14,25 @@ if TYPE_CHECKING:
 
     from onefold.records.store import Connection
 
-_INSERT = """
-insert into keys (workspace, key_id, kind, title, hash, shown, expires_at, requires_identity) values ($1, $2, $3, $4, $5, $6, $7, $8)
-returning key_id, workspace, kind, title, shown, created_at, expires_at, revoked_at, last_used_at, requires_identity
+_COLUMNS = (
+    "key_id, workspace, kind, title, shown, created_at, expires_at, revoked_at, last_used_at, requires_identity, description, allowed_urls,"
+    " allowed_addresses, is_enabled, user_id"
+)
+_INSERT = f"""
+insert into keys (workspace, key_id, kind, title, hash, shown, expires_at, requires_identity, description, allowed_urls, allowed_addresses,
+  user_id)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+returning {_COLUMNS}
 """
-_LIST = """
-select key_id, workspace, kind, title, shown, created_at, expires_at, revoked_at, last_used_at, requires_identity
-from keys where workspace = $1 order by created_at, key_id
-"""
-_REVOKE = """
+_LIST = f"select {_COLUMNS} from keys where workspace = $1 order by created_at, key_id"
+_GET = f"select {_COLUMNS} from keys where workspace = $1 and key_id = $2"
+_REVOKE = f"""
 update keys set revoked_at = coalesce(revoked_at, now()) where workspace = $1 and key_id = $2
-returning key_id, workspace, kind, title, shown, created_at, expires_at, revoked_at, last_used_at, requires_identity
+returning {_COLUMNS}
+"""
+_UPDATE = f"""
+update keys set title = $3, description = $4, allowed_urls = $5, allowed_addresses = $6, is_enabled = $7
+where workspace = $1 and key_id = $2 returning {_COLUMNS}
 """
 _FIND = "select key_id, workspace, kind, title, scopes, requires_identity from find_write_key($1)"
 
@@ -48,6 +56,12 @@ class KeyRow(NamedTuple):
     revoked_at: datetime | None
     last_used_at: datetime | None
     requires_identity: bool
+    description: str | None
+    allowed_urls: list[str]
+    allowed_addresses: list[str]
+    is_enabled: bool
+    user_id: uuid.UUID | None
+    """Whose it is: of service keys only."""
 
 
 class FoundKey(NamedTuple):
@@ -72,6 +86,10 @@ class NewKey(NamedTuple):
     shown: str
     expires_at: datetime | None
     requires_identity: bool
+    description: str | None
+    allowed_urls: list[str]
+    allowed_addresses: list[str]
+    user_id: uuid.UUID | None
 
 
 async def insert_key(tx: Connection, key: NewKey) -> KeyRow:
@@ -86,6 +104,20 @@ async def insert_key(tx: Connection, key: NewKey) -> KeyRow:
 async def list_keys(tx: Connection, workspace: str) -> list[KeyRow]:
     """All keys of a workspace, the revoked ones too, oldest first."""
     return [KeyRow(**dict(row)) for row in await tx.fetch(_LIST, workspace)]
+
+
+async def get_key(tx: Connection, workspace: str, key_id: uuid.UUID) -> KeyRow | None:
+    """One key of a workspace."""
+    row = await tx.fetchrow(_GET, workspace, key_id)
+    return KeyRow(**dict(row)) if row is not None else None
+
+
+async def update_key(tx: Connection, key: KeyRow) -> KeyRow | None:
+    """Store what may change of a key."""
+    row = await tx.fetchrow(
+        _UPDATE, key.workspace, key.key_id, key.title, key.description, key.allowed_urls, key.allowed_addresses, key.is_enabled
+    )
+    return KeyRow(**dict(row)) if row is not None else None
 
 
 async def revoke_key(tx: Connection, workspace: str, key_id: uuid.UUID) -> KeyRow | None:

@@ -19,10 +19,10 @@ from onefold.access.identity_tokens import Verifier
 from onefold.access.keys import WriteKey, new_text
 from onefold.errors import ConfigurationError
 from onefold.http.collector.app import Collector
-from onefold.http.collector.connection import _WholeAnswers
 from onefold.http.collector.meters import Meters
 from onefold.http.collector.options import Options
-from onefold.http.collector.server import _listener, listening
+from onefold.http.connection import _WholeAnswers
+from onefold.http.server import _listener, listening
 from onefold.observe import CollectorMetrics, Metrics
 from tests.support.asking import no_keys
 
@@ -59,7 +59,7 @@ async def running(taken: Taken, **options: Any) -> AsyncIterator[int]:
     collector = Collector(
         taken.verify, Verifier(no_keys).verify, taken.send, chosen, Meters(CollectorMetrics(Metrics()), structlog.get_logger())
     )
-    async with listening(collector, chosen, host="127.0.0.1", port=0) as port:
+    async with listening(collector, chosen.head_bounds, host="127.0.0.1", port=0) as port:
         yield port
 
 
@@ -261,7 +261,7 @@ async def test_a_port_that_is_taken_says_so() -> None:
             Taken().verify, Verifier(no_keys).verify, Taken().send, Options(), Meters(CollectorMetrics(Metrics()), structlog.get_logger())
         )
         with pytest.raises(ConfigurationError, match=str(port)):
-            async with listening(collector, Options(), host="127.0.0.1", port=port):
+            async with listening(collector, Options().head_bounds, host="127.0.0.1", port=port):
                 pass
 
 

@@ -64,7 +64,7 @@ async def holder(connection: Connection, email: str) -> UUID:
 async def classify(connection: Connection, contact_id: UUID, wanted: Classification, tags: Sequence[str]) -> None:
     snapshot, contact = await acting.one_contact(connection, "acme", contact_id, will_write=True)
     plan = decided.classify(snapshot, contact, wanted, await acting.begin(connection, ANN), tags=tags)
-    await acting.write(connection, plan, SHARDS)
+    await acting.write(connection, plan, SHARDS, ANN)
 
 
 async def links(connection: Connection, contact_id: UUID) -> list[str]:

@@ -84,6 +84,8 @@ async def test_functions_that_run_as_their_owner_pin_their_search_path(database:
         await connection.close()
     assert {row["proname"] for row in rows} == {
         "drop_timeline_weeks",
+        "enter_by_key",
+        "enter_by_session",
         "find_write_key",
         "forget_timeline_events",
         "list_workspaces",

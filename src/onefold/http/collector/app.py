@@ -11,10 +11,10 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 from onefold.errors import OnefoldError
+from onefold.http.callers import base_url
 from onefold.http.collector import auth, boot
 from onefold.http.collector.answers import Answer, NoSuchPath, Overloaded, WrongMethod, document, failure, preflight, success
 from onefold.http.collector.bodies import ClientGone, read_body
-from onefold.http.collector.callers import base_url
 from onefold.http.collector.intake import Intake
 from onefold.http.collector.rates import Rates
 

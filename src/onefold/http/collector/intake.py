@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from onefold.failpoints import reach
+from onefold.http.callers import client_address
 from onefold.http.collector import auth, identity
 from onefold.http.collector.answers import TAKEN, Answer, BodyTooLarge, Strict, partly
 from onefold.http.collector.bodies import read_body
-from onefold.http.collector.callers import client_address
 from onefold.http.collector.events import read_batch, read_event
 from onefold.http.collector.identity import Tokens
 from onefold.http.collector.refusals import POLICY, EventRefused

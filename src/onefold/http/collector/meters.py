@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from onefold.errors import ConfigurationError, LogUnavailable, StoreUnavailable
+from onefold.observe import where
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,17 +56,8 @@ class Meters:
 
     def failed(self, error: Exception, request_id: str) -> None:
         """Something that nobody foresaw. The traceback holds code and types, not values: S96."""
-        self._log.error("request_failed", error=type(error).__name__, request_id=request_id, where=_where(error))
+        self._log.error("request_failed", error=type(error).__name__, request_id=request_id, where=where(error))
 
     def produced(self, seconds: float) -> None:
         """The broker acknowledged all events of a request."""
         self._metrics.produce_seconds.observe(seconds)
-
-
-def _where(error: Exception) -> list[str]:
-    trace, places = error.__traceback__, []
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        places.append(f"{code.co_qualname}:{trace.tb_lineno}")
-        trace = trace.tb_next
-    return places[-8:]

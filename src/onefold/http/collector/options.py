@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from onefold.errors import ConfigurationError
 from onefold.http.collector.events import Bounds
+from onefold.http.connection import HeadBounds
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
@@ -39,6 +40,11 @@ class Options:
     """Whose `X-Forwarded-For` counts (S33)."""
     public_url: str | None = None
     """How browsers reach this collector; told by their request where unset."""
+
+    @property
+    def head_bounds(self) -> HeadBounds:
+        """What the listener bounds by itself."""
+        return HeadBounds(self.request_seconds, self.head_bytes)
 
 
 def options_of(settings: CollectorSettings) -> Options:

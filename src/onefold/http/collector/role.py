@@ -17,7 +17,7 @@ from onefold.errors import LogUnavailable
 from onefold.http.collector.app import Collector
 from onefold.http.collector.meters import Meters
 from onefold.http.collector.options import options_of
-from onefold.http.collector.server import listening
+from onefold.http.server import listening
 from onefold.messages.topics import INTERACTIONS
 from onefold.observe import CollectorMetrics
 from onefold.topics.admin import list_topics
@@ -71,7 +71,7 @@ async def serving(role: Role, store: Store, producer: IdempotentProducer, health
     options = options_of(settings)
     meters = Meters(CollectorMetrics(role.metrics), role.log)
     collector = Collector(KeyRing(store).verify, Verifier(IdentityKeyRing(store).find).verify, send, options, meters)
-    async with listening(collector, options, host=settings.host, port=settings.port) as port:
+    async with listening(collector, options.head_bounds, host=settings.host, port=settings.port) as port:
         yield port
 
 

@@ -1,7 +1,7 @@
 """Listens, and drains before it stops.
 
 uvicorn does HTTP, told never to log a request (addresses hold keys, S97), never to name itself, and never to follow a header's word
-about who calls. Called by `role`, and by tests that need no process of their own.
+about who calls. Called by the roles that serve, and by tests that need no process of their own.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from onefold.errors import ConfigurationError
-from onefold.http.collector.connection import protocol
+from onefold.http.connection import HeadBounds, protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+    from typing import Any
 
-    from onefold.http.collector.app import Collector
-    from onefold.http.collector.options import Options
+    Application = Callable[
+        [MutableMapping[str, Any], Callable[[], Awaitable[Any]], Callable[[MutableMapping[str, Any]], Awaitable[None]]], Awaitable[None]
+    ]
+    """As ASGI 3 has it."""
 
 DRAIN_SECONDS: Final = 20
 """How long a stop waits for requests that have begun; below Kubernetes' grace period of 30 s."""
@@ -31,7 +34,7 @@ _BACKLOG: Final = 2_048
 
 
 @asynccontextmanager
-async def listening(collector: Collector, options: Options, *, host: str, port: int) -> AsyncIterator[int]:
+async def listening(app: Application, bounds: HeadBounds, *, host: str, port: int) -> AsyncIterator[int]:
     """Serve until the block ends, then take no more, answer what has begun, and stop. Gives the port, which 0 leaves to the system.
 
     Raises ConfigurationError where the address cannot be had.
@@ -39,8 +42,8 @@ async def listening(collector: Collector, options: Options, *, host: str, port: 
     listener = _listener(host, port)
     server = _Server(
         uvicorn.Config(
-            collector,
-            http=protocol(options),
+            app,
+            http=protocol(bounds),
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -73,7 +76,7 @@ def _listener(host: str, port: int) -> socket.socket:
     try:
         listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        raise ConfigurationError(f"the collector cannot listen on {host} port {port}: {error.strerror}. Choose another port.") from error
+        raise ConfigurationError(f"this role cannot listen on {host} port {port}: {error.strerror}. Choose another port.") from error
     # Connections inherit it. Without, an answer's second packet waits 40 ms for the caller to acknowledge the first.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.setblocking(False)

@@ -7,15 +7,13 @@ writes an answer's head and body by themselves, which is one system call more fo
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import msgspec
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 if TYPE_CHECKING:
     import asyncio
-
-    from onefold.http.collector.options import Options
 
 _REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
 
@@ -30,7 +28,7 @@ _CONTINUE = b"HTTP/1.1 100 "
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. A subclass made by `protocol` carries the options."""
+    """One connection. A subclass made by `protocol` carries the bounds."""
 
     request_seconds: ClassVar[float] = 30.0
     head_bytes: ClassVar[int] = 65_536
@@ -155,7 +153,14 @@ class _WholeAnswers:
         self._transport.close()
 
 
-def protocol(options: Options) -> type[BoundedProtocol]:
-    """The protocol with these options; uvicorn makes one object of it for each connection."""
-    own: dict[str, Any] = {"request_seconds": options.request_seconds, "head_bytes": options.head_bytes}
-    return type("CollectorProtocol", (BoundedProtocol,), own)
+class HeadBounds(NamedTuple):
+    """What a request may take until it is complete."""
+
+    request_seconds: float = 30.0
+    """From its first byte to its last."""
+    head_bytes: int = 65_536
+
+
+def protocol(bounds: HeadBounds) -> type[BoundedProtocol]:
+    """The protocol with these bounds; uvicorn makes one object of it for each connection."""
+    return type("Protocol", (BoundedProtocol,), bounds._asdict())

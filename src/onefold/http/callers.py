@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from ipaddress import IPv4Network, IPv6Network
+
+Network = IPv4Network | IPv6Network
 
 _HOST = re.compile(r"[A-Za-z0-9.\-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
 
 
-def client_address(
-    client: Sequence[Any] | None, headers: Mapping[bytes, bytes], trusted: Sequence[IPv4Network | IPv6Network]
-) -> str | None:
+def client_address(client: Sequence[Any] | None, headers: Mapping[bytes, bytes], trusted: Sequence[Network]) -> str | None:
     """The address that a header of a trusted proxy names, counted from the right past all trusted ones; else the peer's own."""
     peer = str(client[0]) if client else None
     if not trusted or peer is None or not _is_trusted(peer, trusted):
@@ -38,7 +38,7 @@ def base_url(scheme: str, headers: Mapping[bytes, bytes], public_url: str | None
     return f"{scheme}://{host}" if _HOST.fullmatch(host) else None
 
 
-def _is_trusted(text: str, trusted: Sequence[IPv4Network | IPv6Network]) -> bool:
+def _is_trusted(text: str, trusted: Sequence[Network]) -> bool:
     address = _address(text)
     return address is not None and any(address in network for network in trusted)
 

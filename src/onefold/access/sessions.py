@@ -1,0 +1,150 @@
+"""Signing in and out, and finding who calls by what a call shows (security.md, S26, S27, S65, S83, S88)."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import secrets
+import uuid
+from dataclasses import replace
+from datetime import timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from onefold.access.caller import Caller, NotSignedIn
+from onefold.access.keys import looks_like_service_key
+from onefold.access.passwords import judge
+from onefold.access.users import email_of, find_user
+from onefold.errors import InvalidMessage
+from onefold.records import log, users
+from onefold.records.store import name_workspaces
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from onefold.access.passwords import Passwords
+    from onefold.records.log import Origin
+    from onefold.records.store import Connection, Store
+
+TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+_REFUSAL: Final = "the workspace, the e-mail or the password is wrong"
+
+
+class Lives(NamedTuple):
+    """How long sessions go on."""
+
+    idle: timedelta = timedelta(hours=2)
+    """Without a call."""
+    longest: timedelta = timedelta(hours=12)
+    """Whatever happens."""
+
+
+class SignedIn(NamedTuple):
+    """A session that has begun. `token` is what the browser keeps; it is stored nowhere."""
+
+    token: str
+    caller: Caller
+    lives: Lives
+
+
+async def sign_in(store: Store, passwords: Passwords, lives: Lives, named: tuple[str, str], password: str, origin: Origin) -> SignedIn:
+    """Begin a session for (workspace, e-mail). Raises NotSignedIn in one way for whatever is wrong, and after the same work.
+
+    Not one transaction: none is held open while a password is compared.
+    """
+    workspace, email = named
+    async with store.transaction([workspace]) as connection:
+        user = await users.user_by_email(connection, workspace, _known_email(email))
+    verified = await passwords.verify(user.password_hash if user is not None else None, password)
+    if user is None or not verified.holds or not user.is_enabled:
+        raise NotSignedIn(_REFUSAL)
+    token, session_id = secrets.token_urlsafe(32), uuid.uuid4()
+    anew = await passwords.hash(password) if verified.hash_anew else None
+    async with store.transaction([workspace]) as connection:
+        present = await users.user_by_id(connection, workspace, user.user_id, will_write=True)
+        if present is None or present.password_hash != user.password_hash or not present.is_enabled:
+            raise NotSignedIn(_REFUSAL)
+        if anew is not None:
+            await users.set_password(connection, present, anew, must_reset=present.must_reset, is_change=False)
+        await users.begin_session(
+            connection, users.Begun(workspace, session_id, user.user_id, _hash(token), lives.longest, origin.address, origin.user_agent)
+        )
+        caller = Caller(workspace, user.user_id, frozenset(user.roles), origin, session_id)
+        await log.append(connection, workspace, [log.Act(caller.actor, "signed_in", "users", str(user.user_id), origin=origin)])
+    return SignedIn(token, caller, lives)
+
+
+async def by_session(connection: Connection, token: str, origin: Origin, lives: Lives) -> Caller:
+    """Whose session it is; the transaction names their workspace from here on. Raises NotSignedIn."""
+    found = await users.enter_by_session(connection, _hash(token), lives.idle) if TOKEN.fullmatch(token) else None
+    if found is None:
+        raise NotSignedIn("the session has ended; sign in again")
+    return Caller(found.workspace, found.user_id, frozenset(found.roles), origin, found.session_id, must_reset=found.must_reset)
+
+
+async def by_key(connection: Connection, text: str, origin: Origin) -> Caller:
+    """Whose service key it is; the transaction names their workspace from here on. Raises NotSignedIn."""
+    found = await users.enter_by_key(connection, _hash(text)) if looks_like_service_key(text) else None
+    if found is None:
+        raise NotSignedIn("there is no such service key, or it was revoked, disabled, or has expired")
+    if found.allowed_addresses and not is_within(origin.address, found.allowed_addresses):
+        raise NotSignedIn("this service key may not be used from this address")
+    return Caller(found.workspace, found.user_id, frozenset(found.roles), origin, key_id=found.key_id)
+
+
+async def change_password(
+    store: Store, passwords: Passwords, caller: Caller, present: str, wanted: str, *, reason: str | None = None
+) -> None:
+    """Give the caller another password; every other session of theirs ends (S23). Raises InvalidMessage, NotSignedIn.
+
+    Not one transaction: none is held open while passwords are hashed.
+    """
+    async with store.transaction([caller.workspace]) as connection:
+        user = await find_user(connection, caller.workspace, caller.user_id)
+    if not (await passwords.verify(user.password_hash, present)).holds:
+        raise InvalidMessage("the present password is another one", code="wrong_password")
+    judge(wanted, [user.email, user.given_name or "", user.last_name or "", caller.workspace])
+    hashed = await passwords.hash(wanted)
+    async with store.transaction([caller.workspace]) as connection:
+        again = await find_user(connection, caller.workspace, caller.user_id, will_write=True)
+        if again.password_hash != user.password_hash:
+            raise InvalidMessage("the present password is another one", code="wrong_password")
+        await users.set_password(connection, again, hashed, must_reset=False, is_change=True)
+        await users.end_sessions(connection, caller.workspace, caller.user_id, but=caller.session_id)
+        act = log.Act(caller.actor, "password_changed", "users", str(caller.user_id), again.version + 1, reason, origin=caller.origin)
+        await log.append(connection, caller.workspace, [act])
+
+
+async def sign_out(connection: Connection, caller: Caller) -> None:
+    """End the session that calls."""
+    if caller.session_id is not None:
+        await users.end_session(connection, caller.workspace, caller.session_id)
+
+
+async def as_user(connection: Connection, caller: Caller) -> Caller:
+    """The caller with the roles that the store knows now."""
+    await name_workspaces(connection, [caller.workspace])
+    row = await users.user_by_id(connection, caller.workspace, caller.user_id)
+    if row is None or not row.is_enabled or row.archived_at is not None:
+        raise NotSignedIn("the user is disabled by now")
+    return replace(caller, roles=frozenset(row.roles))
+
+
+def is_within(address: str | None, networks: Sequence[str]) -> bool:
+    """Whether an address lies in one of these networks or is one of these addresses."""
+    try:
+        found = ipaddress.ip_address(address or "")
+    except ValueError:
+        return False
+    return any(found in ipaddress.ip_network(each, strict=False) for each in networks)
+
+
+def _known_email(email: str) -> str:
+    try:
+        return email_of(email)
+    except InvalidMessage:
+        return ""
+
+
+def _hash(text: str) -> bytes:
+    return sha256(text.encode()).digest()

@@ -1,0 +1,76 @@
+"""The User API as a FastAPI application: its routes, its document, and what happens to calls that meet none."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+
+from onefold.errors import ConfigurationError
+from onefold.http.user_api import keys, log, session, users
+from onefold.http.user_api.door import PROBLEM_SCHEMA, DoorRoute, Parts
+from onefold.http.user_api.problems import NOT_FOUND, problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fastapi import Request, Response
+
+PREFIX = "/api/v1"
+ROUTERS = (session.router, users.router, keys.router, log.router)
+
+
+def make_app(parts: Parts) -> FastAPI:
+    """The application. Raises ConfigurationError where a route declares no permission (S75)."""
+    app = FastAPI(title="Onefold User API", version="1", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app.state.parts = parts
+    for router in ROUTERS:
+        app.include_router(router, prefix=PREFIX)
+    undeclared = [route for router in ROUTERS for route in router.routes if not isinstance(route, DoorRoute)]
+    if undeclared:
+        raise ConfigurationError(f"these routes declare no permission: {undeclared} (S75)")
+    app.add_exception_handler(HTTPException, _of_http)
+    document = _document(app)
+    app.add_api_route(f"{PREFIX}/openapi.json", _serving(document), include_in_schema=False)
+    return app
+
+
+def routes() -> Iterator[tuple[str, str, DoorRoute]]:
+    """Every method and path of the API, with its route."""
+    for router in ROUTERS:
+        for route in router.routes:
+            if isinstance(route, DoorRoute):
+                yield from ((method, f"{PREFIX}{route.path}", route) for method in sorted(route.methods or ()))
+
+
+def _serving(document: dict[str, Any]) -> Any:
+    async def serve() -> dict[str, Any]:
+        return document
+
+    return serve
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    found = get_openapi(title=app.title, version=app.version, openapi_version="3.1.0", routes=app.routes, description=__doc__)
+    schemas = found.setdefault("components", {}).setdefault("schemas", {})
+    schemas["Problem"] = PROBLEM_SCHEMA
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    found["components"]["securitySchemes"] = {
+        "service_key": {"type": "http", "scheme": "bearer", "description": "A service key: of_srv_…"},
+        "session": {"type": "apiKey", "in": "cookie", "name": "__Host-onefold"},
+    }
+    found["security"] = [{"service_key": []}, {"session": []}]
+    return found
+
+
+async def _of_http(request: Request, error: Exception) -> Response:
+    """No such path, or not by this method."""
+    del request
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    code, detail = {405: ("wrong_method", "This path does not take this method.")}.get(status, ("not_found", NOT_FOUND))
+    headers = error.headers if isinstance(error, HTTPException) else None
+    return problem(status if status == 405 else 404, code, detail, uuid.uuid4().hex, headers)  # noqa: PLR2004
