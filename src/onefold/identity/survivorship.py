@@ -146,7 +146,7 @@ def _size(value: object) -> int:
 def _repeats(contact: Contact, path: str, value: object, held: Provenance, mine: Provenance, recency: timedelta) -> bool:
     present = get(contact, path)
     is_known_beside = not mine.beside or set(mine.beside) <= set(held.beside)
-    return mine.assurance == held.assurance and mine.at < held.at + recency and is_known_beside and same_value(present, value)
+    return mine.assurance == held.assurance and held.at <= mine.at < held.at + recency and is_known_beside and same_value(present, value)
 
 
 def same_value(one: object, other: object) -> bool:

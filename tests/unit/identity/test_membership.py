@@ -50,6 +50,16 @@ def test_a_claim_never_changes_one_that_is_set() -> None:
         assert belongs(world) == "Mill"
 
 
+def test_a_claim_that_repeats_it_and_is_earlier_counts_from_then() -> None:
+    """Else whatever comes between the two in event time would win or lose by the order of arrival."""
+    for order in permutations(
+        [said(MILL, minutes=1, assurance=CLAIMED), said(FORGE, minutes=2, assurance=CLAIMED), said(MILL, minutes=3, assurance=CLAIMED)]
+    ):
+        world = World()
+        world.play(*order)
+        assert belongs(world) == "Mill"
+
+
 def test_an_assertion_takes_the_place_of_a_claim() -> None:
     """Whatever their order."""
     for order in permutations([said(MILL, minutes=1), said(FORGE, minutes=2, assurance=CLAIMED)]):
