@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from onefold.identity.classification import Classification
     from onefold.identity.identifiers import IdentifierKey
+    from onefold.identity.membership import Membership
     from onefold.identity.plan import Erasure, Merge, Outcome, Plan, Return
 
 START = datetime(2026, 11, 1, 9, 0, tzinfo=UTC)
@@ -51,6 +52,7 @@ def event(
     asserts: Sequence[str] | None = None,
     fields: Mapping[str, str] | None = None,
     attributes: Mapping[str, object] | None = None,
+    organization: Membership | None = None,
     workspace: str = "acme",
     rules: Rules = EXACT,
     slug: str | None = None,
@@ -77,6 +79,7 @@ def event(
         else None,
         fields=fields or {},
         attributes=attributes or {},
+        organization=organization,
     )
 
 

@@ -20,7 +20,7 @@ from onefold.errors import InvalidMessage, TemporaryError
 MOST_BYTES: Final = 262_144
 _CHUNK_BYTES: Final = 16_384
 _OK: Final = 200
-_LOCAL_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+_LOCAL_HOSTS: Final = frozenset({"127.0.0.1", "localhost"})
 
 
 class ProviderUnavailable(TemporaryError):
@@ -54,7 +54,7 @@ def check_url(url: str) -> str:
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port, parts = None, None, urlsplit("")
-    is_safe = parts.scheme == "https" or (parts.scheme == "http" and host in _LOCAL_HOSTS)
+    is_safe = url.startswith("https://") or (url.startswith("http://") and host in _LOCAL_HOSTS)
     is_plain = url.isascii() and url.isprintable() and " " not in url and "@" not in parts.netloc and not parts.fragment
     if not host or not is_safe or not is_plain or port == 0:
         raise InvalidMessage(f"{url!r} is no https URL without user and fragment", code="invalid_url")

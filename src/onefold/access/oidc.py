@@ -12,8 +12,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from onefold.access.caller import NotSignedIn
 from onefold.access.signed_tokens import Expected, Form, TokenFault, check_claims, key_name, read, unproved_claims, verified_claims
-from onefold.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -59,7 +59,7 @@ SENTENCES: Final = {
 """Every reason for which a token does not count, with what it says to the developer who sent it."""
 
 
-class InvalidAccessToken(Refused):
+class InvalidAccessToken(NotSignedIn):
     """A token that does not count; its code is one of SENTENCES. Says nothing of what the token holds."""
 
     def __init__(self, code: str) -> None:
@@ -73,6 +73,11 @@ class Subject(NamedTuple):
     workspace: str
     issuer: str
     subject: str
+
+
+def is_subject(text: str) -> bool:
+    """Whether an issuer may call somebody so."""
+    return _SUBJECT.fullmatch(text) is not None and not text.isspace()
 
 
 def looks_like_token(text: str) -> bool:
@@ -141,6 +146,6 @@ def _issuer(claims: dict[str, Any]) -> str:
 
 def _subject(claims: dict[str, Any]) -> str:
     subject = claims.get("sub")
-    if type(subject) is not str or _SUBJECT.fullmatch(subject) is None or not subject.strip():
+    if type(subject) is not str or not is_subject(subject):
         raise TokenFault("token_invalid_claim")
     return subject

@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from onefold.contacts import acting, identifiers
-from onefold.contacts.change import checked
+from onefold.contacts.change import checked_values
 from onefold.identity import creating
 from onefold.identity.classification import UNCLASSIFIED, Classification
 from onefold.identity.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from uuid import UUID
 
     from onefold.contacts.acting import User
     from onefold.contacts.identifiers import Raw
@@ -29,12 +28,10 @@ class Draft:
 
     identifiers: Sequence[Raw] = ()
     values: Mapping[str, object] = field(default_factory=dict)
-    """By path: `given_name`, `last_name`, `attributes.unbound.plan`."""
+    """By path: `given_name`, `last_name`, `attributes.unbound.plan`, `organization_id` (an id)."""
     is_vendor: bool = False
     tags: Sequence[str] = ()
     classification: Classification = UNCLASSIFIED
-    organization: tuple[UUID, str] | None = None
-    """Id and title of one that exists; whoever asks has locked it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +54,7 @@ async def create(
 ) -> Making:
     """Plan to make a contact; with `shards` of the outbox, make it. The same `act` makes the same id.
 
-    Raises IdentifierHeld (which names the holder), InvalidMessage, LabelTaken, LimitReached; a race of the store's where an event was
+    Raises IdentifierHeld (which names the holder), InvalidMessage, LabelTaken, LimitReached, OrganizationNotFound, OrganizationRefused; a race of the store's where an event was
     faster: roll back and repeat.
     """
     rules = await acting.rules_of(connection, workspace)
@@ -67,11 +64,10 @@ async def create(
     act = act if act is not None else await acting.begin(connection, user)
     new = creating.New(
         given,
-        {path: checked(path, value) for path, value in draft.values.items()},
+        await checked_values(connection, workspace, draft.values, None),
         draft.is_vendor,
         tuple(draft.tags),
         draft.classification,
-        draft.organization,
     )
     contact_id = creating.contact_id_of(workspace, act)
     free = await identifiers.numbers_for(connection, numbers, len(given), will_write=shards is not None)

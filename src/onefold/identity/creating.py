@@ -6,7 +6,7 @@ It may be without any identifier. What it begins with counts as its maker says i
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import NAMESPACE_URL, uuid5
 
 from msgspec import Struct, field
 
@@ -33,12 +33,10 @@ class New(Struct, frozen=True):
 
     identifiers: tuple[Given, ...] = ()
     values: dict[str, object] = field(default_factory=dict)
-    """By path: `given_name`, `attributes.unbound.plan`."""
+    """By path: `given_name`, `attributes.unbound.plan`, `organization_id` (a `Membership`)."""
     is_vendor: bool = False
     tags: tuple[str, ...] = ()
     classification: Classification = UNCLASSIFIED
-    organization: tuple[UUID, str] | None = None
-    """Its id, and what it is called."""
 
 
 def contact_id_of(workspace: str, act: Act) -> ContactId:
@@ -67,8 +65,6 @@ def create(
         tags=sorted(set(wanted.tags)),
         root=contact_id,
     )
-    if wanted.organization is not None:
-        contact.organization_id, contact.organization_name = wanted.organization
     for path, value in wanted.values.items():
         if value is not None:
             survivorship.put(contact, path, value, Provenance(act.assurance, act.at, act.act_id))

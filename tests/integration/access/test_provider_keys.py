@@ -287,10 +287,18 @@ def test_keys_are_fetched_over_tls_or_from_this_machine() -> None:
         "https://id.example:8443/realms/x?y=1",
         "http://127.0.0.1:80/x",
         "http://localhost/x",
-        "http://[::1]/",
     ):
         assert check_url(good) == good
-    bad = ["http://id.example", "http://localhost.evil.example", "ftp://id.example", "https://", "https://a b", "https://id.example/#x"]
+    bad = [
+        "HTTPS://id.example",
+        "http://[::1]/",
+        "http://id.example",
+        "http://localhost.evil.example",
+        "ftp://id.example",
+        "https://",
+        "https://a b",
+        "https://id.example/#x",
+    ]
     bad += [
         "https://127.0.0.1@evil.example",
         "https://id.example:0",
