@@ -54,8 +54,8 @@ async def create(
 ) -> Making:
     """Plan to make a contact; with `shards` of the outbox, make it. The same `act` makes the same id.
 
-    Raises IdentifierHeld (which names the holder), InvalidMessage, LabelTaken, LimitReached, OrganizationNotFound, OrganizationRefused; a race of the store's where an event was
-    faster: roll back and repeat.
+    Raises IdentifierHeld (which names the holder), InvalidMessage, LabelTaken, LimitReached, OrganizationNotFound, OrganizationRefused; a
+    race of the store's where an event was faster: roll back and repeat.
     """
     rules = await acting.rules_of(connection, workspace)
     given = identifiers.read(draft.identifiers, rules)
