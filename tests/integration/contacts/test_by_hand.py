@@ -99,9 +99,9 @@ async def test_what_identifies_nobody_is_refused_with_its_reason(store: Store) -
     """Product.md, section 3; R20, R21."""
     cases = {
         ("email", "null"): "identifier_placeholder",
-        ("email", "ann"): "identifier_invalid",
+        ("email", "ann-at-example"): "identifier_invalid",
         ("phone", "0301234"): "identifier_invalid",
-        ("pigeon", "x"): "identifier_unknown_type",
+        ("pigeon", "by-the-window"): "identifier_unknown_type",
         ("email", "x" * 2_000 + "@example.com"): "identifier_invalid",
     }
     for (kind, value), code in cases.items():
