@@ -1,4 +1,4 @@
-"""Rows of definitions: profiles, taxonomies, tags, relationships, workflows, templates. What they mean is `onefold.workspace`, which calls this."""
+"""Rows of definitions: profiles, taxonomies, tags, relationships, workflows, templates. What they mean is known to `onefold.workspace`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     from onefold.records.store import Connection
 
-_COLUMNS = "workspace, definition_id, kind, scope, slug, title, parent_id, sequence, hierarchy_sort, data, version, created_at, updated_at, archived_at"
+_COLUMNS = (
+    "workspace, definition_id, kind, scope, slug, title, parent_id, sequence, hierarchy_sort, data, version, created_at, updated_at,"
+    " archived_at"
+)
 # Whoever changes a tree, or hangs something on a record by slug, waits for whoever changes the same kind: trees are small, changes are few.
 LOCK_KIND = "select pg_advisory_xact_lock(hashtextextended($1 || chr(31) || $2 || chr(31) || $3, 27))"
 INSERT = f"""
@@ -38,6 +41,7 @@ where workspace = $1 and kind = $2 and ($3::text is null or scope = $3) and (arc
 order by scope, hierarchy_sort, definition_id limit $8
 """
 TREE = f"select {_COLUMNS} from definitions where workspace = $1 and kind = $2 and scope = $3 order by hierarchy_sort, definition_id"
+SHARED_TREE = f"{TREE} for share"
 UPDATE = f"""
 update definitions set title = $3, data = $4, parent_id = $5, archived_at = $6, version = version + 1, updated_at = now()
 where definition_id = $2 and workspace = $1 returning {_COLUMNS}
@@ -48,7 +52,10 @@ from unnest($2::uuid[], $3::uuid[], $4::integer[], $5::text[]) as n (definition_
 where d.definition_id = n.definition_id and d.workspace = $1
 """
 DELETE = "delete from definitions where definition_id = $2 and workspace = $1"
-USES = "select object_type, count(*) as uses from links where workspace = $1 and kind = $2 and value = $3 group by object_type order by 1"
+USES = """
+select object_type, count(distinct object_id) as uses from links
+where workspace = $1 and object_type = any($4::text[]) and kind = $2 and ($3::text is null or value = $3) group by object_type order by 1
+"""
 
 
 class Definition(NamedTuple):
@@ -143,9 +150,9 @@ async def list_definitions(
     return [_of(row) for row in rows]
 
 
-async def tree_of(connection: Connection, workspace: str, kind: str, scope: str) -> list[Definition]:
-    """All of a kind and scope, in the order of their tree, the archived ones too."""
-    return [_of(row) for row in await connection.fetch(TREE, workspace, kind, scope)]
+async def tree_of(connection: Connection, workspace: str, kind: str, scope: str, *, will_use: bool = False) -> list[Definition]:
+    """All of a kind and scope, in the order of their tree, the archived ones too; with `will_use` none is destroyed until the end."""
+    return [_of(row) for row in await connection.fetch(SHARED_TREE if will_use else TREE, workspace, kind, scope)]
 
 
 async def update_definition(connection: Connection, changed: Definition) -> Definition:
@@ -169,9 +176,9 @@ async def delete_definition(connection: Connection, definition: Definition) -> N
     await connection.execute(DELETE, definition.workspace, definition.definition_id)
 
 
-async def uses_of(connection: Connection, workspace: str, link: str, value: str) -> dict[str, int]:
-    """How many records carry it, by their type."""
-    return {row["object_type"]: row["uses"] for row in await connection.fetch(USES, workspace, link, value)}
+async def uses_of(connection: Connection, workspace: str, link: str, value: str | None, records: Sequence[str]) -> dict[str, int]:
+    """How many records of these types carry it, by their type; None: whatever the value."""
+    return {row["object_type"]: row["uses"] for row in await connection.fetch(USES, workspace, link, value, list(records))}
 
 
 def _of(row: Any) -> Definition:

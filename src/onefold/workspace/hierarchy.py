@@ -74,7 +74,7 @@ def lifted(nodes: Sequence[Node], node_id: UUID) -> list[Placed]:
     """The tree without a node: its children stand in its place, one level higher."""
     gone = next(each for each in nodes if each.node_id == node_id)
     children = sorted((each for each in nodes if each.parent_id == node_id), key=lambda each: (each.is_archived, each.sequence))
-    rest = [each for each in nodes if each.node_id != node_id and each.parent_id != node_id]
+    rest = [each for each in nodes if node_id not in {each.node_id, each.parent_id}]
     siblings = sorted((each for each in rest if each.parent_id == gone.parent_id), key=lambda each: (each.is_archived, each.sequence))
     before = [each for each in siblings if each.sequence < gone.sequence]
     after = [each for each in siblings if each.sequence >= gone.sequence]
