@@ -98,6 +98,9 @@ class Edit(NamedTuple):
         return ordered(({*present} - {*self.remove}) | {*self.add})
 
 
+NO_EDIT = Edit()
+
+
 class Placement(NamedTuple):
     """Where a record is to be on a workflow."""
 
@@ -119,11 +122,11 @@ class Relation(NamedTuple):
 class Change:
     """What is to be different. What is not named stays."""
 
-    profiles: Edit = Edit()
-    taxonomies: Edit = Edit()
-    tags: Edit = Edit()
-    owners: Edit = Edit()
-    followers: Edit = Edit()
+    profiles: Edit = NO_EDIT
+    taxonomies: Edit = NO_EDIT
+    tags: Edit = NO_EDIT
+    owners: Edit = NO_EDIT
+    followers: Edit = NO_EDIT
     attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By profile; None clears."""
     workflows: Mapping[str, Placement | None] = field(default_factory=dict)
@@ -187,7 +190,7 @@ def _known(definitions: Mapping[str, Any], slug: str, what: str, is_carried: boo
 
 
 def _check_taxonomies(catalog: Catalog, adopted: Sequence[Profile], new: Iterable[str]) -> None:
-    """Taxonomies that are not allowed are refused (product-facts, 3.4): profiles say which, and whatever lies below those is allowed too."""
+    """What is not allowed is refused (product-facts, 3.4): profiles say what is, and whatever lies below that is, too."""
     limits = [each.allowed_taxonomies for each in adopted]
     allowed = None if not limits or None in limits else {slug for each in limits if each is not None for slug in each}
     for slug in sorted(new):

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 USERS = "select user_id::text from users where workspace = $1 and user_id::text = any($2::text[]) and archived_at is null"
 
 
-async def catalog_for(
-    connection: Connection, workspace: str, scope: str, present: Hung, change: Change, *, will_use: bool
-) -> Catalog:
+async def catalog_for(connection: Connection, workspace: str, scope: str, present: Hung, change: Change, *, will_use: bool) -> Catalog:
     """The catalog for a change of a record of this kind. With `will_use` nobody destroys what it names until the transaction has ended."""
 
     async def named(kind: str, slugs: Sequence[str]) -> dict[str, Definition]:

@@ -23,11 +23,6 @@ LOCK = "select pg_advisory_xact_lock(hashtextextended($1 || chr(31) || $2 || chr
 TAKEN_BY = """
 select object_id from links where workspace = $1 and object_type = $2 and kind = 'relationship:' || $3 and value = $4 limit 1
 """
-RELATED_FROM = """
-select object_type, object_id, substr(kind, 14) as slug from links
-where workspace = $1 and object_type = any('{contacts,organizations,documents,users}'::text[]) and kind like 'relationship:%' and value = $2
-order by created_at limit $3
-"""
 
 
 class OtherSide(NamedTuple):
