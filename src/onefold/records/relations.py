@@ -16,7 +16,6 @@ EXISTS = {
     "contacts": "select exists (select from contacts where contact_id = $2 and workspace = $1 and erased_at is null)",
     "organizations": "select exists (select from organizations where organization_id = $2 and workspace = $1)",
     "users": "select exists (select from users where user_id = $2 and workspace = $1 and archived_at is null)",
-    "documents": "select exists (select from documents where document_id = $2 and workspace = $1)",
 }
 # Two who relate the same record at once, where it may be related once, wait for one another.
 LOCK = "select pg_advisory_xact_lock(hashtextextended($1 || chr(31) || $2 || chr(31) || $3, 28))"
@@ -39,7 +38,7 @@ async def other_side(connection: Connection, workspace: str, scope: str, slug: s
     row = await connection.fetchrow(DEFINITION, workspace, scope, slug)
     object_type = row["object_type"] if row is not None else scope
     try:
-        exists = await connection.fetchval(EXISTS[object_type], workspace, UUID(related_id))
+        exists = object_type in EXISTS and await connection.fetchval(EXISTS[object_type], workspace, UUID(related_id))
     except ValueError:
         exists = False
     taken = None
