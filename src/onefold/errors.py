@@ -78,6 +78,29 @@ class SegmentNotFound(Refused):
     code = "segment_not_found"
 
 
+class OrganizationNotFound(Refused):
+    """No organization of the workspace answers to the id or slug that was asked for."""
+
+    code = "organization_not_found"
+
+
+class OrganizationInUse(Refused):
+    """Contacts belong to an organization that was to be destroyed."""
+
+    code = "organization_in_use"
+
+    def __init__(self, slug: str, contacts: int) -> None:
+        super().__init__(f"{contacts:,} contacts belong to {slug}: give them another organization, or none, first")
+        self.slug = slug
+        self.contacts = contacts
+
+
+class OrganizationRefused(Refused):
+    """What was asked for would make no tree, or comes too early; the text says which."""
+
+    code = "organization_refused"
+
+
 class WorkspaceNotFound(Refused):
     """No workspace has the slug that was asked for."""
 

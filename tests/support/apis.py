@@ -11,7 +11,10 @@ import httpx
 from argon2 import PasswordHasher
 
 from onefold.access import keys
+from onefold.access.issuers import issuer_finder
+from onefold.access.oidc import AccessTokens
 from onefold.access.passwords import Passwords
+from onefold.access.provider_keys import ProviderKeys
 from onefold.access.sessions import Lives
 from onefold.access.users import Wish, create_user
 from onefold.http.user_api.app import make_app
@@ -86,7 +89,8 @@ async def api_on(store: Store, **options: Any) -> AsyncIterator[Api]:
     def failed(error: Exception, _request_id: str) -> None:
         api.failures.append(error)
 
-    parts = Parts(store, await shard_count(store), passwords, options.pop("lives", Lives()), failed=failed, **options)
+    tokens = AccessTokens(issuer_finder(store), ProviderKeys().find)
+    parts = Parts(store, await shard_count(store), passwords, options.pop("lives", Lives()), tokens, failed=failed, **options)
     api = Api(make_app(parts), store, passwords)
     try:
         yield api

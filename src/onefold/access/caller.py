@@ -54,8 +54,8 @@ class Caller:
 
     @property
     def is_machine(self) -> bool:
-        """Whether a key speaks: what it says of people is asserted, not decided (product.md, section 4)."""
-        return self.session_id is None
+        """Whether software speaks: what it says of people is asserted, not decided (product.md, section 4)."""
+        return self.key_id is not None or self.roles == {"service_account"}
 
     def scope(self, resource: str, action: str) -> Scope:
         """How far the caller may go."""

@@ -8,17 +8,13 @@ is signed otherwise, by whatever its header brings along (`jwk`, `jku`, `x5u`), 
 
 from __future__ import annotations
 
-import json
 import re
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from joserfc.errors import ExpiredTokenError, InvalidClaimError, JoseError, MissingClaimError, UnsupportedAlgorithmError
-from joserfc.jws import JWSRegistry, extract_compact, validate_compact
-from joserfc.jwt import JWTClaimsRegistry
-
+from onefold.access.signed_tokens import Expected, Form, TokenFault, check_claims, key_name, read, verified_claims
 from onefold.errors import Refused
 
 if TYPE_CHECKING:
@@ -35,15 +31,11 @@ AUDIENCE: Final = "onefold"
 TYPE: Final = "at+jwt"
 """Said in the header, so that a token made for something else, such as an OpenID Connect ID token, is none of ours (S80)."""
 LONGEST_LIFE: Final = timedelta(hours=1)
-LEEWAY: Final = timedelta(seconds=60)
-"""How far a server's clock may be off."""
 MOST_BYTES: Final = 4_096
 _MOST_VALUE_BYTES: Final = 1_024
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 """Half a character, which JSON can escape and no text can carry."""
-_REGISTRY: Final = JWSRegistry(algorithms=["ES256"])
-_UNREADABLE: Final = (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
-"""What a forged token may bring about in JSON, base64 and the library."""
+_FORM: Final = Form.of([TYPE], ["ES256"], MOST_BYTES)
 
 SENTENCES: Final = {
     "token_too_large": f"The identity token is larger than {MOST_BYTES} bytes.",
@@ -89,8 +81,8 @@ class Verifier:
 
     async def verify(self, workspace: str, text: str) -> Identity:
         """Whom the token names. `workspace` is that of the write key (S88). Raises InvalidToken, StoreUnavailable."""
-        signed = _read(text)
-        key = await self._find(workspace, _key_id(signed))
+        signed, key_id = _read(text)
+        key = await self._find(workspace, key_id)
         return check(signed, key, workspace, self._now())
 
 
@@ -99,71 +91,24 @@ def check(signed: CompactSignature, key: IdentityKey | None, workspace: str, now
     if key is None or not key.counts_at(now):
         raise InvalidToken("token_unknown_key")
     try:
-        if not validate_compact(signed, key.public_key, registry=_REGISTRY):
-            raise InvalidToken("token_bad_signature")
-        claims = json.loads(signed.payload or b"")
-    except UnsupportedAlgorithmError:
-        raise InvalidToken("token_wrong_algorithm") from None
-    except _UNREADABLE:
-        raise InvalidToken("token_malformed") from None
-    if signed.headers().get("typ") != TYPE:
-        raise InvalidToken("token_wrong_type")
-    if type(claims) is not dict:
-        raise InvalidToken("token_invalid_claim")
-    _check_claims(claims, workspace, now)
+        claims = verified_claims(signed, key.public_key, _FORM)
+        check_claims(claims, Expected(workspace, AUDIENCE, LONGEST_LIFE), now)
+    except TokenFault as fault:
+        raise InvalidToken(fault.code) from None
     return Identity(_text(claims, "sub") or "", _text(claims, "email"), _text(claims, "phone"), _text(claims, "anonymous_id"))
 
 
-def _read(text: str) -> CompactSignature:
-    """The parts of a token, of which nothing is believed yet."""
-    if len(text) > MOST_BYTES:
-        raise InvalidToken("token_too_large")
+def _read(text: str) -> tuple[CompactSignature, uuid.UUID]:
+    """The parts of a token, of which nothing is believed yet, and the key that it names."""
     try:
-        return extract_compact(text.encode("ascii"), registry=_REGISTRY)
-    except _UNREADABLE:
-        raise InvalidToken("token_malformed") from None
-
-
-def _key_id(signed: CompactSignature) -> uuid.UUID:
-    named = signed.headers().get("kid")
-    if not isinstance(named, str):
-        raise InvalidToken("token_malformed")
+        signed = read(text, _FORM)
+        named = key_name(signed)
+    except TokenFault as fault:
+        raise InvalidToken(fault.code) from None
     try:
-        return uuid.UUID(named)
+        return signed, uuid.UUID(named)
     except ValueError:
         raise InvalidToken("token_unknown_key") from None
-
-
-def _check_claims(claims: dict[str, Any], workspace: str, now: datetime) -> None:
-    registry = JWTClaimsRegistry(
-        now=int(now.timestamp()),
-        leeway=int(LEEWAY.total_seconds()),
-        iss={"essential": True, "value": workspace},
-        aud={"essential": True},
-        sub={"essential": True},
-        iat={"essential": True},
-        exp={"essential": True},
-    )
-    try:
-        registry.validate(claims)
-    except ExpiredTokenError:
-        raise InvalidToken("token_expired") from None
-    except InvalidClaimError as error:
-        raise InvalidToken(_CLAIM_CODES.get(error.claim, "token_invalid_claim")) from None
-    except MissingClaimError:
-        raise InvalidToken("token_invalid_claim") from None
-    if claims["aud"] not in (AUDIENCE, [AUDIENCE]):
-        raise InvalidToken("token_wrong_audience")
-    if claims["exp"] > claims["iat"] + int(LONGEST_LIFE.total_seconds()):
-        raise InvalidToken("token_lives_too_long")
-
-
-_CLAIM_CODES: Final = {
-    "iss": "token_wrong_issuer",
-    "aud": "token_wrong_audience",
-    "iat": "token_not_yet_valid",
-    "nbf": "token_not_yet_valid",
-}
 
 
 def _text(claims: dict[str, Any], name: str) -> str | None:

@@ -16,12 +16,13 @@ from onefold.access.keys import looks_like_service_key
 from onefold.access.passwords import judge
 from onefold.access.users import email_of, find_user
 from onefold.errors import InvalidMessage
-from onefold.records import log, users
+from onefold.records import issuers, log, users
 from onefold.records.store import name_workspaces
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from onefold.access.oidc import Subject
     from onefold.access.passwords import Passwords
     from onefold.records.log import Origin
     from onefold.records.store import Connection, Store
@@ -90,6 +91,15 @@ async def by_key(connection: Connection, text: str, origin: Origin) -> Caller:
     if found.allowed_addresses and not is_within(origin.address, found.allowed_addresses):
         raise NotSignedIn("this service key may not be used from this address")
     return Caller(found.workspace, found.user_id, frozenset(found.roles), origin, key_id=found.key_id)
+
+
+async def by_subject(connection: Connection, subject: Subject, origin: Origin) -> Caller:
+    """Which user a verified token's subject is; the transaction names their workspace from here on. Raises NotSignedIn."""
+    await name_workspaces(connection, [subject.workspace])
+    found = await issuers.enter_by_subject(connection, *subject)
+    if found is None:
+        raise NotSignedIn("this subject of this issuer is no user of the workspace; a Super Admin can link it")
+    return Caller(subject.workspace, found.user_id, frozenset(found.roles), origin)
 
 
 async def change_password(

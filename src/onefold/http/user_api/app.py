@@ -10,7 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
 from onefold.errors import ConfigurationError
-from onefold.http.user_api import classification, definitions, keys, log, session, users
+from onefold.http.user_api import classification, definitions, issuers, keys, log, session, users
 from onefold.http.user_api.door import PROBLEM_SCHEMA, DoorRoute, Parts
 from onefold.http.user_api.problems import NOT_FOUND, problem
 
@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from fastapi import Request, Response
 
 PREFIX = "/api/v1"
-ROUTERS = (session.router, users.router, keys.router, log.router, *definitions.routers, classification.router)
+ROUTERS = (
+    session.router,
+    users.router,
+    keys.router,
+    issuers.router,
+    log.router,
+    *definitions.routers,
+    classification.router,
+)
 
 
 def make_app(parts: Parts) -> FastAPI:
@@ -61,9 +69,10 @@ def _document(app: FastAPI) -> dict[str, Any]:
         schemas.pop(name, None)
     found["components"]["securitySchemes"] = {
         "service_key": {"type": "http", "scheme": "bearer", "description": "A service key: of_srv_…"},
+        "access_token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "Of a trusted OpenID issuer."},
         "session": {"type": "apiKey", "in": "cookie", "name": "__Host-onefold"},
     }
-    found["security"] = [{"service_key": []}, {"session": []}]
+    found["security"] = [{"service_key": []}, {"access_token": []}, {"session": []}]
     return found
 
 

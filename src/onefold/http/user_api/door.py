@@ -19,6 +19,7 @@ from fastapi.routing import APIRoute
 
 from onefold.access import sessions
 from onefold.access.caller import NotSignedIn
+from onefold.access.oidc import looks_like_token
 from onefold.contacts.acting import User
 from onefold.errors import ConfigurationError, PermanentError, Refused
 from onefold.http.callers import client_address
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from onefold.access.caller import Caller
     from onefold.access.matrix import Scope
+    from onefold.access.oidc import AccessTokens, Subject
     from onefold.access.passwords import Passwords
     from onefold.access.sessions import Lives
     from onefold.http.callers import Network
@@ -90,6 +92,7 @@ class Parts:
     shards: int
     passwords: Passwords
     lives: Lives
+    tokens: AccessTokens
     trusted_proxies: Sequence[Network] = ()
     origins: Sequence[str] = ()
     """Origins of pages that may call with a cookie, besides our own."""
@@ -108,6 +111,8 @@ class Work:
     declared: Declared
     _caller: Caller | None = None
     _connection: Connection | None = None
+    _subject: Subject | None = None
+    """Whom the call's access token names, verified."""
     if_match: int | None = None
     has_if_match: bool = False
     version: int | None = None
@@ -240,6 +245,9 @@ async def _admit(request: Request, work: Work, handler: Handler) -> Response:
     _read_if_match(request, work)
     if work.declared.resource is None:
         return await handler(request)
+    credential = _bearer(request)
+    if credential is not None and looks_like_token(credential):  # outside of the transaction, since its issuer may have to be asked
+        work._subject = await work.parts.tokens.verify(credential)  # noqa: SLF001 -- the door makes it
     for attempt in range(ATTEMPTS):
         try:
             return await (_transact if work.declared.is_one_transaction else _last)(request, work, handler)
@@ -281,13 +289,20 @@ async def _last(request: Request, work: Work, handler: Handler) -> Response:
 
 
 async def _enter(request: Request, connection: Connection, work: Work) -> Caller:
-    scheme, _, credential = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and credential:
-        return await sessions.by_key(connection, credential.strip(), work.origin)
+    if work._subject is not None:  # noqa: SLF001
+        return await sessions.by_subject(connection, work._subject, work.origin)  # noqa: SLF001
+    credential = _bearer(request)
+    if credential is not None:
+        return await sessions.by_key(connection, credential, work.origin)
     token = request.cookies.get(COOKIE)
     if token is not None:
         return await sessions.by_session(connection, token, work.origin, work.parts.lives)
-    raise NotSignedIn("sign in, or send a service key: Authorization: Bearer of_srv_…")
+    raise NotSignedIn("sign in, or send a service key or an access token: Authorization: Bearer of_srv_…")
+
+
+def _bearer(request: Request) -> str | None:
+    scheme, _, credential = request.headers.get("authorization", "").partition(" ")
+    return credential.strip() if scheme.lower() == "bearer" and credential.strip() else None
 
 
 async def _check_write(request: Request, work: Work) -> None:

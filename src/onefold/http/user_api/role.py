@@ -9,7 +9,10 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from onefold import bootstrap
+from onefold.access.issuers import issuer_finder
+from onefold.access.oidc import AccessTokens
 from onefold.access.passwords import Passwords
+from onefold.access.provider_keys import ProviderKeys
 from onefold.access.sessions import Lives
 from onefold.errors import ConfigurationError, TemporaryError
 from onefold.http.connection import HeadBounds
@@ -59,6 +62,7 @@ async def serving(role: Role, store: Store) -> AsyncIterator[int]:
         await shard_count(store),
         passwords,
         Lives(timedelta(minutes=settings.session_idle_minutes), timedelta(hours=settings.session_hours)),
+        AccessTokens(issuer_finder(store), ProviderKeys().find),
         _networks(settings),
         settings.origins,
         failed,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from onefold.records.migrations.versions import run
 
-revision = "0027"
-down_revision = "0026"
+revision = "0030"
+down_revision = "0028"
 
 
 def upgrade() -> None:

@@ -1,0 +1,1 @@
+"""Use cases on what describes contacts, on real Postgres."""
