@@ -303,6 +303,18 @@ class TimelineMetrics:
                 gauge.remove(str(partition))
 
 
+class JobsMetrics:
+    """What the worker of jobs counts."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.chunks = metrics.counter("onefold_jobs_chunks", "Chunks of workspaces' jobs that were committed, by kind.", "kind")
+        self.ended = metrics.counter("onefold_jobs_ended", "Jobs of workspaces that are over, by kind and state.", "kind", "state")
+        self.repeats = metrics.counter("onefold_jobs_repeats", "Chunks begun anew, by kind and error code.", "kind", "code")
+        self.chunk_seconds = metrics.histogram("onefold_jobs_chunk_seconds", "One chunk, from begin to commit.", _SECONDS)
+        self.open = metrics.gauge("onefold_jobs_open", "Jobs of workspaces that are not over.")
+        self.open_age = metrics.gauge("onefold_jobs_open_age_seconds", "Age of the oldest job that is not over.")
+
+
 def where(error: Exception) -> list[str]:
     """Where an error came from: code and lines, never values (S96)."""
     trace, places = error.__traceback__, []
@@ -345,6 +357,7 @@ METRICS_BY_ROLE: Final = {
     "relay": (RelayMetrics,),
     "segments-worker": (SegmentsMetrics,),
     "timeline": (TimelineMetrics,),
+    "jobs-worker": (JobsMetrics,),
     "user-api": (UserApiMetrics,),
 }
 """Which role serves which metrics."""

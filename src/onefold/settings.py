@@ -97,6 +97,15 @@ class TimelineSettings(_Concern):
     """How long what contacts did is kept, by event time; dropped in whole weeks, so for a week longer at most."""
 
 
+class JobsSettings(_Concern):
+    """Jobs of workspaces."""
+
+    at_once: int = Field(default=2, ge=1, le=50)
+    """Jobs that one worker works on at a time."""
+    lease_seconds: float = Field(default=60.0, ge=1.0)
+    """After how long without progress a job is somebody else's."""
+
+
 class CollectorSettings(_Concern):
     """The collector."""
 
@@ -169,6 +178,7 @@ class Settings(BaseSettings):
     resolver: ResolverSettings = ResolverSettings()
     relay: RelaySettings = RelaySettings()
     timeline: TimelineSettings = TimelineSettings()
+    jobs: JobsSettings = JobsSettings()
     collector: CollectorSettings = CollectorSettings()
     user_api: UserApiSettings = UserApiSettings()
     health: HealthSettings = HealthSettings()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
 
     from onefold.identity.identifiers import IdentifierKey
+    from onefold.identity.membership import Membership
     from onefold.identity.plan import Erasure, Merge, Outcome, Plan, Return
 
 START = datetime(2026, 11, 1, 9, 0, tzinfo=UTC)
@@ -50,6 +51,7 @@ def event(
     asserts: Sequence[str] | None = None,
     fields: Mapping[str, str] | None = None,
     attributes: Mapping[str, object] | None = None,
+    organization: Membership | None = None,
     workspace: str = "acme",
     rules: Rules = EXACT,
     slug: str | None = None,
@@ -76,6 +78,7 @@ def event(
         else None,
         fields=fields or {},
         attributes=attributes or {},
+        organization=organization,
     )
 
 

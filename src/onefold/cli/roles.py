@@ -60,6 +60,13 @@ def timeline(health_port: HealthPort = None) -> None:
     _play("timeline", run, health_port)
 
 
+def jobs_worker(health_port: HealthPort = None) -> None:
+    """Work on jobs of workspaces: renames, imports, bulk operations."""
+    from streams.jobs import run  # noqa: PLC0415
+
+    _play("jobs-worker", run, health_port)
+
+
 def user_api(health_port: HealthPort = None) -> None:
     """Serve the User API, for people in a browser and their software."""
     from onefold.http.user_api.role import run  # noqa: PLC0415
@@ -73,6 +80,7 @@ COMMANDS = {
     "relay": relay,
     "segments-worker": segments_worker,
     "timeline": timeline,
+    "jobs-worker": jobs_worker,
     "user-api": user_api,
 }
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from re import DOTALL, fullmatch
 from typing import TYPE_CHECKING, Literal
+from uuid import UUID
 
 from onefold.contacts import acting
-from onefold.errors import ContactNotFound, InvalidMessage
+from onefold.errors import ContactNotFound, InvalidMessage, OrganizationNotFound, OrganizationRefused
 from onefold.identity import decided
-from onefold.identity.survivorship import FIELDS
+from onefold.identity.membership import Membership
+from onefold.identity.survivorship import FIELDS, ORGANIZATION
 from onefold.messages.reading import storable
+from onefold.records import organizations
 from onefold.records.histories import tenure_then
 from onefold.records.store import Moved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from uuid import UUID
 
     from onefold.contacts.acting import User
     from onefold.identity.contact import Contact
@@ -33,7 +35,7 @@ class Edit:
     """What is to be different."""
 
     values: Mapping[str, object] = field(default_factory=dict)
-    """By path: `given_name`, `last_name`, `attributes.unbound.plan`. None clears."""
+    """By path: `given_name`, `last_name`, `attributes.unbound.plan`, `organization_id` (an id). None clears."""
     is_vendor: bool | None = None
     if_version: int | None = None
     """Only if the contact is still at this version."""
@@ -52,11 +54,14 @@ async def edit(
 ) -> Changing:
     """Plan to change a contact's values, redirects followed; with `shards` of the outbox, carry it out.
 
-    Raises ContactNotFound, InvalidMessage, VersionConflict; Moved where the contact was absorbed meanwhile: roll back and repeat.
+    Raises ContactNotFound, InvalidMessage, VersionConflict, OrganizationNotFound, OrganizationRefused; Moved where the contact was absorbed
+    meanwhile: roll back and repeat.
     """
     snapshot, contact = await acting.one_contact(connection, workspace, contact_id, will_write=shards is not None)
     acting.demand_version(contact, wanted.if_version)
-    values = {path: _value(path, value) for path, value in wanted.values.items()}
+    values = {path: _value(path, value) for path, value in wanted.values.items() if path != ORGANIZATION}
+    if ORGANIZATION in wanted.values:
+        values[ORGANIZATION] = await _membership(connection, workspace, contact, wanted.values[ORGANIZATION])
     plan = decided.edit(snapshot, contact, values, await acting.begin(connection, user), is_vendor=wanted.is_vendor)
     return await _carry_out(connection, Changing(contact, plan), shards, user)
 
@@ -91,6 +96,22 @@ async def _carry_out(connection: Connection, changing: Changing, shards: int | N
     if shards is not None and changing.plan.writes:
         await acting.write(connection, changing.plan, shards, user)
     return changing
+
+
+async def _membership(connection: Connection, workspace: str, contact: Contact, named: object) -> Membership | None:
+    """The organization with this id, held, so that it is neither renamed nor destroyed meanwhile. An archived one takes nobody new."""
+    if named is None:
+        return None
+    try:
+        wanted = named if isinstance(named, UUID) else UUID(str(named))
+    except ValueError:
+        raise InvalidMessage(f"{ORGANIZATION} takes the id of an organization") from None
+    found = (await organizations.hold(connection, workspace, [wanted])).get(wanted)
+    if found is None:
+        raise OrganizationNotFound(f"workspace {workspace} has no organization {wanted}")
+    if found.archived_at is not None and contact.organization_id != wanted:
+        raise OrganizationRefused(f"{found.slug} is archived; restore it, then contacts can join it")
+    return Membership(wanted, found.title)
 
 
 def _value(path: str, value: object) -> object:

@@ -160,7 +160,7 @@ def _open(
         normalised=identifier.normalised,
         slug=_label(holder, identifier.semantic_type, identifier.slug, entry.slugs),
         assurance=bound.assurance,
-        source="event",
+        source=interaction.source,
         outreach=entry.outreach,
         first_seen_at=interaction.at,
         last_seen_at=interaction.at,

@@ -17,6 +17,7 @@ from onefold.identity.assurance import Assurance
 from onefold.identity.classification import UNCLASSIFIED, Classification
 from onefold.identity.identifiers import IdentifierKey
 from onefold.identity.interaction import Moment
+from onefold.identity.membership import Membership
 
 ContactId = NewType("ContactId", UUID)
 TenureId = NewType("TenureId", int)
@@ -226,6 +227,11 @@ class Contact(Struct):
         """Whether it holds an asserted or proved identifier (product.md, section 4)."""
         held = self.summary.by_assurance
         return bool(held[1] or held[2] or held[3])
+
+    @property
+    def membership(self) -> Membership | None:
+        """Whom it belongs to."""
+        return Membership(self.organization_id, self.organization_name or "") if self.organization_id is not None else None
 
     @property
     def is_absorbed(self) -> bool:

@@ -17,6 +17,7 @@ from onefold.identity.workbench import Workbench
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from uuid import UUID
 
     from onefold.identity.classification import Classification
     from onefold.identity.contact import Contact, Tenure
@@ -51,6 +52,16 @@ def classify(
     if tags is not None and (labels := sorted(set(tags))) != contact.tags:
         work.edit(contact).tags = labels
     return _done(work, act)
+
+
+def rename(snapshot: Snapshot, organization_id: UUID, title: str, act: Act) -> Plan:
+    """Let every contact of the snapshot that belongs to the organization show what it is called now."""
+    work = Workbench(snapshot, iter(()))
+    for contact in snapshot.contacts.values():
+        if contact.organization_id == organization_id and contact.organization_name != title and not contact.is_absorbed:
+            work.edit(contact).organization_name = title
+    work.close_act(act, Rule.RENAMED)
+    return work.finish([])
 
 
 def validate(snapshot: Snapshot, contact: Contact, tenure: Tenure, act: Act, rules: Rules) -> Plan:

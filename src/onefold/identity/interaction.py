@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from onefold.identity.assurance import Assurance
 from onefold.identity.identifiers import Dropped, Identifier, IdentifierKey
+from onefold.identity.membership import Membership
 
 
 class Moment(NamedTuple):
@@ -61,6 +62,12 @@ class Interaction(Struct, frozen=True):
     """`given_name` and `last_name`, trimmed and not blank."""
     attributes: Mapping[str, object] = field(default_factory=dict)
     """Unbound attributes; a null clears (R12)."""
+    group: str | None = None
+    """Slug of the organization that the contact is said to belong to."""
+    organization: Membership | None = None
+    """That organization, where there is one: looked up by whoever resolves (`records.resolution`)."""
+    source: str = "event"
+    """Where identifiers that it brings come from: `event`, or `import`."""
     raw: bytes = b""
     """The message as it lay in the log, for those that are kept."""
     is_released: bool = False
@@ -73,8 +80,8 @@ class Interaction(Struct, frozen=True):
 
     @property
     def carries_values(self) -> bool:
-        """Whether it may change a field or an attribute."""
-        return bool(self.fields or self.attributes)
+        """Whether it may change a field, an attribute, or whom its contact belongs to."""
+        return bool(self.fields or self.attributes or self.organization is not None)
 
     def without(self, quarantined: Collection[IdentifierKey]) -> Interaction:
         """The same, as it is read under rules by which these values do not resolve."""

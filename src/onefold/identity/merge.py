@@ -86,8 +86,6 @@ def _unite_records(survivor: Contact, gone: Contact) -> None:
     survivor.tags = sorted({*survivor.tags, *gone.tags}) if gone.tags else survivor.tags
     survivor.is_vendor = survivor.is_vendor or gone.is_vendor
     survivor.classification = classification.unite(survivor.classification, gone.classification)
-    if survivor.organization_id is None:
-        survivor.organization_id, survivor.organization_name = gone.organization_id, gone.organization_name
     if gone.archived_at is None:
         survivor.archived_at = None
     survivor.first_seen_at = min(survivor.first_seen_at, gone.first_seen_at)

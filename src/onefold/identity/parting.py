@@ -69,7 +69,7 @@ def part_values(tree: Tree, merge: MergeRecord, parted: Parted) -> tuple[Values,
 
 
 def part_records(tree: Tree, merge: MergeRecord, staying: Contact, leaving: Contact, parted: Parted) -> None:
-    """Take out of each side what the other brought that no identifier says: tags, classification, vendor, organization, archive, times."""
+    """Take out of each side what the other brought that no identifier says: tags, classification, vendor, archive, times."""
     others = [each for each in (merge.survivor_record, *(above.survivor_record for above in tree.above(merge))) if each is not None]
     others += [each.absorbed_record for each in tree.beside(merge)]
     _take_out(staying, merge.absorbed_record, others)
@@ -132,7 +132,7 @@ def _records(tree: Tree) -> Iterator[tuple[Contact, ContactId]]:
 
 def _offer(values: Values, path: str, value: object, provenance: Provenance) -> None:
     held = values.get(path)
-    if held is None or held[1].place < provenance.place:
+    if held is None or survivorship.beats(path, provenance, held[1]):
         values[path] = (value, provenance)
 
 
@@ -142,9 +142,6 @@ def _take_out(contact: Contact, gone: Contact, others: Sequence[Contact]) -> Non
     if gone.is_vendor and not any(each.is_vendor for each in others):
         contact.is_vendor = False
     contact.classification = classification.part(contact.classification, gone.classification, [each.classification for each in others])
-    if gone.organization_id is not None and contact.organization_id == gone.organization_id:
-        belongs = [(each.organization_id, each.organization_name) for each in others if each.organization_id is not None]
-        contact.organization_id, contact.organization_name = belongs[0] if belongs else (None, None)
 
 
 def _archive_again(tree: Tree, side: Contact, members: AbstractSet[ContactId]) -> None:

@@ -101,6 +101,8 @@ class Rule(StrEnum):
     """The event brought a name or an attribute."""
     DECIDED = "decided"
     """A user decided it: a merge, a value, a validation, an archive, a word of consent."""
+    RENAMED = "renamed"
+    """A user renamed the contact's organization."""
     UNMERGE = "unmerge"
     """A user undid a merge."""
     ERASED = "erased"

@@ -1,6 +1,7 @@
 """Who survives a merge, and which of two values does (product.md, section 4; R12, R14).
 
-Values compete by assurance, then event time, then event id: a maximum, so the order of arrival does not matter.
+Values compete by assurance, then event time, then event id: a maximum, so the order of arrival does not matter. Whom a contact belongs to
+competes as well, but that of claims the first counts, since a claim never changes an organization that is set (product.md, section 5).
 """
 
 from __future__ import annotations
@@ -9,6 +10,9 @@ import json
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from onefold.identity.assurance import Assurance
+from onefold.identity.membership import Membership
+
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
     from datetime import timedelta
@@ -16,9 +20,11 @@ if TYPE_CHECKING:
     from onefold.identity.contact import Contact, Provenance, TenureId
     from onefold.identity.interaction import Interaction
 
-_json = json.JSONEncoder(ensure_ascii=False).encode
+_json = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
 FIELDS = ("given_name", "last_name")
+ORGANIZATION = "organization_id"
+"""The path of whom a contact belongs to; its value is a `Membership`."""
 UNBOUND = "unbound"
 _CONSENT = frozenset({"attributes.unbound.consent"})
 """Where a page's word of consent lies."""
@@ -49,6 +55,15 @@ def values_of(interaction: Interaction) -> Iterable[tuple[str, str | None, objec
     for slug, value in interaction.attributes.items():
         if value is None or not isinstance(value, str) or value.strip():  # a blank text is ignored (R12)
             yield attribute_path(slug), slug, value
+    if interaction.organization is not None:
+        yield ORGANIZATION, None, interaction.organization
+
+
+def beats(path: str, one: Provenance, other: Provenance) -> bool:
+    """Whether a value from the one place is the contact's rather than one from the other (R12)."""
+    if path == ORGANIZATION and one.assurance is other.assurance is Assurance.CLAIMED:
+        return one.place < other.place
+    return one.place > other.place
 
 
 def offered(contact: Contact, interaction: Interaction, mine: Provenance, recency: timedelta) -> list[tuple[str, str | None, object]]:
@@ -60,7 +75,7 @@ def offered(contact: Contact, interaction: Interaction, mine: Provenance, recenc
     found = []
     for path, slug, value in values_of(interaction):
         held = contact.provenance.get(path)
-        if held is not None and (mine[:3] <= held[:3] or _repeats(contact, slug, path, value, held, mine, recency)):
+        if held is not None and (not beats(path, mine, held) or _repeats(contact, path, value, held, mine, recency)):
             continue
         found.append((path, slug, value))
     return found
@@ -128,10 +143,10 @@ def _size(value: object) -> int:
     return len(_json(value).encode())
 
 
-def _repeats(contact: Contact, slug: str | None, path: str, value: object, held: Provenance, mine: Provenance, recency: timedelta) -> bool:
-    present = getattr(contact, path) if slug is None else contact.attributes.get(UNBOUND, {}).get(slug)
+def _repeats(contact: Contact, path: str, value: object, held: Provenance, mine: Provenance, recency: timedelta) -> bool:
+    present = get(contact, path)
     is_known_beside = not mine.beside or set(mine.beside) <= set(held.beside)
-    return mine.assurance == held.assurance and mine.at < held.at + recency and is_known_beside and same_value(present, value)
+    return mine.assurance == held.assurance and held.at <= mine.at < held.at + recency and is_known_beside and same_value(present, value)
 
 
 def same_value(one: object, other: object) -> bool:
@@ -151,6 +166,9 @@ def put(contact: Contact, path: str, value: object, provenance: Provenance) -> N
     if path in FIELDS:
         setattr(contact, path, value)
         return
+    if path == ORGANIZATION:
+        contact.organization_id, contact.organization_name = value if isinstance(value, Membership) else (None, None)
+        return
     _, profile, slug = path.split(".", 2)
     if value is not None:
         contact.attributes.setdefault(profile, {})[slug] = value
@@ -162,6 +180,8 @@ def get(contact: Contact, path: str) -> object:
     """The value at a path, or None."""
     if path in FIELDS:
         return getattr(contact, path)
+    if path == ORGANIZATION:
+        return contact.membership
     _, profile, slug = path.split(".", 2)
     return contact.attributes.get(profile, {}).get(slug)
 
@@ -200,7 +220,14 @@ def as_lost(contact: Contact, path: str) -> dict[str, object]:
     held, value = contact.provenance.get(path), get(contact, path)
     if held is None or value is None:
         return {}
-    return {path: {"value": value, "assurance": held.assurance.word, "at": held.at, "event_id": held.event_id}}
+    return {
+        path: {
+            "value": str(value.organization_id) if isinstance(value, Membership) else value,
+            "assurance": held.assurance.word,
+            "at": held.at,
+            "event_id": held.event_id,
+        }
+    }
 
 
 def unite(winner: Contact, absorbed: Contact) -> dict[str, object]:
@@ -213,7 +240,7 @@ def unite(winner: Contact, absorbed: Contact) -> dict[str, object]:
     for path, theirs in absorbed.provenance.items():
         mine, value = winner.provenance.get(path), get(absorbed, path)
         growth = _growth(winner, path, value)
-        wins = (mine is None or mine.place < theirs.place) and growth <= max(room, 0)
+        wins = (mine is None or beats(path, theirs, mine)) and growth <= max(room, 0)
         lost.update(as_lost(winner if wins else absorbed, path))
         if wins:
             room -= growth

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ROLES = ("collector", "resolver", "relay", "segments-worker", "timeline", "user-api")
+ROLES = ("collector", "resolver", "relay", "segments-worker", "timeline", "jobs-worker", "user-api")
 ENV_FILE = "onefold.env"
 
 

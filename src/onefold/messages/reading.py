@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _NAMES = {"given_name": "given_name", "firstName": "given_name", "last_name": "last_name", "lastName": "last_name"}
+GROUP = "group"
+"""The type of interactions that say whom their contact belongs to."""
 _EXPONENTS_FROM = 1e16
 _IDENTIFIER_TRAITS = ("email", "phone")
 
@@ -83,6 +85,7 @@ def read(
         asserts=_asserts(message, rules) if assurance is Assurance.ASSERTED else None,
         fields=fields,
         attributes=attributes,
+        group=message.group if message.type == GROUP and message.group else None,
         raw=arrival.value,
         is_released=arrival.is_released,
     )
@@ -125,8 +128,8 @@ def _told(message: Message) -> datetime | None:
 
 
 def carries_values(message: Message) -> bool:
-    """Whether it may change a field or an attribute of its contact."""
-    return message.traits is not None and any(_values(message.traits))
+    """Whether it may change a field or an attribute of its contact, or whom it belongs to."""
+    return (message.type == GROUP and bool(message.group)) or (message.traits is not None and any(_values(message.traits)))
 
 
 def _time(value: object) -> datetime | None:

@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 
 from onefold.identity.classification import UNCLASSIFIED, Classification
+from onefold.identity.membership import Membership
 from onefold.records.rows import to_json
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ FIND = f"select {COLUMNS} from organizations where organization_id = $1 and work
 FIND_SLUG = f"select {COLUMNS} from organizations where slug = $1 and workspace = $2"
 LOCK = f"select {COLUMNS} from organizations where organization_id = $1 and workspace = $2 for update"
 HOLD = f"select {COLUMNS} from organizations where organization_id = any($1::uuid[]) and workspace = $2 order by organization_id for share"
+BY_SLUGS = """
+select workspace, slug, organization_id, title from organizations
+where slug = any($1::text[]) and workspace = any($2::text[]) and archived_at is null
+"""
+HOLD_SLUGS = f"{BY_SLUGS} order by organization_id for share"
 INSERT = f"""
 insert into organizations ({COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1, $11, $11, null)
 on conflict (slug, workspace) do nothing returning {COLUMNS}
@@ -85,6 +91,13 @@ order by place, organization_id limit $5
 COUNT_CONTACTS = """
 select count(*) from contacts
 where organization_id = $1 and workspace = $2 and merged_into is null and erased_at is null
+"""
+# By the index of an organization's contacts, in its order. Absorbed ones show nothing.
+CALLED_OTHERWISE = """
+select contact_id from contacts
+where workspace = $1 and organization_id = $2 and contact_id > $4 and merged_into is null and erased_at is null
+  and organization_name is distinct from $3
+order by contact_id limit $5
 """
 
 _decode_attributes = msgspec.json.Decoder(dict[str, dict[str, Any]]).decode
@@ -161,6 +174,15 @@ async def hold(connection: Connection, workspace: str, organizations: Iterable[U
     """Organizations that are to be given to contacts: none is renamed or destroyed until the transaction ends."""
     rows = await connection.fetch(HOLD, sorted(set(organizations)), workspace)
     return {row["organization_id"]: _organization(row) for row in rows}
+
+
+async def memberships(connection: Connection, wanted: Iterable[tuple[str, str]], *, will_write: bool) -> dict[tuple[str, str], Membership]:
+    """The organizations that are called so, by workspace and slug; archived ones take nobody new. Held, where contacts get them."""
+    named = set(wanted)
+    slugs, workspaces = sorted({slug for _, slug in named}), sorted({workspace for workspace, _ in named})
+    rows = await connection.fetch(HOLD_SLUGS if will_write else BY_SLUGS, slugs, workspaces)
+    found = {(row["workspace"], row["slug"]): Membership(row["organization_id"], row["title"]) for row in rows}
+    return {key: membership for key, membership in found.items() if key in named}
 
 
 async def insert(connection: Connection, new: Organization) -> Organization | None:
@@ -254,6 +276,13 @@ async def count_contacts(connection: Connection, workspace: str, organization_id
     """Contacts that belong to it: archived ones too, those that were absorbed or erased not."""
     found: int = await connection.fetchval(COUNT_CONTACTS, organization_id, workspace)
     return found
+
+
+async def contacts_called_otherwise(connection: Connection, organization: Organization, *, after: UUID | None, most: int) -> list[UUID]:
+    """Contacts that show another title than it has, by id, behind one."""
+    behind = after if after is not None else UUID(int=0)
+    arguments = organization.workspace, organization.organization_id, organization.title, behind, most
+    return [row[0] for row in await connection.fetch(CALLED_OTHERWISE, *arguments)]
 
 
 def place_of(parent: Organization | None, sequence: int) -> bytes:

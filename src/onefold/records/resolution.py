@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from onefold.failpoints import reach
 from onefold.identity.decide import decide
 from onefold.records import apply as applying
-from onefold.records import snapshots
+from onefold.records import organizations, snapshots
 from onefold.records.listings import Listings
 from onefold.records.parked import park
 from onefold.records.proposals import propose
@@ -23,10 +25,20 @@ if TYPE_CHECKING:
 
     from onefold.identity.contact import TenureId
     from onefold.identity.interaction import Interaction
+    from onefold.identity.membership import Membership
     from onefold.identity.plan import Plan
     from onefold.identity.rules import Rules
     from onefold.records.numbers import TenureNumbers
     from onefold.records.store import Connection
+
+
+def with_organizations(interactions: Sequence[Interaction], named: Mapping[tuple[str, str], Membership]) -> Sequence[Interaction]:
+    """The same, each with the organization that it names, if there is one."""
+    if not named:
+        return interactions
+    return [
+        replace(each, organization=named.get((each.workspace, each.group))) if each.group is not None else each for each in interactions
+    ]
 
 
 class Resolution:
@@ -42,6 +54,9 @@ class Resolution:
         self, connection: Connection, interactions: Sequence[Interaction], rules: Mapping[str, Rules], incarnation: str
     ) -> Plan:
         """The plan for these interactions, written. It may cover fewer of them than given, by the budget of tenures to move."""
+        groups = {(each.workspace, each.group) for each in interactions if each.group is not None}
+        named = await organizations.memberships(connection, groups, will_write=False) if groups else {}
+        interactions = with_organizations(interactions, named)
         numbers = await self._numbers.take(connection, sum(len(each.identifiers) for each in interactions))
         self._listings.live(incarnation)
         rows = await snapshots.read(connection, interactions, kept=self._listings)
@@ -51,6 +66,8 @@ class Resolution:
             self._numbers.give_back(numbers)
             await self._set_aside(connection, plan)
             return plan
+        if groups and await organizations.memberships(connection, groups, will_write=True) != named:
+            raise Moved("an organization was renamed, archived or destroyed just now")
         locked = await snapshots.lock(connection, plan.touched)
         if locked:
             await reach("resolver.locked")

@@ -1,7 +1,7 @@
 """Use cases on organizations: create, edit, move, archive, restore, destroy, and read the tree.
 
-Titles change; the slug stays, since messages name it. What contacts show of an organization is its title: whoever changes that starts the
-job that rewrites them (`Edited.is_renamed`). Called by the User API, seeds and the command line.
+Titles change; the slug stays, since messages name it. What contacts show of an organization is its title, so an edit of it begins the job
+that rewrites them (`contacts.renaming`). Called by the User API, seeds and the command line.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from uuid import uuid4
 from onefold.errors import AlreadyExists, InvalidMessage, OrganizationInUse, OrganizationNotFound, OrganizationRefused, VersionConflict
 from onefold.messages.reading import storable
 from onefold.records import organizations as records
+from onefold.records import workspace_jobs
 from onefold.records.organizations import MOST_DEPTH, Organization
 from onefold.workspace.workspaces import SLUG, InvalidSlug
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from onefold.identity.classification import Classification
     from onefold.records.organizations import Sibling
     from onefold.records.store import Connection
+    from onefold.records.workspace_jobs import WorkspaceJob
 
 MOST_TITLE = 200
 """Characters of a title."""
@@ -63,11 +65,8 @@ class Edited:
 
     before: Organization
     after: Organization
-
-    @property
-    def is_renamed(self) -> bool:
-        """Whether its contacts show another name than it has."""
-        return self.before.title != self.after.title
+    renaming: WorkspaceJob | None = None
+    """Rewrites what its contacts show, where its title is another one."""
 
 
 async def create(connection: Connection, workspace: str, new: New) -> Organization:
@@ -89,8 +88,13 @@ async def create(connection: Connection, workspace: str, new: New) -> Organizati
     return await find(connection, workspace, made.organization_id)
 
 
-async def edit(connection: Connection, workspace: str, organization_id: UUID, wanted: Edit) -> Edited:
-    """Change what an organization is called and what hangs on it. Raises OrganizationNotFound, VersionConflict, InvalidMessage."""
+async def edit(
+    connection: Connection, workspace: str, organization_id: UUID, wanted: Edit, actor: str, reason: str | None = None
+) -> Edited:
+    """Change what an organization is called and what hangs on it. Where contacts show another title then, a job begins that rewrites them.
+
+    Raises OrganizationNotFound, VersionConflict, InvalidMessage.
+    """
     before = await _locked(connection, workspace, organization_id, wanted.if_version)
     after = before
     if wanted.title is not None:
@@ -101,7 +105,19 @@ async def edit(connection: Connection, workspace: str, organization_id: UUID, wa
         after = replace(after, tags=sorted(set(wanted.tags)))
     if wanted.classification is not None:
         after = replace(after, classification=wanted.classification)
-    return Edited(before, await _store(connection, before, after))
+    stored = await _store(connection, before, after)
+    if stored.title == before.title or not await records.contacts_called_otherwise(connection, stored, after=None, most=1):
+        return Edited(before, stored)
+    job = await workspace_jobs.create(
+        connection,
+        workspace,
+        workspace_jobs.ORGANIZATION_RENAME,
+        {"organization_id": str(organization_id)},
+        actor=actor,
+        reason=reason,
+        progress={"rewritten": 0},
+    )
+    return Edited(before, stored, job)
 
 
 async def move(

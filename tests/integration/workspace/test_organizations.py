@@ -184,12 +184,12 @@ async def test_an_organization_with_contacts_is_not_destroyed(connection: Connec
 async def test_an_edit_is_one_version_for_whoever_looked_at_the_last_one(connection: Connection) -> None:
     """And none where nothing is different; the slug stays what it was."""
     (mill,) = await make(connection, "Mill")
-    edited = await organizations.edit(connection, "acme", mill.organization_id, Edit("Acme Mill", if_version=1))
-    assert (edited.after.version, edited.after.slug, edited.is_renamed) == (2, "mill", True)
-    again = await organizations.edit(connection, "acme", mill.organization_id, Edit("Acme Mill"))
-    assert (again.after.version, again.is_renamed) == (2, False)
+    edited = await organizations.edit(connection, "acme", mill.organization_id, Edit("Acme Mill", if_version=1), "user:ann")
+    assert (edited.after.version, edited.after.slug, edited.renaming) == (2, "mill", None)
+    again = await organizations.edit(connection, "acme", mill.organization_id, Edit("Acme Mill"), "user:ann")
+    assert again.after.version == 2
     with pytest.raises(VersionConflict):
-        await organizations.edit(connection, "acme", mill.organization_id, Edit("Other", if_version=1))
+        await organizations.edit(connection, "acme", mill.organization_id, Edit("Other", if_version=1), "user:ann")
 
 
 @pytest.mark.asyncio
@@ -197,7 +197,7 @@ async def test_what_hangs_on_an_organization_is_found_by_lists(connection: Conne
     """As on contacts; nothing is left when it is gone."""
     (mill,) = await make(connection, "Mill")
     hung = Edit(tags=["vip"], classification=Classification(owners=("u1",)), attributes={"firm": {"staff": 5}, "empty": {}})
-    after = (await organizations.edit(connection, "acme", mill.organization_id, hung)).after
+    after = (await organizations.edit(connection, "acme", mill.organization_id, hung, "user:ann")).after
     assert (after.tags, after.classification.owners, after.attributes) == (["vip"], ("u1",), {"firm": {"staff": 5}})
     links = "select kind || '=' || value from links where object_type = 'organizations' order by 1"
     assert [row[0] for row in await connection.fetch(links)] == ["owner=u1", "tag=vip"]

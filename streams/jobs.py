@@ -1,0 +1,180 @@
+"""The worker of workspaces' jobs: renames, imports, bulk operations (decision 0035).
+
+Its path: claim the oldest job that is nobody's → chunk after chunk, each in one transaction: hold the job, do a part of it, store how far
+it is, commit → finish. A chunk that loses a race begins anew; one whose server is away leaves the job for later; one that the rules refuse
+ends it. Who is killed anywhere leaves the job to whoever claims it once the lease is over, at the last committed chunk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from onefold import bootstrap
+from onefold.contacts import renaming
+from onefold.contacts.tools import Tools
+from onefold.errors import Fenced, JobEnded, PermanentError, Refused, StoreUnavailable, TemporaryError
+from onefold.failpoints import reach
+from onefold.observe import JobsMetrics
+from onefold.records import workspace_jobs
+from onefold.records.numbers import TenureNumbers
+from onefold.records.resolution import Resolution
+from onefold.records.shards import shard_count
+from onefold.records.store import RACES, REJECTED, Moved
+from onefold.records.workspace_jobs import MOST_ATTEMPTS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from uuid import UUID
+
+    from onefold.bootstrap import Role
+    from onefold.contacts.tools import Step
+    from onefold.observe import Health, Log
+    from onefold.records.store import Store
+    from onefold.records.workspace_jobs import WorkspaceJob
+
+KINDS: Final[Mapping[str, Step]] = {workspace_jobs.ORGANIZATION_RENAME: renaming.step}
+"""Every kind of job, and what one chunk of it does."""
+
+POLL_SECONDS = 0.5
+MEASURE_SECONDS = 10.0
+PAUSE = timedelta(seconds=5)
+"""Before a job is tried again whose chunk failed through no fault of its own."""
+MOST_RACES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a worker works with."""
+
+    store: Store
+    tools: Tools
+    worker: str
+    lease: timedelta
+    metrics: JobsMetrics
+    log: Log
+    kinds: Mapping[str, Step]
+
+
+async def run(role: Role, health: Health, stopping: asyncio.Event) -> None:
+    """Work on jobs until told to stop; chunks that are under way are finished."""
+    settings = role.settings.jobs
+    async with bootstrap.store(role) as store:
+        resolution = Resolution(shards=await shard_count(store), numbers=TenureNumbers(), budget=role.settings.resolver.tenure_budget)
+        tools = Tools(await shard_count(store), resolution)
+        parts = Parts(store, tools, role.worker, timedelta(seconds=settings.lease_seconds), JobsMetrics(role.metrics), role.log, KINDS)
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(settings.at_once):
+                tasks.create_task(work(parts, stopping))
+            tasks.create_task(measure(parts, stopping))
+            health.ready("start")
+            await health.tick_until(stopping)
+
+
+async def work(parts: Parts, stopping: asyncio.Event) -> None:
+    """One job after the other, until told to stop."""
+    while not stopping.is_set():
+        try:
+            job = await claim(parts)
+            if job is not None:
+                await carry_on(parts, job, stopping)
+                continue
+        except TemporaryError as error:
+            parts.log.warning("jobs_wait", code=error.code, reason=str(error))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), POLL_SECONDS)
+
+
+async def claim(parts: Parts, *, only: UUID | None = None) -> WorkspaceJob | None:
+    """The oldest job that is nobody's, or the one that is asked for; what was claimed too often in vain is given up."""
+    async with parts.store.connection() as connection:
+        named = await workspace_jobs.workspaces(connection)
+    async with parts.store.transaction(named) as connection:
+        job = await workspace_jobs.claim(connection, named, list(parts.kinds), parts.worker, parts.lease, only=only)
+    if job is not None and job.attempts > MOST_ATTEMPTS:
+        await _fail(parts, job, f"given up after {MOST_ATTEMPTS} attempts that brought it no further; the last: {job.error or 'killed'}")
+        return None
+    await reach("jobs.claimed")
+    return job
+
+
+async def carry_on(parts: Parts, job: WorkspaceJob, stopping: asyncio.Event) -> None:
+    """Chunk after chunk of a claimed job, until it is over, somebody else's, or has to wait."""
+    log = parts.log.bind(job=str(job.job_id), workspace=job.workspace, kind=job.kind)
+    races = 0
+    try:
+        while not stopping.is_set():
+            try:
+                if await _chunk(parts, job):
+                    log.info("job_done")
+                    return
+                races = 0
+            except (*RACES, Moved) as error:
+                races += 1
+                parts.metrics.repeats.labels(job.kind, type(error).__name__).inc()
+                if races > MOST_RACES:
+                    raise StoreUnavailable("the job keeps losing races for its records") from error
+        await _let_go(parts, job, None, timedelta(0))
+    except (JobEnded, Fenced) as error:
+        log.info("job_left", reason=str(error))
+    except TemporaryError as error:
+        parts.metrics.repeats.labels(job.kind, error.code).inc()
+        log.warning("job_waits", code=error.code, reason=str(error))
+        await _let_go(parts, job, str(error), PAUSE)
+    except (Refused, PermanentError, *REJECTED) as error:
+        log.warning("job_failed", reason=str(error))
+        await _fail(parts, job, str(error))
+    except Exception as error:
+        parts.metrics.repeats.labels(job.kind, "unexpected").inc()
+        log.exception("job_failed_unexpectedly")
+        await _let_go(parts, job, f"an unexpected {type(error).__name__}; the worker's log says where", PAUSE)
+
+
+async def _chunk(parts: Parts, job: WorkspaceJob) -> bool:
+    """One transaction: a part of the job, and how far it is. Gives whether that was the last."""
+    began = time.perf_counter()
+    async with parts.store.transaction([job.workspace]) as connection:
+        held = await workspace_jobs.hold(connection, job)
+        advance = await parts.kinds[job.kind](connection, held, parts.tools)
+        if advance.is_done:
+            await workspace_jobs.finish(connection, held, advance.progress)
+        else:
+            await workspace_jobs.save(connection, held, advance.progress, parts.lease)
+        await reach("jobs.carried")
+    parts.metrics.chunks.labels(job.kind).inc()
+    parts.metrics.chunk_seconds.observe(time.perf_counter() - began)
+    if advance.is_done:
+        parts.metrics.ended.labels(job.kind, "done").inc()
+    await reach("jobs.committed")
+    return advance.is_done
+
+
+async def _let_go(parts: Parts, job: WorkspaceJob, error: str | None, pause: timedelta) -> None:
+    """Leave it to whoever comes next. Where the store is away, its lease ends by itself."""
+    with suppress(TemporaryError):
+        async with parts.store.transaction([job.workspace]) as connection:
+            await workspace_jobs.let_go(connection, job, error, pause)
+
+
+async def _fail(parts: Parts, job: WorkspaceJob, error: str) -> None:
+    async with parts.store.transaction([job.workspace]) as connection:
+        await workspace_jobs.fail(connection, job, error)
+    parts.metrics.ended.labels(job.kind, "failed").inc()
+
+
+async def measure(parts: Parts, stopping: asyncio.Event) -> None:
+    """Say how much waits."""
+    while not stopping.is_set():
+        with suppress(TemporaryError):
+            async with parts.store.connection() as connection:
+                named = await workspace_jobs.workspaces(connection)
+            async with parts.store.transaction(named) as connection:
+                count, age = await workspace_jobs.waiting(connection, named)
+            parts.metrics.open.set(count)
+            parts.metrics.open_age.set(age)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), MEASURE_SECONDS)

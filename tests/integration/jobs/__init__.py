@@ -1,0 +1,1 @@
+"""Jobs of workspaces, on real Postgres."""
