@@ -31,22 +31,24 @@ def edit(snapshot: Snapshot, contact: Contact, values: Mapping[str, object], act
     Raises InvalidMessage where it has no room for them (R11), ValueHeld where software would replace what a person decided (R12).
     """
     work = Workbench(snapshot, iter(()))
-    for path, value in values.items():
-        held, is_same = contact.provenance.get(path), survivorship.same_value(survivorship.get(contact, path), value)
-        if held is not None and held.assurance > act.assurance and not is_same:
-            raise ValueHeld(path, held.assurance.word)
-        if not is_same or held is None or held.assurance < act.assurance:
-            survivorship.put(work.edit(contact), path, value, Provenance(act.assurance, act.at, act.act_id))
+    _write_values(work, contact, values, act)
     if is_vendor is not None and is_vendor is not contact.is_vendor:
         work.edit(contact).is_vendor = is_vendor
-    if survivorship.is_over(work.contact(contact.workspace, contact.contact_id)):
-        raise InvalidMessage(f"a contact's values may take {survivorship.MOST_VALUE_BYTES:,} bytes; with these they would take more")
     return _done(work, act)
 
 
-def classify(snapshot: Snapshot, contact: Contact, wanted: Classification, act: Act, *, tags: Iterable[str] | None = None) -> Plan:
-    """Let this hang on the contact, in place of what did; tags too, if they are given."""
+def classify(
+    snapshot: Snapshot,
+    contact: Contact,
+    wanted: Classification,
+    act: Act,
+    *,
+    tags: Iterable[str] | None = None,
+    values: Mapping[str, object] | None = None,
+) -> Plan:
+    """Let this hang on the contact, in place of what did; tags too, if they are given, and values by path, as `edit` takes them."""
     work = Workbench(snapshot, iter(()))
+    _write_values(work, contact, values or {}, act)
     if wanted != contact.classification:
         work.edit(contact).classification = wanted
     if tags is not None and (labels := sorted(set(tags))) != contact.tags:
@@ -94,6 +96,17 @@ def restore(snapshot: Snapshot, contact: Contact, act: Act) -> Plan:
         twin = work.edit(contact)
         twin.archived_at, twin.summary.restored_at = None, act.at
     return _done(work, act)
+
+
+def _write_values(work: Workbench, contact: Contact, values: Mapping[str, object], act: Act) -> None:
+    for path, value in values.items():
+        held, is_same = contact.provenance.get(path), survivorship.same_value(survivorship.get(contact, path), value)
+        if held is not None and held.assurance > act.assurance and not is_same:
+            raise ValueHeld(path, held.assurance.word)
+        if not is_same or held is None or held.assurance < act.assurance:
+            survivorship.put(work.edit(contact), path, value, Provenance(act.assurance, act.at, act.act_id))
+    if survivorship.is_over(work.contact(contact.workspace, contact.contact_id)):
+        raise InvalidMessage(f"a contact's values may take {survivorship.MOST_VALUE_BYTES:,} bytes; with these they would take more")
 
 
 def _done(work: Workbench, act: Act) -> Plan:
