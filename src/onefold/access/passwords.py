@@ -35,6 +35,8 @@ AT_ONCE: Final = 2
 MOST_WAITING: Final = 32
 _SHORTEST_WORD: Final = 3
 """Shorter ones are in everything."""
+_LEAST_OWN: Final = 8
+"""Characters besides words of the user's surroundings: zxcvbn takes two such words with a hyphen for a find."""
 _JUDGED: Final = 72
 """Characters that zxcvbn looks at: its time grows with the square."""
 
@@ -67,6 +69,10 @@ class Passwords:
         """Whether it is the password. Without a stored one it takes as long, and is not (S27). Raises TemporaryError."""
         text = unicodedata.normalize("NFC", password)[: LONGEST + 1]
         return await self._run(lambda: self._verify(stored, text))
+
+    async def judge(self, password: str, context: Sequence[str]) -> None:
+        """As `judge`, beside other calls: it takes a tenth of a second. Raises InvalidMessage, TemporaryError."""
+        await self._run(lambda: judge(password, context))
 
     def close(self) -> None:
         """Let the threads go."""
@@ -104,7 +110,14 @@ def judge(password: str, context: Sequence[str]) -> None:
     """Raises InvalidMessage, which says why, for a password that is easily guessed; `context`: words around its user (S22)."""
     text = _normal(password)
     parts = {part.lower() for each in context for part in (each, *each.split("@"), *re.split(r"[\s@._-]+", each))}
-    words = sorted(part for part in parts if len(part) >= _SHORTEST_WORD)
+    words = sorted((part for part in parts if len(part) >= _SHORTEST_WORD), key=len, reverse=True)
+    own = text.lower()
+    for word in words:
+        own = own.replace(word, "")
+    if len(own) < _LEAST_OWN:
+        raise InvalidMessage(
+            "choose another password. It is made of names around you. Several unusual words make a good one.", code="weak_password"
+        )
     found = zxcvbn(text[:_JUDGED], user_inputs=words, max_length=_JUDGED)
     if found["score"] < WEAKEST:
         said = found["feedback"]["warning"] or "It is easily guessed."

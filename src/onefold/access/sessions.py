@@ -6,24 +6,26 @@ import ipaddress
 import re
 import secrets
 import uuid
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from onefold.access import attempts
 from onefold.access.caller import Caller, NotSignedIn
 from onefold.access.keys import looks_like_service_key
-from onefold.access.passwords import judge
 from onefold.access.users import email_of, find_user
-from onefold.errors import InvalidMessage
+from onefold.errors import InvalidMessage, TemporaryError
 from onefold.records import issuers, log, users
 from onefold.records.store import name_workspaces
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from onefold.access.attempts import Bucket
     from onefold.access.oidc import Subject
-    from onefold.access.passwords import Passwords
+    from onefold.access.passwords import Passwords, Verified
     from onefold.records.log import Origin
     from onefold.records.store import Connection, Store
 
@@ -51,16 +53,19 @@ class SignedIn(NamedTuple):
 async def sign_in(store: Store, passwords: Passwords, lives: Lives, named: tuple[str, str], password: str, origin: Origin) -> SignedIn:
     """Begin a session for (workspace, e-mail). Raises NotSignedIn in one way for whatever is wrong, and after the same work.
 
-    Not one transaction: none is held open while a password is compared.
+    Raises TooManyAttempts, too. Not one transaction: none is held open while a password is compared.
     """
-    workspace, email = named
+    workspace, email = named[0], _known_email(named[1])
     async with store.transaction([workspace]) as connection:
-        user = await users.user_by_email(connection, workspace, _known_email(email))
-    verified = await passwords.verify(user.password_hash if user is not None else None, password)
+        user = await users.user_by_email(connection, workspace, email)
+        known = await users.known_addresses(connection, workspace, user.user_id) if user is not None else []
+        counted = attempts.of_sign_in(email, origin.address, known)
+        await attempts.count(connection, workspace, counted)
+    verified = await _compared(store, passwords, (workspace, counted), user.password_hash if user is not None else None, password)
     if user is None or not verified.holds or not user.is_enabled:
         raise NotSignedIn(_REFUSAL)
     token, session_id = secrets.token_urlsafe(32), uuid.uuid4()
-    anew = await passwords.hash(password) if verified.hash_anew else None
+    anew = await _hashed_anew(passwords, password) if verified.hash_anew else None
     async with store.transaction([workspace]) as connection:
         present = await users.user_by_id(connection, workspace, user.user_id, will_write=True)
         if present is None or present.password_hash != user.password_hash or not present.is_enabled:
@@ -70,6 +75,7 @@ async def sign_in(store: Store, passwords: Passwords, lives: Lives, named: tuple
         await users.begin_session(
             connection, users.Begun(workspace, session_id, user.user_id, _hash(token), lives.longest, origin.address, origin.user_agent)
         )
+        await attempts.succeeded(connection, workspace, counted)
         caller = Caller(workspace, user.user_id, frozenset(user.roles), origin, session_id)
         await log.append(connection, workspace, [log.Act(caller.actor, "signed_in", "users", str(user.user_id), origin=origin)])
     return SignedIn(token, caller, lives)
@@ -105,15 +111,19 @@ async def by_subject(connection: Connection, subject: Subject, origin: Origin) -
 async def change_password(
     store: Store, passwords: Passwords, caller: Caller, present: str, wanted: str, *, reason: str | None = None
 ) -> None:
-    """Give the caller another password; every other session of theirs ends (S23). Raises InvalidMessage, NotSignedIn.
+    """Give the caller another password; every other session of theirs ends (S23). Raises InvalidMessage, NotSignedIn, TooManyAttempts.
 
     Not one transaction: none is held open while passwords are hashed.
     """
     async with store.transaction([caller.workspace]) as connection:
         user = await find_user(connection, caller.workspace, caller.user_id)
-    if not (await passwords.verify(user.password_hash, present)).holds:
+        counted = attempts.of_change(caller.user_id)
+        await attempts.count(connection, caller.workspace, counted)
+    if not (await _compared(store, passwords, (caller.workspace, counted), user.password_hash, present)).holds:
         raise InvalidMessage("the present password is another one", code="wrong_password")
-    judge(wanted, [user.email, user.given_name or "", user.last_name or "", caller.workspace])
+    async with store.transaction([caller.workspace]) as connection:
+        await attempts.succeeded(connection, caller.workspace, counted)
+    await passwords.judge(wanted, [user.email, user.given_name or "", user.last_name or "", caller.workspace])
     hashed = await passwords.hash(wanted)
     async with store.transaction([caller.workspace]) as connection:
         again = await find_user(connection, caller.workspace, caller.user_id, will_write=True)
@@ -140,6 +150,25 @@ async def as_user(connection: Connection, caller: Caller) -> Caller:
     return replace(caller, roles=frozenset(row.roles))
 
 
+async def _compared(
+    store: Store, passwords: Passwords, counted: tuple[str, Sequence[Bucket]], stored: str | None, password: str
+) -> Verified:
+    """What comparing found. What is too busy to be compared is not counted, of (workspace, buckets)."""
+    try:
+        return await passwords.verify(stored, password)
+    except TemporaryError:
+        async with store.transaction([counted[0]]) as connection:
+            await attempts.take_back(connection, *counted)
+        raise
+
+
+async def _hashed_anew(passwords: Passwords, password: str) -> str | None:
+    """The password under the present parameters, unless that has to wait for another time."""
+    with suppress(TemporaryError):
+        return await passwords.hash(password)
+    return None
+
+
 def is_within(address: str | None, networks: Sequence[str]) -> bool:
     """Whether an address lies in one of these networks or is one of these addresses."""
     try:
@@ -150,10 +179,11 @@ def is_within(address: str | None, networks: Sequence[str]) -> bool:
 
 
 def _known_email(email: str) -> str:
+    """As users are found by it, and failures counted: spelt otherwise, it is no free attempt (S34)."""
     try:
         return email_of(email)
     except InvalidMessage:
-        return ""
+        return "no address"
 
 
 def _hash(text: str) -> bytes:

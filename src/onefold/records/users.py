@@ -58,6 +58,10 @@ LIST_SESSIONS = """
 select session_id, created_at, last_used_at, ends_at, address, user_agent from sessions
 where user_id = $2 and workspace = $1 and ended_at is null and ends_at > now() order by created_at desc
 """
+KNOWN_ADDRESSES = """
+select address from sessions where user_id = $2 and workspace = $1 and address is not null
+group by address order by max(created_at) desc limit 50
+"""
 ENTER_BY_SESSION = "select workspace, user_id, roles, session_id, must_reset from enter_by_session($1, $2)"
 ENTER_BY_KEY = "select workspace, user_id, roles, key_id, allowed_urls, allowed_addresses from enter_by_key($1)"
 
@@ -226,6 +230,11 @@ async def end_sessions(connection: Connection, workspace: str, user_id: UUID, *,
 async def list_sessions(connection: Connection, workspace: str, user_id: UUID) -> list[SessionRow]:
     """A user's sessions that go on, the latest first."""
     return [SessionRow(*row.values()) for row in await connection.fetch(LIST_SESSIONS, workspace, user_id)]
+
+
+async def known_addresses(connection: Connection, workspace: str, user_id: UUID) -> list[str]:
+    """From where a user signed in within the last month, the latest first."""
+    return [row["address"] for row in await connection.fetch(KNOWN_ADDRESSES, workspace, user_id)]
 
 
 async def enter_by_session(connection: Connection, token_hash: bytes, idle: timedelta) -> EnteredBySession | None:

@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from onefold.access.attempts import TooManyAttempts
 from onefold.access.caller import NotAllowed, NotSignedIn
 from onefold.errors import (
     ContactErased,
@@ -77,9 +78,10 @@ def problem_of(error: Exception, request_id: str) -> Response:
         return _invalid(error, request_id)
     if isinstance(error, NotSignedIn):
         return problem(401, error.code, str(error), request_id, {"www-authenticate": "Bearer"})
-    if isinstance(error, TemporaryError):
+    if isinstance(error, TooManyAttempts | TemporaryError):
         wait = str(max(1, round(error.retry_after_seconds)))
-        return problem(503, error.code, "It does not work now. Try again.", request_id, {"retry-after": wait})
+        status, detail = (503, "It does not work now. Try again.") if isinstance(error, TemporaryError) else (429, str(error))
+        return problem(status, error.code, detail, request_id, {"retry-after": wait})
     if isinstance(error, OnefoldError):
         status = _status(error)
         detail = NOT_FOUND if status == 404 else str(error)  # noqa: PLR2004
@@ -126,5 +128,12 @@ def _invalid(error: RequestValidationError, request_id: str) -> Response:
 def documented(*, is_write: bool) -> dict[int | str, dict[str, Any]]:
     """The problems that any route may answer with, for its document."""
     statuses = [400, 401, 403, 404, 422, 503, *((409, 410, 412, 413, 415, 428) if is_write else (410,))]
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": TITLES[status], "content": content} for status in sorted(statuses)}
+    return {status: _documented(status) for status in sorted(statuses)}
+
+
+def _documented(status: int) -> dict[str, Any]:
+    return {"description": TITLES[status], "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+
+
+TOO_MANY: dict[int | str, dict[str, Any]] = {429: _documented(429)}
+"""For the document of a route where somebody can fail too often."""

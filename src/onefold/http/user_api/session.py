@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from onefold.access import matrix, sessions
 from onefold.access.users import find_user
 from onefold.http.user_api.door import COOKIE, Doing, DoorRoute, allowed, lasting, open_to_everybody
-from onefold.http.user_api.problems import Answered
+from onefold.http.user_api.problems import TOO_MANY, Answered
 from onefold.http.user_api.users import UserShown, shown_user
 from onefold.records import users
 
@@ -24,7 +24,7 @@ class SignIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    workspace: str = Field(min_length=1, max_length=63)
+    workspace: str = Field(pattern="^[a-z0-9][a-z0-9_-]{0,62}$")
     email: str = Field(min_length=1, max_length=320)
     password: SecretStr = Field(max_length=1_000)
 
@@ -50,7 +50,7 @@ class Me(BaseModel):
     sessions: list[SessionShown]
 
 
-@router.post("/session", status_code=201)
+@router.post("/session", status_code=201, responses=TOO_MANY)
 @open_to_everybody
 async def sign_in(work: Doing, body: SignIn, response: Response) -> UserShown:
     """Begin a session: its cookie comes with the answer. Whatever is wrong, the answer is one and the same."""
@@ -100,7 +100,7 @@ class PasswordChanged(BaseModel):
     wanted: SecretStr = Field(max_length=1_000)
 
 
-@router.put("/me/password", status_code=204)
+@router.put("/me/password", status_code=204, responses=TOO_MANY)
 @lasting("account", "update")
 async def change_password(work: Doing, body: PasswordChanged) -> None:
     """Choose another password: 12 to 128 characters, and not easily guessed. Every other session of yours ends."""
