@@ -9,6 +9,7 @@ from onefold.access import matrix
 from onefold.access.matrix import Scope
 from onefold.errors import Refused
 from onefold.records.log import Origin
+from onefold.records.visibility import Visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,12 +80,3 @@ class Caller:
         """Whom a query may show under a scope."""
         kinds = {Scope.OWNED: ("owner",), Scope.FOLLOWED: ("owner", "follower")}.get(scope)
         return Visible(str(self.user_id), kinds)
-
-
-@dataclass(frozen=True, slots=True)
-class Visible:
-    """What goes into a query, so that ownership is checked there (S77): rows of `links` of these kinds that name the user."""
-
-    user_id: str
-    kinds: tuple[str, ...] | None
-    """None: everything is visible."""

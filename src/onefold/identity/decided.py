@@ -29,19 +29,24 @@ if TYPE_CHECKING:
 def edit(snapshot: Snapshot, contact: Contact, values: Mapping[str, object], act: Act, *, is_vendor: bool | None = None) -> Plan:
     """Give the contact these values, by path; None clears. Raises InvalidMessage where it has no room for them (R11)."""
     work = Workbench(snapshot, iter(()))
-    for path, value in values.items():
-        if not survivorship.same_value(survivorship.get(contact, path), value) or not _is_decided(contact, path):
-            survivorship.put(work.edit(contact), path, value, Provenance(Assurance.DECIDED, act.at, act.act_id))
+    _write_values(work, contact, values, act)
     if is_vendor is not None and is_vendor is not contact.is_vendor:
         work.edit(contact).is_vendor = is_vendor
-    if survivorship.is_over(work.contact(contact.workspace, contact.contact_id)):
-        raise InvalidMessage(f"a contact's values may take {survivorship.MOST_VALUE_BYTES:,} bytes; with these they would take more")
     return _done(work, act)
 
 
-def classify(snapshot: Snapshot, contact: Contact, wanted: Classification, act: Act, *, tags: Iterable[str] | None = None) -> Plan:
-    """Let this hang on the contact, in place of what did; tags too, if they are given."""
+def classify(
+    snapshot: Snapshot,
+    contact: Contact,
+    wanted: Classification,
+    act: Act,
+    *,
+    tags: Iterable[str] | None = None,
+    values: Mapping[str, object] | None = None,
+) -> Plan:
+    """Let this hang on the contact, in place of what did; tags too, if they are given, and values by path, as `edit` takes them."""
     work = Workbench(snapshot, iter(()))
+    _write_values(work, contact, values or {}, act)
     if wanted != contact.classification:
         work.edit(contact).classification = wanted
     if tags is not None and (labels := sorted(set(tags))) != contact.tags:
@@ -88,6 +93,14 @@ def restore(snapshot: Snapshot, contact: Contact, act: Act) -> Plan:
         twin = work.edit(contact)
         twin.archived_at, twin.summary.restored_at = None, act.at
     return _done(work, act)
+
+
+def _write_values(work: Workbench, contact: Contact, values: Mapping[str, object], act: Act) -> None:
+    for path, value in values.items():
+        if not survivorship.same_value(survivorship.get(contact, path), value) or not _is_decided(contact, path):
+            survivorship.put(work.edit(contact), path, value, Provenance(Assurance.DECIDED, act.at, act.act_id))
+    if survivorship.is_over(work.contact(contact.workspace, contact.contact_id)):
+        raise InvalidMessage(f"a contact's values may take {survivorship.MOST_VALUE_BYTES:,} bytes; with these they would take more")
 
 
 def _is_decided(contact: Contact, path: str) -> bool:

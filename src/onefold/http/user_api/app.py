@@ -10,7 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
 from onefold.errors import ConfigurationError
-from onefold.http.user_api import issuers, keys, log, session, users
+from onefold.http.user_api import classification, definitions, issuers, keys, log, session, users
 from onefold.http.user_api.door import PROBLEM_SCHEMA, DoorRoute, Parts
 from onefold.http.user_api.problems import NOT_FOUND, problem
 
@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from fastapi import Request, Response
 
 PREFIX = "/api/v1"
-ROUTERS = (session.router, users.router, keys.router, issuers.router, log.router)
+ROUTERS = (
+    session.router,
+    users.router,
+    keys.router,
+    issuers.router,
+    log.router,
+    *definitions.routers,
+    classification.router,
+)
 
 
 def make_app(parts: Parts) -> FastAPI:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from onefold.access.sessions import Lives
     from onefold.http.callers import Network
     from onefold.records.store import Connection, Store
+    from onefold.records.visibility import Visible
 
     Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
     Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -151,6 +152,11 @@ class Work:
     def scope(self) -> Scope:
         """How far the permission that the route declared reaches."""
         return self.caller.scope(self.declared.resource or "", self.declared.action)
+
+    @property
+    def visible(self) -> Visible:
+        """Whose records this route may show or change: goes into its queries (S77)."""
+        return self.caller.visible(self.scope)
 
     def user(self, reason: str | None = None) -> User:
         """The caller, as use cases on contacts know who acts. What they do is written into the log before the commit."""
