@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from onefold import bootstrap
-from onefold.contacts import renaming
+from onefold.contacts import imports, renaming
 from onefold.contacts.tools import Tools
 from onefold.errors import Fenced, JobEnded, PermanentError, Refused, StoreUnavailable, TemporaryError
 from onefold.failpoints import reach
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from onefold.records.store import Store
     from onefold.records.workspace_jobs import WorkspaceJob
 
-KINDS: Final[Mapping[str, Step]] = {workspace_jobs.ORGANIZATION_RENAME: renaming.step}
+KINDS: Final[Mapping[str, Step]] = {workspace_jobs.ORGANIZATION_RENAME: renaming.step, imports.KIND: imports.step}
 """Every kind of job, and what one chunk of it does."""
 
 POLL_SECONDS = 0.5

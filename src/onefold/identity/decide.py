@@ -79,6 +79,7 @@ def _decide_one(work: Workbench, interaction: Interaction, rules: Rules) -> Outc
     history = _history(work, interaction, contact_id)
     if not _put_values(work, interaction, rules, contact_id, history):
         gathering.exceed(Excess(Limit.BYTES_PER_CONTACT))
+    _hang(work, interaction, contact_id)
     if gathering.evicted:
         _copy_values(work, interaction, contact_id, gathering)
     _see(work, interaction, rules, contact_id)
@@ -141,6 +142,18 @@ def _put_values(work: Workbench, interaction: Interaction, rules: Rules, contact
         for path, _, value in fitting:
             survivorship.put(twin, path, value, survivorship.beside_before(twin, path, value, mine))
     return len(fitting) == len(won)
+
+
+def _hang(work: Workbench, interaction: Interaction, contact_id: ContactId) -> None:
+    """Add what an import hangs on its contact. It takes nothing away, so the order of its lines does not matter."""
+    if not interaction.tags and not interaction.is_vendor:
+        return
+    contact = work.contact(interaction.workspace, contact_id)
+    if not set(interaction.tags) <= set(contact.tags):
+        twin = work.edit(contact)
+        twin.tags = sorted({*twin.tags, *interaction.tags})
+    if interaction.is_vendor and not contact.is_vendor:
+        work.edit(contact).is_vendor = True
 
 
 def _named_beside(work: Workbench, interaction: Interaction, rules: Rules, contact: Contact) -> tuple[TenureId, ...]:

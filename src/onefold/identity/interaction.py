@@ -62,6 +62,10 @@ class Interaction(Struct, frozen=True):
     """`given_name` and `last_name`, trimmed and not blank."""
     attributes: Mapping[str, object] = field(default_factory=dict)
     """Unbound attributes; a null clears (R12)."""
+    tags: tuple[str, ...] = ()
+    """What an import hangs on the contact, beside what hangs there."""
+    is_vendor: bool = False
+    """Whether an import says that the contact is a vendor."""
     group: str | None = None
     """Slug of the organization that the contact is said to belong to."""
     organization: Membership | None = None

@@ -1,0 +1,1 @@
+"""Use cases on contacts, without a server."""
