@@ -16,15 +16,17 @@ import time
 import uuid
 from collections import OrderedDict
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
 
+from onefold.access.places import EVERYWHERE, Places
 from onefold.errors import InvalidMessage, Refused, StoreUnavailable
-from onefold.records.keys import KeyRow, NewKey, find_key, get_key, insert_key, revoke_key, update_key
+from onefold.records.keys import KeyRow, NewKey, end_key, find_key, get_key, insert_key, revoke_key, update_key
+from onefold.records.store import name_workspaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
 
     from onefold.records.store import Connection, Store
 
@@ -36,9 +38,10 @@ _LENGTH: Final = 43
 """Digits of base 62 that 256 bits need."""
 _WRITE_PREFIXES: Final = (PREFIXES["public"], PREFIXES["secret"])
 _LONGEST_TITLE: Final = 200
+LONGEST_OVERLAP: Final = timedelta(days=30)
 _LONGEST_DESCRIPTION: Final = 2_000
 _MOST_LIMITS: Final = 100
-_URL: Final = re.compile(r"https?://(\*\.)?[A-Za-z0-9.\-]{1,253}(:[0-9*]{1,5})?(/[^\s\x00]{0,500})?")
+_URL: Final = re.compile(r"https?://(\*\.)?[A-Za-z0-9.\-]{1,253}(:(\*|[0-9]{1,5}))?(/[^\s\x00]{0,500})?")
 _TEXT_LENGTH: Final = len("of_pub_") + _LENGTH
 
 FRESH_SECONDS: Final = 30.0
@@ -50,6 +53,12 @@ GRACE_SECONDS: Final = 600.0
 revocation either, and its outage must not become the collector's (F23, F28)."""
 _LOOK_UP_SECONDS: Final = 5.0
 _MOST_UNKNOWN: Final = 10_000
+
+
+class KeyEnded(Refused):
+    """The key was revoked, or has expired."""
+
+    code = "key_ended"
 
 
 class KeyNotFound(Refused):
@@ -67,6 +76,8 @@ class WriteKey:
     secret: bool
     requires_identity: bool = False
     """A public key under which nobody is named without an identity token (S50, enforce mode)."""
+    places: Places = EVERYWHERE
+    """From where it may be used."""
 
     @property
     def assurance(self) -> Literal["claimed", "asserted"]:
@@ -148,6 +159,27 @@ async def edit_key(tx: Connection, key: KeyRow) -> KeyRow:
     return row
 
 
+async def rotate_key(tx: Connection, before: KeyRow, overlap: timedelta) -> tuple[CreatedKey, KeyRow]:
+    """Make the successor of a key, which goes on counting for a while (S59): the new one, and the old one as it is now. Raises KeyEnded."""
+    if before.revoked_at is not None or (before.expires_at is not None and before.expires_at <= datetime.now(UTC)):
+        raise KeyEnded("the key counts no more, so nothing is to be rotated; make a new one")
+    if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
+        raise InvalidMessage(f"two keys overlap for {LONGEST_OVERLAP.days} days at most", code="invalid_overlap")
+    made = await create_key(
+        tx,
+        before.workspace,
+        cast("KeyKind", before.kind),
+        before.title,
+        requires_identity=before.requires_identity,
+        limits=Limits(before.description, before.allowed_urls, before.allowed_addresses),
+        user_id=before.user_id,
+    )
+    after = await end_key(tx, before.workspace, before.key_id, overlap)
+    if after is None:
+        raise KeyNotFound(f"workspace {before.workspace!r} has no key {before.key_id}")
+    return made, after
+
+
 async def found_key(tx: Connection, workspace: str, key_id: uuid.UUID) -> KeyRow:
     """A key. Raises KeyNotFound."""
     row = await get_key(tx, workspace, key_id)
@@ -179,6 +211,17 @@ async def revoke(tx: Connection, workspace: str, key_id: uuid.UUID) -> KeyRow:
     if row is None:
         raise KeyNotFound(f"workspace {workspace!r} has no key {key_id}; `onefold keys list` shows those that it has")
     return row
+
+
+async def _find(connection: Connection, key_hash: bytes) -> WriteKey | None:
+    """The live write key with this hash; the transaction names its workspace from here on."""
+    found = await find_key(connection, key_hash)
+    if found is None:
+        return None
+    await name_workspaces(connection, [found.workspace])
+    row = await get_key(connection, found.workspace, found.key_id)
+    places = Places(tuple(row.allowed_urls), tuple(row.allowed_addresses)) if row is not None else EVERYWHERE
+    return WriteKey(found.key_id, found.workspace, found.kind == "secret", found.requires_identity, places)
 
 
 def _hash(text: str) -> bytes:
@@ -228,8 +271,8 @@ class KeyRing:
     async def _ask(self, key_hash: bytes) -> WriteKey | None:
         asked_at = self._now()
         try:
-            async with asyncio.timeout(_LOOK_UP_SECONDS), self._store.connection() as connection:
-                found = await find_key(connection, key_hash)
+            async with asyncio.timeout(_LOOK_UP_SECONDS), self._store.begin() as connection:
+                found = await _find(connection, key_hash)
         except (StoreUnavailable, TimeoutError) as error:
             good = self._good.get(key_hash)
             if good is None or good.verified_at + GRACE_SECONDS < asked_at:
@@ -239,10 +282,9 @@ class KeyRing:
         if found is None:
             self._forget(key_hash, asked_at + _RETRY_SECONDS)
             return None
-        key = WriteKey(found.key_id, found.workspace, found.kind == "secret", found.requires_identity)
-        self._good[key_hash] = _Good(key, asked_at, asked_at + self._fresh_seconds)
+        self._good[key_hash] = _Good(found, asked_at, asked_at + self._fresh_seconds)
         self._unknown.pop(key_hash, None)
-        return key
+        return found
 
     def _forget(self, key_hash: bytes, until: float) -> None:
         self._good.pop(key_hash, None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import secrets
 import uuid
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from onefold.access import attempts
 from onefold.access.caller import Caller, NotSignedIn
 from onefold.access.keys import looks_like_service_key
+from onefold.access.places import Place, Places
 from onefold.access.users import email_of, find_user
 from onefold.errors import InvalidMessage, TemporaryError
 from onefold.records import issuers, log, users
@@ -89,13 +89,13 @@ async def by_session(connection: Connection, token: str, origin: Origin, lives: 
     return Caller(found.workspace, found.user_id, frozenset(found.roles), origin, found.session_id, must_reset=found.must_reset)
 
 
-async def by_key(connection: Connection, text: str, origin: Origin) -> Caller:
+async def by_key(connection: Connection, text: str, origin: Origin, page: str | None) -> Caller:
     """Whose service key it is; the transaction names their workspace from here on. Raises NotSignedIn."""
     found = await users.enter_by_key(connection, _hash(text)) if looks_like_service_key(text) else None
     if found is None:
         raise NotSignedIn("there is no such service key, or it was revoked, disabled, or has expired")
-    if found.allowed_addresses and not is_within(origin.address, found.allowed_addresses):
-        raise NotSignedIn("this service key may not be used from this address")
+    if not Places(tuple(found.allowed_urls), tuple(found.allowed_addresses)).admits(Place(origin.address, page)):
+        raise NotSignedIn("this service key may not be used from this address, or from this page")
     return Caller(found.workspace, found.user_id, frozenset(found.roles), origin, key_id=found.key_id)
 
 
@@ -167,15 +167,6 @@ async def _hashed_anew(passwords: Passwords, password: str) -> str | None:
     with suppress(TemporaryError):
         return await passwords.hash(password)
     return None
-
-
-def is_within(address: str | None, networks: Sequence[str]) -> bool:
-    """Whether an address lies in one of these networks or is one of these addresses."""
-    try:
-        found = ipaddress.ip_address(address or "")
-    except ValueError:
-        return False
-    return any(found in ipaddress.ip_network(each, strict=False) for each in networks)
 
 
 def _known_email(email: str) -> str:

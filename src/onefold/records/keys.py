@@ -10,7 +10,7 @@ from onefold.errors import Refused
 
 if TYPE_CHECKING:
     import uuid
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from onefold.records.store import Connection
 
@@ -33,6 +33,10 @@ returning {_COLUMNS}
 _UPDATE = f"""
 update keys set title = $3, description = $4, allowed_urls = $5, allowed_addresses = $6, is_enabled = $7
 where workspace = $1 and key_id = $2 returning {_COLUMNS}
+"""
+_END = f"""
+update keys set expires_at = least(expires_at, now() + $3) where workspace = $1 and key_id = $2
+returning {_COLUMNS}
 """
 _FIND = "select key_id, workspace, kind, title, scopes, requires_identity from find_write_key($1)"
 
@@ -117,6 +121,12 @@ async def update_key(tx: Connection, key: KeyRow) -> KeyRow | None:
     row = await tx.fetchrow(
         _UPDATE, key.workspace, key.key_id, key.title, key.description, key.allowed_urls, key.allowed_addresses, key.is_enabled
     )
+    return KeyRow(**dict(row)) if row is not None else None
+
+
+async def end_key(tx: Connection, workspace: str, key_id: uuid.UUID, after: timedelta) -> KeyRow | None:
+    """Let a key expire after a while, if it does not before."""
+    row = await tx.fetchrow(_END, workspace, key_id, after)
     return KeyRow(**dict(row)) if row is not None else None
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from onefold.access.keys import GRACE_SECONDS, PREFIXES, CreatedKey, KeyNotFound, KeyRing, create_key, new_text, revoke
+from onefold.access.keys import GRACE_SECONDS, PREFIXES, CreatedKey, KeyNotFound, KeyRing, create_key, edit_key, new_text, revoke
+from onefold.access.places import EVERYWHERE, Places
 from onefold.errors import InvalidMessage, StoreUnavailable
 from onefold.records.keys import WorkspaceNotFound, find_key, list_keys
 from onefold.records.store import Store
@@ -137,6 +138,25 @@ async def test_revoking_takes_effect_within_a_minute(database: Database) -> None
         clock.seconds += 60.0
         assert await ring.verify(old.text) is None
         assert await ring.verify(new.text)
+
+
+@pytest.mark.asyncio
+async def test_a_ring_knows_from_where_a_key_may_be_used(database: Database) -> None:
+    """Product-facts 2.3; a change of it is known as soon as a revocation is."""
+    clock = Clock()
+    async with opened(database) as store:
+        key, ring = await made(store), KeyRing(store, now=clock)
+        async with store.transaction(["acme"]) as tx:
+            await edit_key(tx, key.row._replace(allowed_urls=["https://example.com"], allowed_addresses=["192.0.2.7"]))
+        found = await ring.verify(key.text)
+        assert found is not None
+        assert found.places == Places(("https://example.com",), ("192.0.2.7",))
+        async with store.transaction(["acme"]) as tx:
+            await edit_key(tx, key.row)
+        clock.seconds += 60.0
+        found = await ring.verify(key.text)
+        assert found is not None
+        assert found.places == EVERYWHERE
 
 
 @pytest.mark.asyncio

@@ -118,6 +118,61 @@ async def test_a_key_works_from_its_addresses_only(api: Api) -> None:
             assert (await client.get("/me")).status_code == expected
 
 
+async def test_a_key_works_on_its_pages_only(api: Api) -> None:
+    """Product-facts 2.3: empty is any; with wildcards; a call from no page is from none of them."""
+    speaker = await api.user("service_account")
+    async with api.as_role("super_admin") as client:
+        body = {"kind": "service", "title": "widget", "user_id": str(speaker.user_id), "allowed_urls": ["https://*.example.com/*"]}
+        made = (await client.post("/keys", json=body)).json()
+        for headers, expected in (
+            ({"origin": "https://shop.example.com"}, 200),
+            ({"referer": "https://shop.example.com/x"}, 200),
+            ({"origin": "https://evil.example"}, 401),
+            ({"origin": "https://evil.example", "referer": "https://shop.example.com/x"}, 401),
+            ({}, 401),
+        ):
+            async with api.client(made["secret"], **headers) as page:
+                assert (await page.get("/me")).status_code == expected, headers
+
+
+async def test_s59_a_rotation_makes_an_alike_key_and_ends_the_old_one_after_a_while(api: Api, store: Store) -> None:
+    """S59: both live for the overlap, by the store's clock; a key that has ended is not rotated, nor one of somebody above."""
+    speaker = await api.user("service_account")
+    async with api.as_role("super_admin") as client:
+        body = {
+            "kind": "service",
+            "title": "nightly",
+            "description": "for x",
+            "user_id": str(speaker.user_id),
+            "allowed_addresses": ["192.0.2.0/24"],
+        }
+        old = (await client.post("/keys", json=body)).json()
+        answer = await client.post(f"/keys/{old['key_id']}/rotate", json={"overlap_hours": 1})
+        assert answer.status_code == 201, answer.text
+        new = answer.json()
+        alike = ("kind", "title", "description", "user_id", "allowed_urls", "allowed_addresses", "requires_identity", "is_enabled")
+        assert {name: new[name] for name in alike} == {name: old[name] for name in alike}
+        assert (new["expires_at"], new["state"]) == (None, "live")
+        assert new["secret"] != old["secret"]
+        async with api.client(old["secret"]) as one, api.client(new["secret"]) as other:
+            assert [(await each.get("/me")).status_code for each in (one, other)] == [200, 200]
+            async with store.transaction(["acme"]) as connection:
+                await connection.execute("update keys set expires_at = expires_at - interval '1 hour' where expires_at is not null")
+            assert [(await each.get("/me")).status_code for each in (one, other)] == [401, 200]
+        again = await client.post(f"/keys/{old['key_id']}/rotate", json={})
+        assert (again.status_code, again.json()["code"]) == (409, "key_ended")
+        assert (await client.post(f"/keys/{new['key_id']}/rotate", json={"overlap_hours": 721})).status_code == 422
+        above = (await client.post("/keys", json={**body, "user_id": str((await api.user("super_admin")).user_id)})).json()
+        entries = (await client.get("/log", params={"object_id": old["key_id"]})).json()["items"]
+        assert entries[0]["action"] == "updated"
+    async with api.as_role("master") as client:
+        assert (await client.post(f"/keys/{above['key_id']}/rotate", json={})).status_code == 403
+        at_once = await client.post(f"/keys/{new['key_id']}/rotate", json={"overlap_hours": 0})
+        assert at_once.status_code == 201
+    async with api.client(new["secret"]) as gone:
+        assert (await gone.get("/me")).status_code == 401
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [

@@ -37,6 +37,12 @@ class Unauthorised(OnefoldError):
     code = "unknown_key"
 
 
+class WrongPlace(Unauthorised):
+    """A write key that may not be used from where the request comes."""
+
+    code = "key_not_allowed_here"
+
+
 class MissingKey(Unauthorised):
     """The request names no write key at all."""
 

@@ -97,16 +97,17 @@ class Collector:
         return None
 
     async def _get(self, path: str, scope: MutableMapping[str, Any]) -> Answer:
+        headers = dict(scope["headers"])
+        place = auth.place_of(scope, headers, self._options.trusted_proxies)
         if path.rstrip("/") == _SOURCE:
-            headers = dict(scope["headers"])
             named = auth.from_query(scope["query_string"])
             if named is None and b"authorization" in headers:
                 named = auth.from_header(headers[b"authorization"])
-            return document(boot.rudder_source(str(named), await auth.verified_public(self._verify, named)))
+            return document(boot.rudder_source(str(named), await auth.verified_public(self._verify, named, place)))
         if path.startswith(_SETTINGS[0]) and path.endswith(_SETTINGS[1]):
             named = path[len(_SETTINGS[0]) : -len(_SETTINGS[1])]
-            await auth.verified_public(self._verify, named)
-            return document(boot.segment_settings(named, base_url(scope["scheme"], dict(scope["headers"]), self._options.public_url)))
+            await auth.verified_public(self._verify, named, place)
+            return document(boot.segment_settings(named, base_url(scope["scheme"], headers, self._options.public_url)))
         if path in ONE or path in MANY or path in SWALLOWED:
             raise WrongMethod("Send events with POST.")
         return _nothing(path)

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from onefold.access.keys import looks_secret
-from onefold.http.collector.answers import MissingKey, SecretKeyInBody, Unauthorised
+from onefold.access.places import Place
+from onefold.http.callers import client_address
+from onefold.http.collector.answers import MissingKey, SecretKeyInBody, Unauthorised, WrongPlace
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from onefold.access.keys import WriteKey
+    from onefold.http.callers import Network
 
     Verify = Callable[[str], Awaitable[WriteKey | None]]
     """`KeyRing.verify`."""
@@ -41,15 +44,23 @@ def from_query(query: bytes) -> str | None:
     return values[0] if values else None
 
 
-async def verified(verify: Verify, text: str) -> WriteKey:
-    """The live key with this text. Raises Unauthorised, StoreUnavailable."""
+def place_of(scope: Mapping[str, Any], headers: Mapping[bytes, bytes], trusted: Sequence[Network]) -> Place:
+    """From where a request comes."""
+    page = headers.get(b"origin") or headers.get(b"referer")
+    return Place(client_address(scope.get("client"), headers, trusted), page.decode("latin-1") if page is not None else None)
+
+
+async def verified(verify: Verify, text: str, place: Place) -> WriteKey:
+    """The live key with this text, if it may be used from there. Raises Unauthorised, StoreUnavailable."""
     key = await verify(text)
     if key is None:
         raise Unauthorised("This write key is not known, or was revoked. `onefold keys list` shows those that are live.")
+    if not key.places.admits(place):
+        raise WrongPlace("This write key may not be used from this page or address; the workspace's administrators say from where it may.")
     return key
 
 
-async def verified_public(verify: Verify, text: object) -> WriteKey:
+async def verified_public(verify: Verify, text: object, place: Place) -> WriteKey:
     """The same for a key that travelled outside of the Authorization header. Secret ones are refused unseen."""
     if not isinstance(text, str) or not text:
         raise MissingKey("The request names no write key. Send it as the user name of Basic authorization.")
@@ -59,4 +70,4 @@ async def verified_public(verify: Verify, text: object) -> WriteKey:
             "Replace this one if it was sent over a connection or into logs that others read; "
             "segment-analytics-python sends the header from 2.4 on."
         )
-    return await verified(verify, text)
+    return await verified(verify, text, place)

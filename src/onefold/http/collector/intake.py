@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from onefold.access.identity_tokens import Identity, InvalidToken
     from onefold.access.keys import WriteKey
+    from onefold.access.places import Place
     from onefold.http.collector.auth import Verify
     from onefold.http.collector.bodies import Receive
     from onefold.http.collector.events import Batch
@@ -87,11 +88,12 @@ class Intake:
     async def one(self, scope: Mapping[str, Any], receive: Receive, type_: str) -> Answer:
         """A path that names the type of the one call in its body."""
         headers = dict(scope["headers"])
-        key = await self._key_of_header(headers)
+        place = auth.place_of(scope, headers, self._options.trusted_proxies)
+        key = await self._key_of_header(headers, place)
         body = await self._body(headers, receive)
         call = read_event(body, self._options.bounds)
         if key is None:
-            key = await self._public_key(call.get("writeKey") or auth.from_query(scope["query_string"]))
+            key = await self._public_key(call.get("writeKey") or auth.from_query(scope["query_string"]), place)
         taken = Taken()
         facts = self._facts(scope, headers)
         shown = await self._tokens(key, headers).of(call)
@@ -106,13 +108,14 @@ class Intake:
     async def many(self, scope: Mapping[str, Any], receive: Receive) -> Answer:
         """A path that takes a batch."""
         headers = dict(scope["headers"])
-        key = await self._key_of_header(headers)
+        place = auth.place_of(scope, headers, self._options.trusted_proxies)
+        key = await self._key_of_header(headers, place)
         body = await self._body(headers, receive)
         batch = read_batch(body, self._options.bounds, self._options.events)
         self._check_repeated(batch)
         if key is None:
             named = batch.root.get("writeKey") or auth.from_query(scope["query_string"]) or self._named_by_first(batch.events)
-            key = await self._public_key(named)
+            key = await self._public_key(named, place)
         taken = Taken()
         tokens = self._tokens(key, headers, batch.root)
         facts = self._facts(scope, headers, batch.root)
@@ -138,16 +141,16 @@ class Intake:
     async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         return await read_body(receive, headers.get(b"content-encoding"), self._options.body_bytes)
 
-    async def _key_of_header(self, headers: Mapping[bytes, bytes]) -> WriteKey | None:
+    async def _key_of_header(self, headers: Mapping[bytes, bytes], place: Place) -> WriteKey | None:
         authorization = headers.get(b"authorization")
         if authorization is None:
             return None
-        key = await auth.verified(self._verify, auth.from_header(authorization))
+        key = await auth.verified(self._verify, auth.from_header(authorization), place)
         self._rates.take(key.key_id)
         return key
 
-    async def _public_key(self, named: object) -> WriteKey:
-        key = await auth.verified_public(self._verify, named)
+    async def _public_key(self, named: object, place: Place) -> WriteKey:
+        key = await auth.verified_public(self._verify, named, place)
         self._rates.take(key.key_id)
         return key
 

@@ -293,7 +293,8 @@ async def _enter(request: Request, connection: Connection, work: Work) -> Caller
         return await sessions.by_subject(connection, work._subject, work.origin)  # noqa: SLF001
     credential = _bearer(request)
     if credential is not None:
-        return await sessions.by_key(connection, credential, work.origin)
+        page = request.headers.get("origin") or request.headers.get("referer")
+        return await sessions.by_key(connection, credential, work.origin, page)
     token = request.cookies.get(COOKIE)
     if token is not None:
         return await sessions.by_session(connection, token, work.origin, work.parts.lives)

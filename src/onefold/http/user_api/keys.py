@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -11,11 +11,11 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from onefold.access import keys as use_cases
 from onefold.access.caller import NotAllowed
-from onefold.access.keys import Limits
+from onefold.access.keys import LONGEST_OVERLAP, Limits
 from onefold.access.matrix import rank
 from onefold.access.users import find_user
 from onefold.errors import InvalidMessage
-from onefold.http.user_api.door import Doing, DoorRoute, allowed
+from onefold.http.user_api.door import Doing, DoorRoute, Work, allowed
 from onefold.records.keys import KeyRow, list_keys
 
 router = APIRouter(route_class=DoorRoute, tags=["keys"])
@@ -72,6 +72,14 @@ class KeyEdited(BaseModel):
     is_enabled: bool | None = None
 
 
+class KeyRotated(BaseModel):
+    """How a key is to be rotated."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    overlap_hours: int = Field(24, ge=0, le=LONGEST_OVERLAP.days * 24, description="How long the old key goes on counting.")
+
+
 class KeyShownOnce(KeyShown):
     """A new key, with its text, which is not shown again."""
 
@@ -89,10 +97,7 @@ async def list_all(work: Doing) -> list[KeyShown]:
 @allowed("keys", "create")
 async def create_key(work: Doing, body: KeyMade) -> KeyShownOnce:
     """Make a key. Its text is shown in this answer and never again; so a repeat under an idempotency key shows it, for a day."""
-    if body.user_id is not None and body.kind == "service":
-        speaker = await find_user(work.connection, work.workspace, body.user_id)
-        if rank(speaker.roles) > rank(work.caller.roles):
-            raise NotAllowed("nobody makes a key of a user who stands above them")
+    await _demand_speaker(work, body.user_id if body.kind == "service" else None)
     if body.expires_at is not None and body.expires_at <= datetime.now(UTC):
         raise InvalidMessage("a key expires in the future", code="invalid_expiry")
     limits = Limits(body.description, body.allowed_urls, body.allowed_addresses)
@@ -136,12 +141,40 @@ async def edit_key(work: Doing, key_id: UUID, body: KeyEdited) -> KeyShown:
     return shown_key(after)
 
 
+@router.post("/keys/{key_id}/rotate", status_code=201)
+@allowed("keys", "create")
+async def rotate_key(work: Doing, key_id: UUID, body: KeyRotated) -> KeyShownOnce:
+    """Make the successor of a key, alike in all but its text. The old one goes on counting for the overlap, then expires."""
+    before = await use_cases.found_key(work.connection, work.workspace, key_id)
+    await _demand_speaker(work, before.user_id)
+    made, after = await use_cases.rotate_key(work.connection, before, timedelta(hours=body.overlap_hours))
+    work.note("created", "keys", made.row.key_id)
+    changes: list[dict[str, object]] = [
+        {"type": "field", "slug": "expires_at", "old_value": _time(before.expires_at), "new_value": _time(after.expires_at)}
+    ]
+    work.note("updated", "keys", key_id, reason=f"rotated: {made.row.key_id} takes its place", changes=changes)
+    return KeyShownOnce(**shown_key(made.row).model_dump(), secret=made.text)
+
+
 @router.delete("/keys/{key_id}", status_code=204)
 @allowed("keys", "archive")
 async def revoke_key(work: Doing, key_id: UUID) -> None:
     """End a key for good, everywhere within a minute."""
     await use_cases.revoke(work.connection, work.workspace, key_id)
     work.note("revoked", "keys", key_id)
+
+
+async def _demand_speaker(work: Work, user_id: UUID | None) -> None:
+    """Whoever makes a key of a user can be them (S79)."""
+    if user_id is None:
+        return
+    speaker = await find_user(work.connection, work.workspace, user_id)
+    if rank(speaker.roles) > rank(work.caller.roles):
+        raise NotAllowed("nobody makes a key of a user who stands above them")
+
+
+def _time(at: datetime | None) -> str | None:
+    return at.isoformat() if at is not None else None
 
 
 def shown_key(row: KeyRow) -> KeyShown:
