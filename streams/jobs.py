@@ -12,11 +12,11 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from onefold import bootstrap
 from onefold.contacts import imports, renaming
-from onefold.contacts.tools import Tools
+from onefold.contacts.tools import Advance, Tools
 from onefold.errors import Fenced, JobEnded, PermanentError, Refused, StoreUnavailable, TemporaryError
 from onefold.failpoints import reach
 from onefold.observe import JobsMetrics
@@ -26,18 +26,31 @@ from onefold.records.resolution import Resolution
 from onefold.records.shards import shard_count
 from onefold.records.store import RACES, REJECTED, Moved
 from onefold.records.workspace_jobs import MOST_ATTEMPTS
+from onefold.workspace import document_ownership
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from uuid import UUID
 
     from onefold.bootstrap import Role
     from onefold.contacts.tools import Step
     from onefold.observe import Health, Log
-    from onefold.records.store import Store
+    from onefold.records.store import Connection, Store
     from onefold.records.workspace_jobs import WorkspaceJob
 
-KINDS: Final[Mapping[str, Step]] = {workspace_jobs.ORGANIZATION_RENAME: renaming.step, imports.KIND: imports.step}
+
+def _without_tools(step: Callable[[Connection, WorkspaceJob], Awaitable[tuple[dict[str, Any], bool]]]) -> Step:
+    async def carry(connection: Connection, job: WorkspaceJob, _tools: Tools) -> Advance:
+        return Advance(*await step(connection, job))
+
+    return carry
+
+
+KINDS: Final[Mapping[str, Step]] = {
+    workspace_jobs.ORGANIZATION_RENAME: renaming.step,
+    imports.KIND: imports.step,
+    workspace_jobs.DOCUMENT_OWNERSHIP: _without_tools(document_ownership.step),
+}
 """Every kind of job, and what one chunk of it does."""
 
 POLL_SECONDS = 0.5

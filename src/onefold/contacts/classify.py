@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from onefold.contacts import acting
-from onefold.errors import InvalidMessage
 from onefold.identity import decided
-from onefold.identity.adoption import Hung, RelationTaken, hung
+from onefold.identity.adoption import Hung, hung
 from onefold.identity.survivorship import UNBOUND, attribute_path
 from onefold.messages.reading import storable
 from onefold.records import relations
@@ -21,6 +19,7 @@ from onefold.records.catalogs import catalog_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from uuid import UUID
 
     from onefold.contacts.acting import User
     from onefold.identity.adoption import Change
@@ -59,21 +58,9 @@ async def classify(
     catalog = await catalog_for(connection, workspace, "contacts", present, change, will_use=shards is not None)
     act = await acting.begin(connection, user)
     after = hung(catalog, present, change, act.at)
-    await _check_related(connection, workspace, contact, change)
+    await relations.demand_others(connection, workspace, "contacts", contact.contact_id, change)
     values = {attribute_path(slug, profile): storable(value) for (profile, slug), value in after.values.items()}
     plan = decided.classify(snapshot, contact, after.classification, act, tags=after.tags, values=values)
     if shards is not None and plan.writes:
         await acting.write(connection, plan, shards, user)
     return Classifying(contact, plan, after.skipped_tags)
-
-
-async def _check_related(connection: Connection, workspace: str, contact: Contact, change: Change) -> None:
-    """That the other sides are there, and where one of them allows one record on this side, that it has none yet."""
-    for slug, related_id, _ in change.relate:
-        found = await relations.other_side(connection, workspace, "contacts", slug, related_id)
-        if not found.exists:
-            raise InvalidMessage(f"{slug}: there is no record {related_id} among the {found.object_type}", code="unknown_record")
-        if found.object_type == "contacts" and UUID(related_id) == contact.contact_id:
-            raise InvalidMessage(f"{slug}: a contact is not related to itself", code="unknown_record")
-        if found.taken_by is not None and found.taken_by != contact.contact_id:
-            raise RelationTaken(f"{slug} allows {related_id} one record on this side, and it is {found.taken_by}")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from onefold.records.definitions import Definition
     from onefold.records.store import Connection
 
+HOSTS = {"documents": "document_template"}
+"""What gives records their attributes, where it is not profiles: the template is the one profile of a document."""
 USERS = "select user_id::text from users where workspace = $1 and user_id::text = any($2::text[]) and archived_at is null"
 
 
@@ -27,7 +29,8 @@ async def catalog_for(connection: Connection, workspace: str, scope: str, presen
         )
 
     before = present.classification
-    profiles = {slug: _profile(each) for slug, each in (await named("profile", [*before.profiles, *change.profiles.add])).items()}
+    host = HOSTS.get(scope, "profile")
+    profiles = {slug: _profile(each) for slug, each in (await named(host, [*before.profiles, *change.profiles.add])).items()}
     new = [profile for slug, profile in profiles.items() if slug not in before.profiles]
     workflows = [*change.workflows, *(each.default_workflow for each in new if each.default_workflow is not None)]
     tags = [*change.tags.add, *(slug for each in new for slug in each.default_tags)]

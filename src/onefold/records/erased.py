@@ -13,7 +13,7 @@ import msgspec
 
 from onefold.messages.contacts import ContactChange
 from onefold.messages.topics import CONTACTS_CHANGED
-from onefold.records import idempotency, log
+from onefold.records import documents, idempotency, log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -116,8 +116,9 @@ async def take_out(connection: Connection, erasures: Sequence[Erasure]) -> None:
         for statement in (DELETE_MERGES, SCRUB_MERGES, DELETE_PAIRS, DELETE_PROPOSALS):
             await connection.execute(statement, contacts, workspace)
         await connection.execute(DELETE_PARKED, contacts, workspace, list(each.keys))
-        await log.forget_details(connection, workspace, contacts)
-        await idempotency.forget_answers(connection, workspace, contacts)
+        theirs = await documents.forget_of(connection, workspace, contacts)
+        await log.forget_details(connection, workspace, contacts, theirs)
+        await idempotency.forget_answers(connection, workspace, [*contacts, *theirs])
         await _forget_mentions(connection, each)
         await _rewrite(connection, contacts)
 

@@ -30,6 +30,9 @@ select * from (
   select 'contact ' || g.contact_id, 'was erased, and lists find it by ' || l.kind
   from gone g join links l on l.object_id = g.contact_id and l.workspace = g.workspace
   union all
+  select 'document ' || d.document_id, 'belongs to contact ' || g.contact_id || ', which was erased'
+  from gone g join documents d on d.contact_id = g.contact_id and d.workspace = g.workspace
+  union all
   select 'tenure ' || i.tenure_id, 'belongs to contact ' || i.contact_id || ', which was erased'
   from gone g join identifiers i on i.contact_id = g.contact_id and i.workspace = g.workspace
   union all

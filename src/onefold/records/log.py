@@ -66,6 +66,8 @@ HEAD = "select seq, hash from log_heads where workspace = $1"
 FORGET_DETAILS = """
 with theirs as (
   select workspace, seq, act_id from log_entries where workspace = $1 and object_type = 'contacts' and object_id = any($2::text[])
+  union all
+  select workspace, seq, act_id from log_entries where workspace = $1 and object_type = 'documents' and object_id = any($3::text[])
 )
 delete from log_details d where d.workspace = $1 and d.seq in (
   select seq from theirs union select e.seq from theirs t join log_entries e on e.workspace = t.workspace and e.act_id = t.act_id
@@ -197,9 +199,9 @@ async def chain(connection: Connection, workspace: str, *, chunk: int = 5_000) -
         seq = entries[-1].seq
 
 
-async def forget_details(connection: Connection, workspace: str, contacts: Sequence[object]) -> None:
-    """Delete what the log says of these contacts beyond that something was done (S103)."""
-    await connection.execute(FORGET_DETAILS, workspace, [str(each) for each in contacts])
+async def forget_details(connection: Connection, workspace: str, contacts: Sequence[object], documents: Sequence[object] = ()) -> None:
+    """Delete what the log says of these contacts and documents beyond that something was done (S103)."""
+    await connection.execute(FORGET_DETAILS, workspace, [str(each) for each in contacts], [str(each) for each in documents])
 
 
 def hash_of(workspace: str, entry: Entry) -> bytes:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
+from onefold.errors import InvalidMessage
+from onefold.identity.adoption import RelationTaken
+
 if TYPE_CHECKING:
+    from onefold.identity.adoption import Change
     from onefold.records.store import Connection
 
 DEFINITION = """
@@ -15,6 +19,7 @@ where workspace = $1 and kind = 'relationship' and scope = $2 and slug = $3
 EXISTS = {
     "contacts": "select exists (select from contacts where contact_id = $2 and workspace = $1 and erased_at is null)",
     "organizations": "select exists (select from organizations where organization_id = $2 and workspace = $1)",
+    "documents": "select exists (select from documents where document_id = $2 and workspace = $1)",
     "users": "select exists (select from users where user_id = $2 and workspace = $1 and archived_at is null)",
 }
 # Two who relate the same record at once, where it may be related once, wait for one another.
@@ -46,3 +51,18 @@ async def other_side(connection: Connection, workspace: str, scope: str, slug: s
         await connection.execute(LOCK, workspace, slug, related_id)
         taken = await connection.fetchval(TAKEN_BY, workspace, scope, slug, related_id)
     return OtherSide(object_type, bool(exists), taken)
+
+
+async def demand_others(connection: Connection, workspace: str, scope: str, record_id: UUID, change: Change) -> None:
+    """That the other sides are there, and where one of them allows one record on this side, that it has none yet.
+
+    Raises InvalidMessage, RelationTaken.
+    """
+    for slug, related_id, _ in change.relate:
+        found = await other_side(connection, workspace, scope, slug, related_id)
+        if not found.exists:
+            raise InvalidMessage(f"{slug}: there is no record {related_id} among the {found.object_type}", code="unknown_record")
+        if found.object_type == scope and UUID(related_id) == record_id:
+            raise InvalidMessage(f"{slug}: a record is not related to itself", code="unknown_record")
+        if found.taken_by is not None and found.taken_by != record_id:
+            raise RelationTaken(f"{slug} allows {related_id} one record on this side, and it is {found.taken_by}")

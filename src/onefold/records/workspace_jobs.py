@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 ORGANIZATION_RENAME = "organization-rename"
 """The kind that rewrites what contacts show of their organization; begun by whoever renames it, worked on by `contacts.renaming`."""
+DOCUMENT_OWNERSHIP = "document-ownership"
+"""The kind that gives documents their owners from where their template says; begun by whoever changes that, worked on by
+`workspace.document_ownership`."""
 MOST_ATTEMPTS = 10
 """Claims that bring a job no further before it is given up."""
 

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from onefold.errors import InvalidMessage, Refused, VersionConflict
 from onefold.records import definitions as rows
+from onefold.records import documents, workspace_jobs
 from onefold.records.definitions import Definition, NewDefinition, Place
 from onefold.workspace import hierarchy
 from onefold.workspace.hierarchy import Node
-from onefold.workspace.kinds import PROFILE, RECORDS, RELATIONSHIP, TAG, WORKFLOW
+from onefold.workspace.kinds import PROFILE, RECORDS, RELATIONSHIP, TAG, TEMPLATE, WORKFLOW
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -93,11 +94,15 @@ async def edit(
     kind: Kind,
     definition_id: UUID,
     *,
+    actor: str,
     title: str | None = None,
     data: Mapping[str, Any] | None = None,
     version: int | None = None,
 ) -> tuple[Definition, Definition]:
-    """Change title or data; gives the one before and the one after. What records rest on stays. Raises VersionConflict, DefinitionInUse."""
+    """Change title or data; gives the one before and the one after. What records rest on stays. Raises VersionConflict, DefinitionInUse.
+
+    Where the documents of a template are to be owned otherwise, a job begins that sees to it (`workspace.document_ownership`).
+    """
     before = await found(connection, workspace, kind, definition_id, will_write=True)
     _demand(before, version)
     after = before._replace(
@@ -107,7 +112,11 @@ async def edit(
     if (after.title, after.data) == (before.title, before.data):
         return before, before
     await _check_edit(connection, kind, before, after)
-    return before, await rows.update_definition(connection, after)
+    after = await rows.update_definition(connection, after)
+    if kind is TEMPLATE and await documents.owned_otherwise(connection, after, most=1):
+        wanted = {"template_id": str(definition_id)}
+        await workspace_jobs.create(connection, workspace, workspace_jobs.DOCUMENT_OWNERSHIP, wanted, actor=actor, progress={"switched": 0})
+    return before, after
 
 
 async def move(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -34,11 +34,9 @@ class Default(BaseModel):
     role: Literal["owner", "follower"]
 
 
-class ProfileData(_Data):
-    """A profile: the attributes that whoever adopts it has, and what is applied when they do."""
+class _Hosted(_Data):
+    """What gives records attributes, and is applied when they get it."""
 
-    badge_color: str | None = Field(None, pattern=r"^#[0-9a-fA-F]{6}$")
-    type: Literal["leads", "contacts", "vendors", "organizations", "users"] | None = Field(None, description="For grouping alone.")
     attributes: list[Attribute] = Field(default_factory=list, max_length=200)
     default_tags: Slugs = []
     default_taxonomies: Slugs = []
@@ -47,11 +45,18 @@ class ProfileData(_Data):
     allowed_taxonomies: Slugs | None = Field(None, description="Only these (and what lies below them) may be assigned; null: all.")
 
     @model_validator(mode="after")
-    def _attributes_go_together(self) -> ProfileData:
+    def _attributes_go_together(self) -> Self:
         complaint = check_definitions(self.attributes)
         if complaint is not None:
             raise ValueError(complaint)
         return self
+
+
+class ProfileData(_Hosted):
+    """A profile: the attributes that whoever adopts it has, and what is applied when they do."""
+
+    badge_color: str | None = Field(None, pattern=r"^#[0-9a-fA-F]{6}$")
+    type: Literal["leads", "contacts", "vendors", "organizations", "users"] | None = Field(None, description="For grouping alone.")
 
 
 class TaxonomyData(_Data):
@@ -123,19 +128,13 @@ class WorkflowData(_Data):
         return self
 
 
-class TemplateData(_Data):
+class TemplateData(_Hosted):
     """A template of documents."""
 
-    ownership_mode: Literal["independent", "sync_with_contact"] = "independent"
-    requires_authentication: bool = True
-    attributes: list[Attribute] = Field(default_factory=list, max_length=200)
-
-    @model_validator(mode="after")
-    def _attributes_go_together(self) -> TemplateData:
-        complaint = check_definitions(self.attributes)
-        if complaint is not None:
-            raise ValueError(complaint)
-        return self
+    ownership_mode: Literal["independent", "sync_with_contact"] = Field(
+        "independent", description="Whose owners and followers documents have: their own, or their contact's."
+    )
+    requires_authentication: bool = Field(True, description="Whether contacts must have signed in to read theirs.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,5 +166,5 @@ TAXONOMY = Kind("taxonomy", "taxonomies", TaxonomyData, RECORDS, is_tree=True, l
 TAG = Kind("tag", "tags", TagData, ("",), is_tree=True, link="tag")
 RELATIONSHIP = Kind("relationship", "relationships", RelationshipData, RECORDS, is_tree=False, link="relationship")
 WORKFLOW = Kind("workflow", "workflows", WorkflowData, RECORDS, is_tree=False, link="workflow")
-TEMPLATE = Kind("document_template", "document_templates", TemplateData, ("documents",), is_tree=False, link="document_template")
+TEMPLATE = Kind("document_template", "document_templates", TemplateData, ("documents",), is_tree=False, link="profile")
 KINDS = {each.name: each for each in (PROFILE, TAXONOMY, TAG, RELATIONSHIP, WORKFLOW, TEMPLATE)}

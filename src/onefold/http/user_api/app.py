@@ -10,7 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
 from onefold.errors import ConfigurationError
-from onefold.http.user_api import classification, definitions, issuers, keys, log, session, users
+from onefold.http.user_api import classification, definitions, documents, issuers, keys, log, session, users
 from onefold.http.user_api.door import PROBLEM_SCHEMA, DoorRoute, Parts
 from onefold.http.user_api.problems import NOT_FOUND, problem
 
@@ -28,6 +28,7 @@ ROUTERS = (
     log.router,
     *definitions.routers,
     classification.router,
+    documents.router,
 )
 
 

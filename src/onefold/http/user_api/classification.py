@@ -54,19 +54,24 @@ class Unrelated(_Body):
     id: UUID
 
 
-class Hanging(_Body):
-    """What is to be different; what is left out stays."""
+class Hooks(_Body):
+    """What is to be different of what hangs on a record of any kind; what is left out stays."""
 
-    profiles: SetEdited = SetEdited()
     taxonomies: SetEdited = SetEdited()
     tags: SetEdited = SetEdited()
     owners: SetEdited = SetEdited()
     followers: SetEdited = SetEdited()
-    attributes: dict[str, dict[str, Any]] = Field(default={}, description="Values by profile; null clears.")
     workflows: dict[str, Placed | None] = Field(default={}, description="By slug; null takes the record off.")
     relate: list[Relation] = Field(default=[], max_length=200)
     unrelate: list[Unrelated] = Field(default=[], max_length=200)
     reason: str | None = Field(None, max_length=1_000)
+
+
+class Hanging(Hooks):
+    """What is to be different of a contact; what is left out stays."""
+
+    profiles: SetEdited = SetEdited()
+    attributes: dict[str, dict[str, Any]] = Field(default={}, description="Values by profile; null clears.")
 
 
 class StageShown(BaseModel):
@@ -114,19 +119,20 @@ async def hang(work: Doing, contact_id: UUID, body: Hanging) -> HangingShown:
     return _shown(work, contact, list(done.skipped_tags))
 
 
-def change_of(body: Hanging) -> adoption.Change:
+def change_of(body: Hooks) -> adoption.Change:
     """The change that a body asks for."""
+    profiles, attributes = (body.profiles, body.attributes) if isinstance(body, Hanging) else (SetEdited(), {})
 
     def edit(asked: SetEdited) -> adoption.Edit:
         return adoption.Edit(asked.add, asked.remove)
 
     return adoption.Change(
-        profiles=edit(body.profiles),
+        profiles=edit(profiles),
         taxonomies=edit(body.taxonomies),
         tags=edit(body.tags),
         owners=edit(body.owners),
         followers=edit(body.followers),
-        attributes=body.attributes,
+        attributes=attributes,
         workflows={slug: adoption.Placement(each.step, each.done) if each is not None else None for slug, each in body.workflows.items()},
         relate=[adoption.Relation(each.relationship, str(each.id), each.pivot) for each in body.relate],
         unrelate=[(each.relationship, str(each.id)) for each in body.unrelate],

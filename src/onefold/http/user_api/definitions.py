@@ -143,7 +143,14 @@ def router_of(kind: Kind) -> APIRouter:  # noqa: C901 -- a function a route
     async def edit(work: Doing, definition_id: UUID, body: Edited) -> Any:
         version = work.expected_version()
         before, after = await use_cases.edit(
-            work.connection, work.workspace, kind, definition_id, title=body.title, data=body.data, version=version
+            work.connection,
+            work.workspace,
+            kind,
+            definition_id,
+            actor=work.caller.actor,
+            title=body.title,
+            data=body.data,
+            version=version,
         )
         if before != after:
             work.note("updated", resource, definition_id, version=after.version, changes=_changes(before, after))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from onefold.records.migrations.versions import run
 
 revision = "0031"
-down_revision = "0030"
+down_revision = "0034"
 
 
 def upgrade() -> None:
