@@ -58,7 +58,7 @@ async def sign_in(store: Store, passwords: Passwords, lives: Lives, named: tuple
     workspace, email = named[0], _known_email(named[1])
     async with store.transaction([workspace]) as connection:
         user = await users.user_by_email(connection, workspace, email)
-        known = await users.known_addresses(connection, workspace, user.user_id) if user is not None else []
+        known = await users.known_addresses(connection, workspace, email)  # for nobody's e-mail, too: in the same time (S27)
         counted = attempts.of_sign_in(email, origin.address, known)
         await attempts.count(connection, workspace, counted)
     verified = await _compared(store, passwords, (workspace, counted), user.password_hash if user is not None else None, password)

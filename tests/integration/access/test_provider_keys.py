@@ -13,11 +13,12 @@ from onefold.access.fetching import MOST_BYTES, ProviderUnavailable, check_url
 from onefold.access.oidc import AccessTokens, InvalidAccessToken, Subject
 from onefold.access.provider_keys import ASK_AGAIN_SECONDS, FRESH_SECONDS, GRACE_SECONDS, Issuer, ProviderKeys
 from onefold.errors import InvalidMessage
-from tests.support.providers import Provider, Site, site
+from tests.support.providers import Provider, Site, certificate_for, site
 from tests.support.signing import NOW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 class Clock:
@@ -278,6 +279,27 @@ async def test_only_keys_that_can_verify_are_taken(ring: ProviderKeys, issuer: I
     place.say("/keys", {"keys": listed})
     assert await ring.find(issuer, "good") is not None
     assert [name for name in "abcdefgh" if await ring.find(issuer, name) is not None] == []
+
+
+@pytest.mark.asyncio
+async def test_a_provider_must_have_a_certificate_that_is_trusted(
+    ring: ProviderKeys, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S81: self-signed is an outage; the same server counts once its certificate is trusted, under the name that it was made for."""
+    certificate, key = certificate_for("localhost", tmp_path)
+    with site(certificate=certificate, key=key) as place:
+        provider = Provider(place.origin)
+        place.publish(provider)
+        issuer = Issuer("acme", provider.issuer)
+        with pytest.raises(ProviderUnavailable, match="SSLCertVerificationError"):
+            await tokens(ring, issuer).verify(provider.token())
+        assert place.asked == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        clock.seconds += ASK_AGAIN_SECONDS
+        assert await tokens(ring, issuer).verify(provider.token())
+        elsewhere = Provider(place.origin.replace("localhost", "127.0.0.1"))
+        with pytest.raises(ProviderUnavailable, match="SSLCertVerificationError"):
+            await tokens(ring, Issuer("acme", elsewhere.issuer)).verify(elsewhere.token())
 
 
 def test_keys_are_fetched_over_tls_or_from_this_machine() -> None:

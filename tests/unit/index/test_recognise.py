@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onefold.identity.assurance import Assurance
@@ -123,6 +123,7 @@ def test_a_separation_makes_every_entry_doubtful_whose_writer_may_not_have_seen_
     assert known.allows(6, 1)
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 10_000), size=st.integers(1, 40))
 def test_what_is_recognised_is_what_decide_says_and_writes_nothing(seed: int, size: int) -> None:
     """The hot path is a shortcut, never another opinion: played with and without it, every outcome is the same."""

@@ -83,7 +83,7 @@ class KeyRotated(BaseModel):
 class KeyShownOnce(KeyShown):
     """A new key, with its text, which is not shown again."""
 
-    secret: str
+    secret: str | None = Field(description="Its text, in the first answer alone. Who lost it revokes the key, and makes another.")
 
 
 @router.get("/keys")
@@ -96,7 +96,7 @@ async def list_all(work: Doing) -> list[KeyShown]:
 @router.post("/keys", status_code=201)
 @allowed("keys", "create")
 async def create_key(work: Doing, body: KeyMade) -> KeyShownOnce:
-    """Make a key. Its text is shown in this answer and never again; so a repeat under an idempotency key shows it, for a day."""
+    """Make a key. Its text is shown in this answer and never again: a repeat under an idempotency key shows the key without it."""
     await _demand_speaker(work, body.user_id if body.kind == "service" else None)
     if body.expires_at is not None and body.expires_at <= datetime.now(UTC):
         raise InvalidMessage("a key expires in the future", code="invalid_expiry")
@@ -112,6 +112,7 @@ async def create_key(work: Doing, body: KeyMade) -> KeyShownOnce:
         user_id=body.user_id,
     )
     work.note("created", "keys", made.row.key_id)
+    work.shown_once = ("secret",)
     return KeyShownOnce(**shown_key(made.row).model_dump(), secret=made.text)
 
 
@@ -149,6 +150,7 @@ async def rotate_key(work: Doing, key_id: UUID, body: KeyRotated) -> KeyShownOnc
     await _demand_speaker(work, before.user_id)
     made, after = await use_cases.rotate_key(work.connection, before, timedelta(hours=body.overlap_hours))
     work.note("created", "keys", made.row.key_id)
+    work.shown_once = ("secret",)
     changes: list[dict[str, object]] = [
         {"type": "field", "slug": "expires_at", "old_value": _time(before.expires_at), "new_value": _time(after.expires_at)}
     ]
