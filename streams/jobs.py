@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from onefold import bootstrap
-from onefold.contacts import imports, renaming
+from onefold.contacts import bulk, filling, imports, renaming
 from onefold.contacts.tools import Advance, Tools
 from onefold.errors import Fenced, JobEnded, PermanentError, Refused, StoreUnavailable, TemporaryError
 from onefold.failpoints import reach
@@ -26,7 +26,7 @@ from onefold.records.resolution import Resolution
 from onefold.records.shards import shard_count
 from onefold.records.store import RACES, REJECTED, Moved
 from onefold.records.workspace_jobs import MOST_ATTEMPTS
-from onefold.workspace import document_ownership
+from onefold.workspace import document_loading, document_ownership
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -48,8 +48,11 @@ def _without_tools(step: Callable[[Connection, WorkspaceJob], Awaitable[tuple[di
 
 KINDS: Final[Mapping[str, Step]] = {
     workspace_jobs.ORGANIZATION_RENAME: renaming.step,
+    workspace_jobs.SEGMENT_FILL: filling.step,
     imports.KIND: imports.step,
+    bulk.KIND: bulk.step,
     workspace_jobs.DOCUMENT_OWNERSHIP: _without_tools(document_ownership.step),
+    document_loading.KIND: _without_tools(document_loading.step),
 }
 """Every kind of job, and what one chunk of it does."""
 
@@ -75,17 +78,22 @@ class Parts:
 
 async def run(role: Role, health: Health, stopping: asyncio.Event) -> None:
     """Work on jobs until told to stop; chunks that are under way are finished."""
-    settings = role.settings.jobs
     async with bootstrap.store(role) as store:
-        resolution = Resolution(shards=await shard_count(store), numbers=TenureNumbers(), budget=role.settings.resolver.tenure_budget)
-        tools = Tools(await shard_count(store), resolution)
-        parts = Parts(store, tools, role.worker, timedelta(seconds=settings.lease_seconds), JobsMetrics(role.metrics), role.log, KINDS)
+        parts = await parts_of(role, store)
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(settings.at_once):
+            for _ in range(role.settings.jobs.at_once):
                 tasks.create_task(work(parts, stopping))
             tasks.create_task(measure(parts, stopping))
             health.ready("start")
             await health.tick_until(stopping)
+
+
+async def parts_of(role: Role, store: Store) -> Parts:
+    """What a process of this role works with."""
+    shards, settings = await shard_count(store), role.settings
+    resolution = Resolution(shards=shards, numbers=TenureNumbers(), budget=settings.resolver.tenure_budget)
+    lease = timedelta(seconds=settings.jobs.lease_seconds)
+    return Parts(store, Tools(shards, resolution), role.worker, lease, JobsMetrics(role.metrics), role.log, KINDS)
 
 
 async def work(parts: Parts, stopping: asyncio.Event) -> None:

@@ -26,7 +26,7 @@ from onefold.identity.interaction import Interaction, Position
 from onefold.identity.plan import OutcomeKind, Reason
 from onefold.messages.codec import encode
 from onefold.messages.interactions import InteractionMessage, WireIdentifier
-from onefold.messages.reading import GROUP
+from onefold.messages.reading import GROUP, storable
 from onefold.messages.times import time_text
 from onefold.records import imports as records
 from onefold.records import incarnations, organizations, workspace_jobs
@@ -121,17 +121,32 @@ class _Upload:
 
 
 async def upload(
-    store: Store, workspace: str, form: Format, chunks: AsyncIterator[bytes], user: User, *, name: str | None = None
+    store: Store,
+    workspace: str,
+    form: Format,
+    chunks: AsyncIterator[bytes],
+    user: User,
+    *,
+    name: str | None = None,
+    kind: str = KIND,
+    more: Mapping[str, str] | None = None,
 ) -> WorkspaceJob:
     """Store a file as it comes, and let workers import it once all of it is there. What breaks off leaves nothing to import.
 
-    Works in transactions of its own. Raises InvalidMessage for a file that is none of this form; of single lines the report tells.
+    A job of another kind may take the lines, too, told `more` of what they are. Works in transactions of its own.
+    Raises InvalidMessage for a file that is none of this form; of single lines the report tells.
     """
     job_id, splitter, stored = uuid4(), Splitter(form), _Upload()
     async with store.transaction([workspace]) as connection:
         await acting.rules_of(connection, workspace)
         await workspace_jobs.create(
-            connection, workspace, KIND, {"format": form, "name": name}, actor=user.actor, reason=user.reason, job_id=job_id
+            connection,
+            workspace,
+            kind,
+            {"format": form, "name": storable(name), **(more or {})},
+            actor=user.actor,
+            reason=user.reason,
+            job_id=job_id,
         )
         await records.hold_back(connection, workspace, job_id)
     try:

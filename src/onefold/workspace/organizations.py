@@ -9,22 +9,25 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from onefold.errors import AlreadyExists, InvalidMessage, OrganizationInUse, OrganizationNotFound, OrganizationRefused, VersionConflict
+from onefold.identity.adoption import Hung, hung
+from onefold.identity.classification import UNCLASSIFIED, Classification
 from onefold.messages.reading import storable
 from onefold.records import organizations as records
 from onefold.records import workspace_jobs
+from onefold.records.catalogs import catalog_for
 from onefold.records.organizations import MOST_DEPTH, Organization
 from onefold.workspace.workspaces import SLUG, InvalidSlug
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
-    from onefold.identity.classification import Classification
+    from onefold.identity.adoption import Change
     from onefold.records.organizations import Sibling
     from onefold.records.store import Connection
     from onefold.records.workspace_jobs import WorkspaceJob
@@ -44,17 +47,15 @@ class New:
     parent_id: UUID | None = None
     sequence: int | None = None
     """Among its siblings; None: the last. Beyond either end is at that end."""
+    owner: str | None = None
+    """The user who owns it from the beginning."""
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """What is to be different; None leaves it."""
+    """What of an organization itself is to be different; None leaves it. What hangs on it: `hang`."""
 
     title: str | None = None
-    attributes: Mapping[str, Mapping[str, Any]] | None = None
-    """By profile; in place of all there were."""
-    tags: Sequence[str] | None = None
-    classification: Classification | None = None
     if_version: int | None = None
     """Only if the organization is still at this version."""
 
@@ -79,7 +80,10 @@ async def create(connection: Connection, workspace: str, new: New) -> Organizati
     room = await records.room_at_the_end(connection, workspace, new.parent_id) if new.sequence is None else None
     others = await records.siblings(connection, workspace, new.parent_id) if room is None else []
     number = room if room is not None else len(others) + 1
-    wanted = Organization(uuid4(), workspace, slug, title, new.parent_id, number, records.place_of(parent, number), 1, at, at)
+    owned = Classification(owners=(new.owner,)) if new.owner is not None else UNCLASSIFIED
+    wanted = Organization(
+        uuid4(), workspace, slug, title, new.parent_id, number, records.place_of(parent, number), 1, at, at, classification=owned
+    )
     made = await records.insert(connection, wanted)
     if made is None:
         raise AlreadyExists(f"workspace {workspace} has an organization {slug} already; choose another slug, or edit that one")
@@ -91,7 +95,7 @@ async def create(connection: Connection, workspace: str, new: New) -> Organizati
 async def edit(
     connection: Connection, workspace: str, organization_id: UUID, wanted: Edit, actor: str, reason: str | None = None
 ) -> Edited:
-    """Change what an organization is called and what hangs on it. Where contacts show another title then, a job begins that rewrites them.
+    """Change what an organization is called. Where contacts show another title then, a job begins that rewrites them.
 
     Raises OrganizationNotFound, VersionConflict, InvalidMessage.
     """
@@ -99,12 +103,6 @@ async def edit(
     after = before
     if wanted.title is not None:
         after = replace(after, title=_title(wanted.title))
-    if wanted.attributes is not None:
-        after = replace(after, attributes={profile: dict(values) for profile, values in wanted.attributes.items() if values})
-    if wanted.tags is not None:
-        after = replace(after, tags=sorted(set(wanted.tags)))
-    if wanted.classification is not None:
-        after = replace(after, classification=wanted.classification)
     stored = await _store(connection, before, after)
     if stored.title == before.title or not await records.contacts_called_otherwise(connection, stored, after=None, most=1):
         return Edited(before, stored)
@@ -118,6 +116,26 @@ async def edit(
         progress={"rewritten": 0},
     )
     return Edited(before, stored, job)
+
+
+async def hang(
+    connection: Connection, workspace: str, organization_id: UUID, change: Change, *, if_version: int | None = None
+) -> tuple[Edited, Sequence[str]]:
+    """Change what hangs on an organization: profiles with their attributes, taxonomies, tags, workflows, owners, followers.
+
+    Gives unknown tags, too, which are left out. Raises OrganizationNotFound, VersionConflict, InvalidMessage, InvalidAttributes.
+    """
+    if change.relate or change.unrelate:
+        raise InvalidMessage("records are related from the contact's side", code="unknown_relationship")
+    before = await _locked(connection, workspace, organization_id, if_version)
+    present = Hung(before.classification, before.tags, before.attributes)
+    catalog = await catalog_for(connection, workspace, "organizations", present, change, will_use=True)
+    after = hung(catalog, present, change, await connection.fetchval(NOW))
+    attributes = {
+        profile: {slug: storable(value) for slug, value in values.items()} for profile, values in after.attributes.items() if values
+    }
+    wanted = replace(before, attributes=attributes, tags=sorted(after.tags), classification=after.classification)
+    return Edited(before, await _store(connection, before, wanted)), after.skipped_tags
 
 
 async def move(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -196,8 +196,8 @@ async def test_an_edit_is_one_version_for_whoever_looked_at_the_last_one(connect
 async def test_what_hangs_on_an_organization_is_found_by_lists(connection: Connection) -> None:
     """As on contacts; nothing is left when it is gone."""
     (mill,) = await make(connection, "Mill")
-    hung = Edit(tags=["vip"], classification=Classification(owners=("u1",)), attributes={"firm": {"staff": 5}, "empty": {}})
-    after = (await organizations.edit(connection, "acme", mill.organization_id, hung, "user:ann")).after
+    hung = replace(mill, tags=["vip"], classification=Classification(owners=("u1",)), attributes={"firm": {"staff": 5}})
+    after = await records.update(connection, hung, mill.created_at)
     assert (after.tags, after.classification.owners, after.attributes) == (["vip"], ("u1",), {"firm": {"staff": 5}})
     links = "select kind || '=' || value from links where object_type = 'organizations' order by 1"
     assert [row[0] for row in await connection.fetch(links)] == ["owner=u1", "tag=vip"]
