@@ -48,6 +48,18 @@ insert into documents (workspace, document_id, template_id, template, contact_id
   classification, version, created_at, updated_at, archived_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, $13, $13, $14)
 """
+# A slug that somebody else took just now is a race: the caller repeats.
+INSERT_MANY = """
+insert into documents (workspace, document_id, template_id, template, contact_id, slug, title, follows_contact, attributes, tags,
+  classification, created_at, updated_at, archived_at)
+select $1, n.document_id, $2, $3, n.contact_id, n.slug, n.title, $4, n.attributes, n.tags, n.classification, $5, $5, n.archived_at
+from unnest($6::uuid[], $7::uuid[], $8::text[], $9::text[], $10::jsonb[], $11::jsonb[], $12::jsonb[], $13::timestamptz[])
+  as n (document_id, contact_id, slug, title, attributes, tags, classification, archived_at)
+order by n.slug
+"""
+HOLDERS = """
+select identifier_key, contact_id from identifiers where identifier_key = any($1::bytea[]) and workspace = $2 and held_until is null
+"""
 UPDATE = """
 update documents set title = $3, parent_id = $4, follows_contact = $5, attributes = $6, tags = $7, classification = $8, archived_at = $9,
   version = version + 1, updated_at = $10
@@ -173,6 +185,37 @@ async def insert(connection: Connection, new: Document) -> None:
             )
     except asyncpg.UniqueViolationError as error:
         raise AlreadyExists(f"there is a document {new.slug!r} of the template {new.template} already") from error
+
+
+async def insert_many(connection: Connection, new: Sequence[Document]) -> None:
+    """Store new ones of one template, below none."""
+    if not new:
+        return
+    one = new[0]
+    columns = zip(
+        *(
+            (
+                each.document_id,
+                each.given_contact,
+                each.slug,
+                each.title,
+                to_json(each.attributes or {}),
+                to_json(each.tags),
+                to_json(_own(each)),
+                each.archived_at,
+            )
+            for each in new
+        ),
+        strict=True,
+    )
+    shared = one.workspace, one.template_id, one.template, one.follows_contact, one.created_at
+    await connection.execute(INSERT_MANY, *shared, *map(list, columns))
+
+
+async def holders(connection: Connection, workspace: str, keys: Iterable[bytes]) -> dict[bytes, UUID]:
+    """Who holds identifiers now, by their keys."""
+    rows = await connection.fetch(HOLDERS, list(keys), workspace)
+    return {row["identifier_key"]: row["contact_id"] for row in rows}
 
 
 async def update(connection: Connection, wanted: Document, at: datetime) -> None:

@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 from onefold.errors import ContactErased, ContactNotFound, InvalidMessage, Refused, VersionConflict
 from onefold.identity.adoption import NO_EDIT, Change, Edit, Hung, hung
 from onefold.identity.attributes import InvalidAttributes
+from onefold.identity.classification import UNCLASSIFIED
 from onefold.messages.reading import storable
 from onefold.records import documents as records
 from onefold.records import relations
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from onefold.identity.adoption import Catalog
     from onefold.records.definitions import Definition
     from onefold.records.store import Connection
 
@@ -65,7 +67,6 @@ class New:
     change: Change = NO_CHANGE
     """What else is to hang on it."""
     parent_id: UUID | None = None
-    is_archived: bool = False
     maker: str | None = None
     """Who is to own it because they make it, by their user id."""
 
@@ -115,23 +116,15 @@ async def create(connection: Connection, template: Definition, new: New) -> Done
     Raises InvalidMessage, InvalidAttributes, AlreadyExists, ContactNotFound, ContactErased, DocumentNotFound (its parent), RelationTaken;
     Moved where its contact was absorbed meanwhile: roll back and repeat.
     """
-    workspace = template.workspace
-    if template.archived_at is not None:
-        raise InvalidMessage(f"the template {template.slug} is archived: no new documents are made of it", code="archived_template")
-    if SLUG.fullmatch(new.slug) is None:
-        raise InvalidMessage(f"{new.slug!r} is no slug: small letters, digits, - and _, at most 63", code="invalid_slug")
-    contact_id = await _hold_contact(connection, workspace, new.contact_id)
+    contact_id = await _hold_contact(connection, template.workspace, new.contact_id)
     at = await connection.fetchval(NOW)
-    draft = Document(
-        workspace, uuid4(), template.definition_id, template.slug, contact_id, contact_id, new.parent_id, new.slug, _title(new.title),
-        records.follows(template), 1, at, at, at if new.is_archived else None, {},
-    )  # fmt: skip
+    begun = replace(draft(template, new.slug, new.title, contact_id, at), parent_id=new.parent_id)
     if new.parent_id is not None:
-        await _demand_parent(connection, draft, new.parent_id)
-    change = replace(new.change, profiles=Edit((template.slug,)))
-    if new.maker is not None and not draft.follows_contact:
+        await _demand_parent(connection, begun, new.parent_id)
+    change = at_first(template, new.change)
+    if new.maker is not None and not begun.follows_contact:
         change = replace(change, owners=Edit((*change.owners.add, new.maker)))
-    made, skipped = await _hang(connection, draft, new.values, change, at)
+    made, skipped = await _hang(connection, begun, new.values, change, at)
     await records.insert(connection, made)
     return Done(None, await _as_stored(connection, made), skipped)
 
@@ -183,6 +176,60 @@ async def destroy(connection: Connection, gone: Document, *, if_version: int | N
     await records.delete(connection, gone)
 
 
+def draft(template: Definition, slug: str, title: str, contact_id: UUID, at: datetime, *, archived_at: datetime | None = None) -> Document:
+    """A document as it is before anything hangs on it. Raises InvalidMessage."""
+    if template.archived_at is not None:
+        raise archived(template)
+    if SLUG.fullmatch(slug) is None:
+        raise InvalidMessage(f"{slug!r} is no slug: small letters, digits, - and _, at most 63", code="invalid_slug")
+    return Document(
+        template.workspace, uuid4(), template.definition_id, template.slug, contact_id, contact_id, None, slug, _title(title),
+        records.follows(template), 1, at, at, archived_at, {},
+    )  # fmt: skip
+
+
+def archived(template: Definition) -> InvalidMessage:
+    """Why an archived template makes no documents."""
+    return InvalidMessage(f"the template {template.slug} is archived: no new documents are made of it", code="archived_template")
+
+
+def at_first(template: Definition, change: Change) -> Change:
+    """A change of a new document: it has its template, with all that comes with it."""
+    return replace(change, profiles=Edit((template.slug,)))
+
+
+async def catalog_of(connection: Connection, template: Definition, changes: Sequence[Change]) -> Catalog:
+    """The catalog for all of these changes of documents of one template."""
+    tags = [slug for each in changes for slug in each.tags.add]
+    taxonomies = [slug for each in changes for slug in each.taxonomies.add]
+    every = at_first(template, Change(tags=Edit(tags), taxonomies=Edit(taxonomies)))
+    return await catalog_for(connection, template.workspace, SCOPE, Hung(UNCLASSIFIED, [], {}), every, will_use=True)
+
+
+def with_hanging(
+    catalog: Catalog, document: Document, values: Mapping[str, Any], change: Change, at: datetime
+) -> tuple[Document, Sequence[str]]:
+    """The document with what is to hang on it, and the tags that were skipped. Raises InvalidMessage, InvalidAttributes, RelationTaken."""
+    if document.follows_contact and any(change.owners + change.followers):
+        raise InvalidMessage(
+            f"documents of {document.template} have the owners and followers of their contact: change them there", code="follows_contact"
+        )
+    if values:
+        change = replace(change, attributes={document.template: values})
+    try:
+        after = hung(catalog, _present(document), change, at)
+    except InvalidAttributes as error:
+        nested = f"attributes.{document.template}."
+        found = [(each["where"].replace(nested, "attributes.", 1), each["why"]) for each in error.facts["errors"]]
+        raise InvalidAttributes(found) from error
+    stored: Any = storable({profile: dict(held) for profile, held in after.attributes.items()})
+    return replace(document, attributes=stored, tags=list(after.tags), classification=after.classification), after.skipped_tags
+
+
+def _present(document: Document) -> Hung:
+    return Hung(document.classification, list(document.tags), document.attributes or {})
+
+
 async def _hold_contact(connection: Connection, workspace: str, named: UUID) -> UUID:
     """Whom an id leads to, held until the end. Raises ContactNotFound, ContactErased; Moved."""
     held = (await records.hold_contacts(connection, workspace, [named])).get(named)
@@ -198,27 +245,13 @@ async def _hold_contact(connection: Connection, workspace: str, named: UUID) -> 
 
 
 async def _hang(
-    connection: Connection, draft: Document, values: Mapping[str, Any], change: Change, at: datetime
+    connection: Connection, document: Document, values: Mapping[str, Any], change: Change, at: datetime
 ) -> tuple[Document, Sequence[str]]:
-    """The document with what is to hang on it."""
-    if draft.follows_contact and any(change.owners + change.followers):
-        raise InvalidMessage(
-            f"documents of {draft.template} have the owners and followers of their contact: change them there", code="follows_contact"
-        )
-    if values:
-        change = replace(change, attributes={draft.template: values})
-    present = Hung(draft.classification, list(draft.tags), draft.attributes or {})
-    catalog = await catalog_for(connection, draft.workspace, SCOPE, present, change, will_use=True)
-    try:
-        after = hung(catalog, present, change, at)
-    except InvalidAttributes as error:
-        nested = f"attributes.{draft.template}."
-        raise InvalidAttributes(
-            [(each["where"].replace(nested, "attributes.", 1), each["why"]) for each in error.facts["errors"]]
-        ) from error
-    await relations.demand_others(connection, draft.workspace, SCOPE, draft.document_id, change)
-    stored: Any = storable({profile: dict(held) for profile, held in after.attributes.items()})
-    return replace(draft, attributes=stored, tags=list(after.tags), classification=after.classification), after.skipped_tags
+    """The document with what is to hang on it, and the tags that were skipped."""
+    catalog = await catalog_for(connection, document.workspace, SCOPE, _present(document), change, will_use=True)
+    after = with_hanging(catalog, document, values, change, at)
+    await relations.demand_others(connection, document.workspace, SCOPE, document.document_id, change)
+    return after
 
 
 async def _store(connection: Connection, before: Document, after: Document, at: datetime) -> Done:

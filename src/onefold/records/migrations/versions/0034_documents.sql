@@ -58,7 +58,8 @@ grant select, insert, delete on documents, destroyed_documents to onefold_app;
 grant update (parent_id, title, follows_contact, attributes, tags, classification, version, updated_at, archived_at)
   on documents to onefold_app;
 
--- What lists are filtered by, as of contacts (0025). Owners and followers are the contact's where the document follows it.
+-- What lists are filtered by, as of contacts (0025). Owners and followers are the contact's where the document follows it; when the contact
+-- gets others, `onefold.records.following` sees to it.
 create function onefold_link_document() returns trigger
   language plpgsql
   set search_path = pg_catalog, public
@@ -88,40 +89,3 @@ create trigger documents_link_changed after update of tags, classification, foll
   when ((new.tags, new.classification, new.follows_contact) is distinct from (old.tags, old.classification, old.follows_contact))
   execute function onefold_link_document();
 create trigger documents_link_gone after delete on documents for each row execute function onefold_link_document();
-
--- Documents that follow a contact have its new owners at once, whoever changes them: a user, a merge, an unmerge. Of a root, all that hangs
--- on what it absorbed, too.
-create function onefold_link_followers() returns trigger
-  language plpgsql
-  set search_path = pg_catalog, public
-as $$
-declare tree uuid[] := array[new.contact_id];
-begin
-  if new.root = new.contact_id then
-    tree := tree || array(
-      select contact_id from contacts where root = new.contact_id and workspace = new.workspace and merged_into is not null);
-  end if;
-  if not exists (select from documents where contact_id = any(tree) and workspace = new.workspace and follows_contact) then
-    return null;
-  end if;
-  delete from links l using documents d
-    where d.contact_id = any(tree) and d.workspace = new.workspace and d.follows_contact
-      and l.object_id = d.document_id and l.workspace = d.workspace and l.object_type = 'documents' and l.kind in ('owner', 'follower');
-  insert into links (workspace, object_type, kind, value, created_at, object_id)
-  select d.workspace, 'documents', l.kind, l.value, d.created_at, d.document_id
-    from documents d, contacts r, onefold_links('[]', r.classification) as l
-    where d.contact_id = any(tree) and d.workspace = new.workspace and d.follows_contact
-      and r.contact_id = new.root and r.workspace = new.workspace and l.kind in ('owner', 'follower');
-  return null;
-end $$;
-
--- A survivor that is new itself comes in after those that it absorbed have changed.
-create trigger contacts_link_followers_new after insert on contacts for each row
-  when (new.classification <> '{}') execute function onefold_link_followers();
-create trigger contacts_link_followers after update of classification, root on contacts for each row
-  when (
-    new.root is distinct from old.root
-    or (new.classification is distinct from old.classification and
-      (new.classification -> 'owners', new.classification -> 'followers')
-        is distinct from (old.classification -> 'owners', old.classification -> 'followers'))
-  ) execute function onefold_link_followers();
