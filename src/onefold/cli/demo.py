@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
@@ -97,7 +98,33 @@ async def _play(stack: LocalStack, events: int, seed: int) -> tuple[str, str]:
             raise verdict.TruthMissed(f"{len(wrong)} of {len(visited.people)} people are not what they must be:\n{shown}")
         say(f"all {len(visited.people)} people are one contact each, of the right type: nobody split, nobody mixed up\n")
         await _tell_lives(store, workspace, visited)
+        await _plant(store)
     return workspace, next(each.email for each in visited.people if each.story == "two devices" and each.email is not None)
+
+
+async def _plant(store: Store) -> None:
+    """Build a whole workspace from the sample seed, and see that it is written as what was read."""
+    from onefold.contacts.acting import User  # noqa: PLC0415
+    from onefold.installation.demo.sample import sample_seed  # noqa: PLC0415
+    from onefold.installation.setup import make_new_workspace  # noqa: PLC0415
+    from onefold.records import log  # noqa: PLC0415
+    from onefold.records.numbers import TenureNumbers  # noqa: PLC0415
+    from onefold.records.shards import shard_count  # noqa: PLC0415
+    from onefold.seeds import apply as seeds  # noqa: PLC0415
+    from onefold.seeds.export import export  # noqa: PLC0415
+
+    workspace, _ = await make_new_workspace(store, "mill")
+    shards = await shard_count(store)
+    async with store.transaction([workspace]) as connection:
+        user = User("demo", "the sample seed", log.Origin(), [], kind="seed")
+        steps = await seeds.apply(seeds.Work(connection, workspace, user, shards, TenureNumbers()), sample_seed())
+        await log.append(connection, workspace, user.journal or [])
+        written = await export(connection, workspace)
+        again = await seeds.plan(seeds.Work(connection, workspace, user, shards, TenureNumbers()), written.items)
+    counts = Counter(each.object_type for each in steps if each.action == "created")
+    built = ", ".join(f"{count} {object_type.replace('_', ' ')}" for object_type, count in counts.items())
+    same = "writes what it reads" if all(each.action == "unchanged" for each in again) else "differs from what it read"
+    say(f"workspace {workspace}, from a seed: {built}; its export {same}\n")
 
 
 async def _make_segments(store: Store, workspace: str) -> None:
