@@ -14,6 +14,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from tests.support.servers import Database, Services, cloned_database, drop_database, make_template, own_redis, own_topics, running_services
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _redis_numbers = count()
+# How long an example takes says how busy the machine is, and pytest's own time-out ends what hangs.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_configure() -> None:

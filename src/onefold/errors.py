@@ -121,6 +121,12 @@ class LimitReached(Refused):
     code = "limit_reached"
 
 
+class IdentifierTypeNotFound(Refused):
+    """The catalog has no such type that could be taken out."""
+
+    code = "identifier_type_not_found"
+
+
 class NotArchived(Refused):
     """What was asked for is meant for archived records, or for active ones."""
 

@@ -21,6 +21,7 @@ from onefold.cli import (
     explaining,
     holding,
     identity_keys,
+    importing,
     index,
     jobs,
     keys,
@@ -32,6 +33,7 @@ from onefold.cli import (
     replay,
     roles,
     rules,
+    seeds,
     segments,
     settings,
     setup,
@@ -73,6 +75,7 @@ contacts.app.command("erase")(erasing.erase)
 contacts.app.command("consent")(consent.consent)
 contacts.app.command("merge")(merging.merge)
 contacts.app.command("unmerge")(merging.unmerge)
+app.command("import", rich_help_panel=LOOK)(importing.import_contacts)
 app.add_typer(proposals.app, name="proposals", rich_help_panel=LOOK)
 app.add_typer(segments.app, name="segments", rich_help_panel=LOOK)
 app.add_typer(events.app, name="events", rich_help_panel=LOOK)
@@ -81,6 +84,7 @@ app.add_typer(users.app, name="users", rich_help_panel=LOOK)
 app.add_typer(identity_keys.app, name="identity-keys", rich_help_panel=LOOK)
 app.add_typer(topics.app, name="topics", rich_help_panel=LOOK)
 app.add_typer(rules.app, name="rules", rich_help_panel=LOOK)
+app.add_typer(seeds.app, name="seeds", rich_help_panel=LOOK)
 app.command("simulate", rich_help_panel=LOOK)(simulate.simulate)
 app.add_typer(settings.app, name="settings", rich_help_panel=LOOK)
 app.command("check", rich_help_panel=OPERATE)(check.check)

@@ -61,7 +61,7 @@ def timeline(health_port: HealthPort = None) -> None:
 
 
 def jobs_worker(health_port: HealthPort = None) -> None:
-    """Work on jobs of workspaces: renames, imports, bulk operations."""
+    """Work on jobs of workspaces: renames, imports, fills of segments, bulk operations."""
     from streams.jobs import run  # noqa: PLC0415
 
     _play("jobs-worker", run, health_port)

@@ -19,6 +19,7 @@ from onefold.records.store import Moved
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from onefold.contacts.acting import User
     from onefold.identity.contact import Contact
@@ -92,12 +93,16 @@ async def archive(
     *,
     shards: int | None = None,
     if_version: int | None = None,
+    archived_at: datetime | None = None,
 ) -> Changing:
-    """Plan to archive a contact, or to take it out of the archive. Raises ContactNotFound, VersionConflict, Moved."""
+    """Plan to archive a contact, or to take it out of the archive. Raises ContactNotFound, VersionConflict, Moved.
+
+    `archived_at`: since when it counts as archived, where that was earlier (a seed says it).
+    """
     snapshot, contact = await acting.one_contact(connection, workspace, contact_id, will_write=shards is not None)
     acting.demand_version(contact, if_version)
     act = await acting.begin(connection, user)
-    plan = decided.archive(snapshot, contact, act) if what == "archive" else decided.restore(snapshot, contact, act)
+    plan = decided.archive(snapshot, contact, act, archived_at) if what == "archive" else decided.restore(snapshot, contact, act)
     return await acting.carry_out(connection, Changing(contact, plan), shards, user)
 
 

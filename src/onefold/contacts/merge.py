@@ -64,6 +64,8 @@ async def merge(connection: Connection, workspace: str, wish: Wish, user: User, 
     if survivor.is_absorbed or absorbed.is_absorbed:
         raise Moved("one of the contacts was absorbed just now")
     _refuse_what_is_too_large(survivor, absorbed, rules)
+    if user.kind != "user":
+        _refuse_against_guard_one(survivor, absorbed)
     takes = _takes(wish, dict(zip((wish.survivor, wish.absorbed), roots, strict=True)))
     merging = Merging(survivor, absorbed, merge_decided(snapshot, survivor, absorbed, takes, await acting.begin(connection, user)))
     if shards is not None:
@@ -76,6 +78,14 @@ async def _root(connection: Connection, workspace: str, contact_id: UUID) -> Con
     if root is None:
         raise ContactNotFound(f"workspace {workspace} has no contact {contact_id}. Is the workspace right (--workspace)?")
     return root
+
+
+def _refuse_against_guard_one(survivor: Contact, absorbed: Contact) -> None:
+    """Software merges by the rules; a person decides against them (R19)."""
+    theirs = absorbed.summary.unique
+    clash = next((kind for kind, key in survivor.summary.unique.items() if theirs.get(kind, key) != key), None)
+    if clash is not None:
+        raise MergeRefused(f"each has a {clash} of its own, and a contact holds one: a person may decide so, a key not")
 
 
 def _refuse_what_is_too_large(survivor: Contact, absorbed: Contact, rules: Rules) -> None:

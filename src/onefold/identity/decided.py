@@ -16,6 +16,7 @@ from onefold.identity.workbench import Workbench
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
     from uuid import UUID
 
     from onefold.identity.classification import Classification
@@ -80,12 +81,12 @@ def validate(snapshot: Snapshot, contact: Contact, tenure: Tenure, act: Act, rul
     return _done(work, act)
 
 
-def archive(snapshot: Snapshot, contact: Contact, act: Act) -> Plan:
-    """Archive a contact: it keeps its identifiers and goes on resolving, and belongs to no segment."""
+def archive(snapshot: Snapshot, contact: Contact, act: Act, at: datetime | None = None) -> Plan:
+    """Archive a contact: it keeps its identifiers and goes on resolving, and belongs to no segment. `at`: since an earlier time."""
     work = Workbench(snapshot, iter(()))
     if contact.archived_at is None:
         twin = work.edit(contact)
-        twin.archived_at, twin.summary.restored_at = act.at, None
+        twin.archived_at, twin.summary.restored_at = at or act.at, None
     return _done(work, act)
 
 

@@ -79,7 +79,7 @@ async def make_workspace(store: Store, slug: str, title: str) -> tuple[bool, lis
             return created, []
         public = await keys.create_key(connection, slug, "public", "first public key")
         secret = await keys.create_key(connection, slug, "secret", "first secret key")
-        account = await create_user(connection, slug, None, Wish(f"service@{slug}.invalid", roles=["service_account"]), None)
+        account = await create_user(connection, slug, None, Wish("service-account@example.com", roles=["service_account"]), None)
         service = await keys.create_key(connection, slug, "service", "first service key", user_id=account.user_id)
         made = [Act(BY_SETUP, "created", "keys", str(each.row.key_id)) for each in (public, secret, service)]
         await append(connection, slug, [Act(BY_SETUP, "created", "users", str(account.user_id), 1), *made])

@@ -15,6 +15,7 @@ from onefold.messages.topics import CONTACTS_CHANGED
 from onefold.records import erased
 from onefold.records.apart import insert_barriers, insert_pairs
 from onefold.records.changes import change_row
+from onefold.records.following import follow
 from onefold.records.merges import move_roots, undo_merges, write_merges
 from onefold.records.rows import provenance_text, summary_text, to_json
 
@@ -107,6 +108,7 @@ async def apply(connection: Connection, plan: Plan, *, shards: int, incarnation:
         await _write_evidence(connection, plan.evidence)
     if plan.separated or plan.kept_apart or plan.erasures:
         await _write_separations(connection, plan)
+    await follow(connection, plan)
     if plan.changes:
         rows = [change_row(change, incarnation) for change in plan.changes]
         await connection.execute(

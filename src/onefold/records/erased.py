@@ -13,7 +13,7 @@ import msgspec
 
 from onefold.messages.contacts import ContactChange
 from onefold.messages.topics import CONTACTS_CHANGED
-from onefold.records import documents, idempotency, log
+from onefold.records import activities, documents, idempotency, log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -119,6 +119,7 @@ async def take_out(connection: Connection, erasures: Sequence[Erasure]) -> None:
         theirs = await documents.forget_of(connection, workspace, contacts)
         await log.forget_details(connection, workspace, contacts, theirs)
         await idempotency.forget_answers(connection, workspace, [*contacts, *theirs])
+        await activities.forget_of_contacts(connection, workspace, contacts)
         await _forget_mentions(connection, each)
         await _rewrite(connection, contacts)
 

@@ -27,6 +27,9 @@ select * from (
   from gone g join log_entries e on e.workspace = g.workspace and e.object_type = 'contacts' and e.object_id = g.contact_id::text
   join log_details d on d.workspace = e.workspace and d.seq = e.seq
   union all
+  select 'activity ' || a.activity_id, 'is on contact ' || g.contact_id || ', which was erased'
+  from gone g join activities a on a.workspace = g.workspace and a.object_type = 'contacts' and a.object_id = g.contact_id
+  union all
   select 'contact ' || g.contact_id, 'was erased, and lists find it by ' || l.kind
   from gone g join links l on l.object_id = g.contact_id and l.workspace = g.workspace
   union all

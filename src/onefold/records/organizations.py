@@ -16,6 +16,7 @@ import msgspec
 from onefold.identity.classification import UNCLASSIFIED, Classification
 from onefold.identity.membership import Membership
 from onefold.records.rows import to_json
+from onefold.records.visibility import EVERYBODYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from onefold.records.rows import Row
     from onefold.records.store import Connection
+    from onefold.records.visibility import Visible
 
 MOST_DEPTH = 50
 """Levels of a tree."""
@@ -88,6 +90,20 @@ PAGE = f"""
 select {COLUMNS} from organizations where workspace = $1 and (place, organization_id) > ($2, $3) and (archived_at is not null) = $4
 order by place, organization_id limit $5
 """
+# Whose the caller may see (S77).
+_SEEN = """exists (select from links l where l.object_id = o.organization_id and l.workspace = o.workspace
+  and l.object_type = 'organizations' and l.kind = any({kinds}::text[]) and l.value = {user})"""
+PAGE_SEEN = f"""
+select {COLUMNS} from organizations o where workspace = $1 and (place, organization_id) > ($2, $3) and (archived_at is not null) = $4
+  and {_SEEN.format(kinds="$6", user="$7")}
+order by place, organization_id limit $5
+"""
+BELOW_SEEN = f"""
+select {COLUMNS} from organizations o where workspace = $1 and place > $2 and place < $3 and {_SEEN.format(kinds="$5", user="$6")}
+order by place, organization_id limit $4
+"""
+SEEN = f"select {_SEEN.format(kinds='$3', user='$4')} from organizations o where organization_id = $1 and workspace = $2"
+EVERYTHING = f"select {COLUMNS} from organizations where workspace = $1 order by place, organization_id"
 COUNT_CONTACTS = """
 select count(*) from contacts
 where organization_id = $1 and workspace = $2 and merged_into is null and erased_at is null
@@ -163,6 +179,11 @@ async def find(connection: Connection, workspace: str, organization_id: UUID) ->
 async def find_by_slug(connection: Connection, workspace: str, slug: str) -> Organization | None:
     """The organization that others call by this slug."""
     return _maybe(await connection.fetchrow(FIND_SLUG, slug, workspace))
+
+
+async def everything(connection: Connection, workspace: str) -> list[Organization]:
+    """All organizations of a workspace in the order of the tree, the archived ones too."""
+    return [_organization(row) for row in await connection.fetch(EVERYTHING, workspace)]
 
 
 async def lock(connection: Connection, workspace: str, organization_id: UUID) -> Organization | None:
@@ -251,10 +272,22 @@ async def arrange(connection: Connection, workspace: str, order: Sequence[UUID])
     await connection.execute(PUT_IN_PLACE, workspace, ids)
 
 
-async def below(connection: Connection, organization: Organization, *, most: int) -> list[Organization]:
-    """Everything below an organization, as a walk through the tree meets it."""
-    rows = await connection.fetch(BELOW, organization.workspace, organization.place, _behind(organization.place), most)
-    return [_organization(row) for row in rows]
+async def below(
+    connection: Connection, organization: Organization, *, after: bytes | None = None, most: int, visible: Visible = EVERYBODYS
+) -> list[Organization]:
+    """Everything below an organization that the caller sees, as a walk through the tree meets it, behind a place."""
+    place = after if after is not None else organization.place
+    arguments = organization.workspace, place, _behind(organization.place), most
+    if visible.kinds is None:
+        return [_organization(row) for row in await connection.fetch(BELOW, *arguments)]
+    return [_organization(row) for row in await connection.fetch(BELOW_SEEN, *arguments, list(visible.kinds), visible.user_id)]
+
+
+async def is_seen(connection: Connection, workspace: str, organization_id: UUID, visible: Visible) -> bool:
+    """Whether there is an organization of this id that the caller sees."""
+    if visible.kinds is None:
+        return True
+    return bool(await connection.fetchval(SEEN, organization_id, workspace, list(visible.kinds), visible.user_id))
 
 
 async def levels(connection: Connection, organization: Organization) -> int:
@@ -264,12 +297,20 @@ async def levels(connection: Connection, organization: Organization) -> int:
 
 
 async def page(
-    connection: Connection, workspace: str, *, after: tuple[bytes, UUID] | None, is_archived: bool, limit: int
+    connection: Connection,
+    workspace: str,
+    *,
+    after: tuple[bytes, UUID] | None,
+    is_archived: bool,
+    limit: int,
+    visible: Visible = EVERYBODYS,
 ) -> list[Organization]:
-    """Organizations as a walk through the tree meets them, behind a place."""
+    """Organizations that the caller sees, as a walk through the tree meets them, behind a place."""
     place, organization_id = after if after is not None else (b"", UUID(int=0))
-    rows = await connection.fetch(PAGE, workspace, place, organization_id, is_archived, limit)
-    return [_organization(row) for row in rows]
+    arguments = workspace, place, organization_id, is_archived, limit
+    if visible.kinds is None:
+        return [_organization(row) for row in await connection.fetch(PAGE, *arguments)]
+    return [_organization(row) for row in await connection.fetch(PAGE_SEEN, *arguments, list(visible.kinds), visible.user_id)]
 
 
 async def count_contacts(connection: Connection, workspace: str, organization_id: UUID) -> int:

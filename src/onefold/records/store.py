@@ -33,6 +33,9 @@ class Moved(OnefoldError):
 REJECTED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.ProgramLimitExceededError)
 """Errors that a record of its own brings about: no repeat will help. Races are told apart first."""
 
+UNSTORABLE = (asyncpg.DataError,)
+"""Errors of a value that no column takes, such as a NUL in a text or a time without a zone: whoever sent it is at fault."""
+
 UNREACHABLE = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 ORGANIZATION_RENAME = "organization-rename"
 """The kind that rewrites what contacts show of their organization; begun by whoever renames it, worked on by `contacts.renaming`."""
+SEGMENT_FILL = "segment-fill"
+"""The kind that looks who is in a segment; begun by whoever makes or edits one, worked on by `contacts.filling`."""
 DOCUMENT_OWNERSHIP = "document-ownership"
 """The kind that gives documents their owners from where their template says; begun by whoever changes that, worked on by
 `workspace.document_ownership`."""
@@ -129,7 +131,8 @@ async def create(
 ) -> WorkspaceJob:
     """A new job, in the caller's transaction: whatever it is to finish is committed with it."""
     number = job_id if job_id is not None else uuid4()
-    row = await connection.fetchrow(CREATE, number, workspace, kind, to_json(wanted), to_json(progress or {}), actor, reason)
+    told = reason.replace("\0", "\ufffd") if reason is not None else None
+    row = await connection.fetchrow(CREATE, number, workspace, kind, to_json(wanted), to_json(progress or {}), actor, told)
     assert row is not None  # noqa: S101 -- the statement gives a row
     return _job(row)
 

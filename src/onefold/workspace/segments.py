@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from onefold.errors import AlreadyExists, SegmentNotFound
+from onefold.errors import AlreadyExists, SegmentNotFound, VersionConflict
 from onefold.records import segments as records
+from onefold.records import workspace_jobs
 from onefold.segments.query import parse
 from onefold.workspace.workspaces import SLUG, InvalidSlug
 
@@ -32,10 +33,14 @@ async def create(connection: Connection, workspace: str, slug: str, title: str, 
     return segment
 
 
-async def edit(connection: Connection, workspace: str, slug: str, raw: object, title: str | None = None) -> Segment:
-    """Give a segment another query, to be filled anew. Raises InvalidQuery, SegmentNotFound."""
+async def edit(
+    connection: Connection, workspace: str, slug: str, raw: object, title: str | None = None, *, if_version: int | None = None
+) -> Segment:
+    """Give a segment another query, to be filled anew. Raises InvalidQuery, SegmentNotFound, VersionConflict."""
     parse(raw)
     present = await find(connection, workspace, slug)
+    if if_version is not None and present.version != if_version:
+        raise VersionConflict(f"segment {slug} is at version {present.version} by now, not at {if_version}: look again")
     segment = await records.edit_segment(connection, workspace, slug, title or present.title, raw)
     if segment is None:
         raise _missing(workspace, slug)
@@ -48,6 +53,11 @@ async def find(connection: Connection, workspace: str, slug: str) -> Segment:
     if segment is None:
         raise _missing(workspace, slug)
     return segment
+
+
+async def ask_for_fill(connection: Connection, segment: Segment, actor: str) -> None:
+    """Let a job of the workspace fill the segment, where nobody waits for it."""
+    await workspace_jobs.create(connection, segment.workspace, workspace_jobs.SEGMENT_FILL, {"slug": segment.slug}, actor=actor)
 
 
 async def fill(store: Store, segment: Segment, progress: Callable[[int, int], None] = lambda _entered, _left: None) -> Segment:

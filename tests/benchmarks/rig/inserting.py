@@ -42,13 +42,14 @@ def _take(number: int) -> Iterator[int]:
     return (next(_people) for _ in range(number))
 
 
-class _Recorder:
+class Recorder:
     """Takes statements in place of a connection."""
 
     def __init__(self) -> None:
         self.statements: Statements = []
 
     async def execute(self, statement: str, *arguments: Any) -> None:
+        """Keep it."""
         self.statements.append((statement, arguments))
 
 
@@ -56,7 +57,7 @@ async def insert_people(mine: Installation, number: int) -> float:
     """People a second by raw insertion: contact, two tenures with evidence, outbox row, progress."""
     batches: list[Statements] = []
     for _ in range(number // BATCH):
-        recorder = _Recorder()
+        recorder = Recorder()
         await apply(recorder, decide(Snapshot(), new_people(BATCH), RULES, _numbers), shards=4, incarnation="raw")  # type: ignore[arg-type]
         batches.append(recorder.statements)
     began = time.perf_counter()

@@ -148,7 +148,7 @@ async def test_s20_a_rush_of_sign_ins_leaves_the_other_calls_their_latency(store
         assert statuses.count(401) + len(busy) == len(answers)
         assert all(int(each.headers["retry-after"]) >= 1 for each in busy)
         assert len(seen) >= 3, "there were calls beside the rush"
-        assert sorted(seen)[len(seen) // 2] < 0.5, f"half of the other calls within half a second: {seen}"
+        assert sorted(seen)[len(seen) // 2] < 1.0, f"half of the other calls within a second: {seen}"
         assert (await attempt(api, user, PASSWORD)).status_code == 201
         assert len(busy) == len(api.failures)
         api.failures.clear()

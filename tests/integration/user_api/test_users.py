@@ -94,6 +94,24 @@ async def test_s58_a_key_is_shown_once_and_stored_hashed(api: Api, store: Store)
             assert secret not in str([dict(row) for row in await connection.fetch(f"select * from {table}")])  # noqa: S608 -- names of ours
 
 
+async def test_s58_a_repeat_of_the_call_does_not_show_the_key_again(api: Api, store: Store) -> None:
+    """S58, S85: what a repeat is answered is kept, and a secret is not."""
+    async with api.as_role("super_admin") as client:
+        made: list[dict[str, str]] = []
+        for path, body in (("/keys", {"kind": "secret", "title": "x"}), ("/keys/{}/rotate", {})):
+            url, headers = path.format(made[0]["key_id"] if made else ""), {"idempotency-key": path}
+            first, again = [await client.post(url, json=body, headers=headers) for _ in range(2)]
+            assert (first.status_code, again.status_code) == (201, 201)
+            assert again.headers["idempotency-replayed"] == "true"
+            assert first.json()["secret"].startswith("of_sec_")
+            assert again.json() == {**first.json(), "secret": None}
+            made.append(first.json())
+    async with store.transaction(["acme"]) as connection:
+        kept = b"".join(row["body"] for row in await connection.fetch("select body from idempotency_keys"))
+    assert b"of_sec_" in kept, "what it begins and ends with is no secret"
+    assert not [each for each in made if each["secret"].encode() in kept]
+
+
 async def test_s59_two_keys_live_while_one_is_rotated_and_a_revoked_one_is_out(api: Api) -> None:
     """S59: the User API looks a key up at every call, so it is out at once."""
     speaker = await api.user("service_account")

@@ -10,7 +10,28 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
 from onefold.errors import ConfigurationError
-from onefold.http.user_api import classification, definitions, documents, issuers, keys, log, session, users
+from onefold.http.user_api import (
+    activities,
+    bulk,
+    classification,
+    contact_identifiers,
+    contact_identity,
+    contacts,
+    definitions,
+    document_seeds,
+    documents,
+    imports,
+    issuers,
+    jobs,
+    keys,
+    log,
+    organizations,
+    resolution,
+    seeds,
+    segments,
+    session,
+    users,
+)
 from onefold.http.user_api.door import PROBLEM_SCHEMA, DoorRoute, Parts
 from onefold.http.user_api.problems import NOT_FOUND, problem
 
@@ -26,9 +47,21 @@ ROUTERS = (
     keys.router,
     issuers.router,
     log.router,
+    seeds.router,
     *definitions.routers,
     classification.router,
+    contact_identity.router,
+    contacts.router,
+    contact_identifiers.router,
+    segments.router,
+    resolution.router,
+    organizations.router,
+    jobs.router,
+    imports.router,
+    bulk.router,
+    document_seeds.router,
     documents.router,
+    activities.router,
 )
 
 

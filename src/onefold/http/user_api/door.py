@@ -25,7 +25,8 @@ from onefold.errors import ConfigurationError, PermanentError, Refused
 from onefold.http.callers import client_address
 from onefold.http.user_api.problems import Answered, Problem, documented, problem_of
 from onefold.records import idempotency, log
-from onefold.records.store import RACES, Moved
+from onefold.records.numbers import TenureNumbers
+from onefold.records.store import RACES, UNSTORABLE, Moved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -100,6 +101,8 @@ class Parts:
     """Told of what is not the caller's fault, with the request's id."""
     answered: Callable[[str, int, float], None] = lambda _route, _status, _seconds: None
     """Told of every answer: the route's template, its status, how long it took."""
+    numbers: TenureNumbers = field(default_factory=TenureNumbers)
+    """Of new tenures."""
 
 
 @dataclass(slots=True)
@@ -117,6 +120,8 @@ class Work:
     has_if_match: bool = False
     version: int | None = None
     """To be set by a route that shows something versioned: the answer's ETag."""
+    shown_once: tuple[str, ...] = ()
+    """To be set by a route that shows secrets: fields of its answer that are kept for nobody, not even for a repeat (S58)."""
     journal: list[log.Act] = field(default_factory=list)
 
     @property
@@ -160,7 +165,7 @@ class Work:
 
     def user(self, reason: str | None = None) -> User:
         """The caller, as use cases on contacts know who acts. What they do is written into the log before the commit."""
-        return User(self.caller.actor, reason, self.origin, self.journal)
+        return User(self.caller.actor, reason, self.origin, self.journal, "api" if self.caller.is_machine else "user")
 
     def expected_version(self) -> int | None:
         """The version that the caller looked at; None for `*`. Raises Answered (428) where they say none."""
@@ -255,6 +260,9 @@ async def _admit(request: Request, work: Work, handler: Handler) -> Response:
             work.journal.clear()
             if attempt == ATTEMPTS - 1:
                 break
+        except UNSTORABLE as error:
+            told = "A value holds what cannot be stored or compared, such as a NUL or a time without a zone."
+            raise Answered(422, "unstorable", told) from error
     raise Answered(409, "busy", "The same records change all the time. Try again.", {"retry-after": "1"})
 
 
@@ -276,7 +284,7 @@ async def _transact(request: Request, work: Work, handler: Handler) -> Response:
             return _replayed(known, fingerprint)
         response = await handler(request)
         await log.append(connection, caller.workspace, work.journal)
-        kept = idempotency.Kept(fingerprint, response.status_code, _kept_headers(response, work), bytes(response.body))
+        kept = idempotency.Kept(fingerprint, response.status_code, _kept_headers(response, work), _kept_body(response, work))
         await idempotency.keep(connection, key, kept, [each.object_id for each in work.journal])
         return response
 
@@ -395,6 +403,11 @@ def _kept_headers(response: Response, work: Work) -> str:
         response.headers["etag"] = f'"{work.version}"'
     kept = {name: value for name, value in response.headers.items() if name not in _NEVER_KEPT and name != "content-length"}
     return idempotency.headers_text(kept)
+
+
+def _kept_body(response: Response, work: Work) -> bytes:
+    body = bytes(response.body)
+    return msgspec.json.encode({**msgspec.json.decode(body), **dict.fromkeys(work.shown_once)}) if work.shown_once else body
 
 
 def _finished(response: Response, work: Work | None) -> Response:

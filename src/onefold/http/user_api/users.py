@@ -15,6 +15,7 @@ from onefold.access.users import Wish
 from onefold.http.user_api.door import Doing, DoorRoute, allowed
 from onefold.http.user_api.paging import Cursor, Limit, Page, cursor_of, place_of
 from onefold.records import users
+from onefold.records.activities import open_of
 from onefold.records.users import UserRow
 
 router = APIRouter(route_class=DoorRoute, tags=["users"])
@@ -38,6 +39,7 @@ class UserShown(BaseModel):
     created_at: datetime
     updated_at: datetime
     archived_at: datetime | None
+    open_activities: int | None = Field(None, description="Tasks and approvals that mention the user and are not done; in lists.")
 
 
 class UserMade(BaseModel):
@@ -71,9 +73,10 @@ class RoleShown(BaseModel):
     may_grant: bool = Field(description="Whether the caller may grant it.")
 
 
-def shown_user(row: UserRow) -> UserShown:
+def shown_user(row: UserRow, open_activities: int | None = None) -> UserShown:
     """A user as the API shows them: never what a password is compared with."""
     return UserShown(
+        open_activities=open_activities,
         user_id=row.user_id,
         email=row.email,
         given_name=row.given_name,
@@ -104,9 +107,11 @@ async def list_users(
     found = await users.list_users(
         work.connection, work.workspace, after=place, limit=limit + 1, role=role, archived=archived, without_roles=hidden
     )
+    counts = await open_of(work.connection, work.workspace, [each.user_id for each in found])
     last = found[limit - 1] if len(found) > limit else None
     return Page(
-        items=[shown_user(each) for each in found[:limit]], next=cursor_of((last.created_at, last.user_id)) if last is not None else None
+        items=[shown_user(each, counts.get(each.user_id, 0)) for each in found[:limit]],
+        next=cursor_of((last.created_at, last.user_id)) if last is not None else None,
     )
 
 
