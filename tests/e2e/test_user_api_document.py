@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from tests.support.installations import Installation
     from tests.support.servers import Database, Services
 
+# Not yet in CI: it has been seen to pass on the routes of definitions, users, keys and the log, and not on all of them.
+# Run it with: ./dev test -m "faults or not faults" tests/e2e/test_user_api_document.py
+pytestmark = pytest.mark.faults
+
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 CALLS = 2
 """Of one operation, as one role, with ids of nothing and with ids of something."""
@@ -162,7 +166,8 @@ def _sweep(url: str, tokens: Mapping[str, str], known: Mapping[str, str], kinds:
         operations = [each.ok() for each in schema.get_all_operations()]  # type: ignore[union-attr]  # our own document is valid
         calls = 0
         for operation in operations:
-            if operation.path in {ENDLESS, "/api/v1/session"}:
+            takes = operation.get_request_payload_content_types()
+            if operation.path in {ENDLESS, "/api/v1/session"} or (takes and "application/json" not in takes):
                 continue
             for role, token in tokens.items():
                 for ids in _ids(operation, known, kinds):
