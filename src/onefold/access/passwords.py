@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import re
+import secrets
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
@@ -104,6 +105,15 @@ class Passwords:
     def _peppered(self, text: str, version: int) -> bytes:
         pepper = self._peppers.get(version)
         return hmac.new(pepper, text.encode(), sha256).digest() if pepper is not None else text.encode()
+
+
+async def temporary() -> tuple[str, str]:
+    """A password that nobody can guess, and its stored form: for whoever must choose another one at first."""
+    password, passwords = secrets.token_urlsafe(18), Passwords()
+    try:
+        return password, await passwords.hash(password)
+    finally:
+        passwords.close()
 
 
 def judge(password: str, context: Sequence[str]) -> None:

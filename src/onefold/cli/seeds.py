@@ -10,18 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from onefold.cli import options
-from onefold.cli.merging import Reason  # noqa: TC001 -- typer reads annotations
+from onefold.cli.merging import Reason, act
 from onefold.cli.output import print_json, print_table, run, say
 from onefold.errors import InvalidMessage
 
 if TYPE_CHECKING:
-    from onefold.records.store import Store
+    from onefold.records.store import Connection
     from onefold.seeds.apply import Step
     from onefold.seeds.export import Exported
 
 app = typer.Typer(help="Structure and contacts as files that another workspace takes.", no_args_is_help=True)
 
-ATTEMPTS = 5
 File = Annotated[Path, typer.Argument(metavar="SEED.json|-", help="A JSON array of items; - reads standard input.", allow_dash=True)]
 Workspace = Annotated[str, typer.Option(help="Slug of the workspace.")]
 Json = Annotated[bool, typer.Option("--json", help="Print as JSON.")]
@@ -78,34 +77,20 @@ def _tell(steps: list[Step], *, json: bool, is_done: bool) -> None:
 
 
 async def _apply(workspace: str, raw: Any, reason: str | None, *, execute: bool) -> list[Step]:
-    from onefold import bootstrap  # noqa: PLC0415 -- a command loads only what it needs
-    from onefold.records.store import RACES, Moved  # noqa: PLC0415
-    from onefold.settings import Settings  # noqa: PLC0415
-
-    async with bootstrap.store(bootstrap.begin("cli", Settings.load()), pool_size=2) as store:
-        for attempt in range(ATTEMPTS):
-            try:
-                return await _once(store, workspace, raw, reason, execute=execute)
-            except (Moved, *RACES):
-                if attempt == ATTEMPTS - 1:
-                    raise
-    raise AssertionError
-
-
-async def _once(store: Store, workspace: str, raw: Any, reason: str | None, *, execute: bool) -> list[Step]:
-    from onefold.contacts.acting import User  # noqa: PLC0415
+    from onefold.contacts.acting import User  # noqa: PLC0415 -- a command loads only what it needs
     from onefold.records import log  # noqa: PLC0415
     from onefold.records.numbers import TenureNumbers  # noqa: PLC0415
-    from onefold.records.shards import shard_count  # noqa: PLC0415
     from onefold.seeds import apply as seeds  # noqa: PLC0415
 
-    shards = await shard_count(store)
-    async with store.transaction([workspace]) as connection:
+    async def work(connection: Connection, shards: int | None) -> list[Step]:
         user = User(options.actor(), reason, log.Origin(), [], kind="seed")
-        work = seeds.Work(connection, workspace, user, shards, TenureNumbers())
-        steps = await (seeds.apply if execute else seeds.plan)(work, raw)
+        seed = seeds.Work(connection, workspace, user, shards or 0, TenureNumbers())
+        steps = await (seeds.apply if execute else seeds.plan)(seed, raw)
         await log.append(connection, workspace, user.journal or [])
         return steps
+
+    # A plan, too, is carried out, and undone again.
+    return await act(workspace, work, execute=True)
 
 
 async def _export(workspace: str, only: list[str] | None) -> Exported:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -73,11 +72,12 @@ async def _list(workspace: str) -> list[UserRow]:
 
 async def _add(workspace: str, email: str, roles: list[str]) -> tuple[UserRow, str]:
     from onefold import bootstrap  # noqa: PLC0415
+    from onefold.access.passwords import temporary  # noqa: PLC0415
     from onefold.access.users import Wish, create_user  # noqa: PLC0415
     from onefold.records.log import Act, append  # noqa: PLC0415
     from onefold.settings import Settings  # noqa: PLC0415
 
-    password, hashed = await _temporary()
+    password, hashed = await temporary()
     async with bootstrap.store(bootstrap.begin("users", Settings.load())) as store, store.transaction([workspace]) as connection:
         row = await create_user(connection, workspace, None, Wish(email, roles=roles), hashed, must_reset=True)
         await append(connection, workspace, [Act(options.actor(), "created", "users", str(row.user_id), row.version)])
@@ -86,12 +86,13 @@ async def _add(workspace: str, email: str, roles: list[str]) -> tuple[UserRow, s
 
 async def _reset(workspace: str, email: str) -> tuple[UserRow, str]:
     from onefold import bootstrap  # noqa: PLC0415
+    from onefold.access.passwords import temporary  # noqa: PLC0415
     from onefold.access.users import UserNotFound, email_of  # noqa: PLC0415
     from onefold.records import users  # noqa: PLC0415
     from onefold.records.log import Act, append  # noqa: PLC0415
     from onefold.settings import Settings  # noqa: PLC0415
 
-    password, hashed = await _temporary()
+    password, hashed = await temporary()
     async with bootstrap.store(bootstrap.begin("users", Settings.load())) as store, store.transaction([workspace]) as connection:
         found = await users.user_by_email(connection, workspace, email_of(email))
         if found is None:
@@ -100,13 +101,3 @@ async def _reset(workspace: str, email: str) -> tuple[UserRow, str]:
         await users.end_sessions(connection, workspace, found.user_id)
         await append(connection, workspace, [Act(options.actor(), "reset_started", "users", str(found.user_id), found.version + 1)])
         return found, password
-
-
-async def _temporary() -> tuple[str, str]:
-    from onefold.access.passwords import Passwords  # noqa: PLC0415
-
-    password, passwords = secrets.token_urlsafe(18), Passwords()
-    try:
-        return password, await passwords.hash(password)
-    finally:
-        passwords.close()

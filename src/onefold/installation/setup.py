@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from onefold.access import keys
-from onefold.access.passwords import Passwords
+from onefold.access.passwords import temporary
 from onefold.access.users import Wish, create_user
 from onefold.errors import ConfigurationError
 from onefold.records import migrate
@@ -88,12 +87,7 @@ async def make_workspace(store: Store, slug: str, title: str) -> tuple[bool, lis
 
 async def make_admin(store: Store, workspace: str, email: str) -> ShownAdmin | None:
     """Make the Super Admin of a workspace that has none, with a password that they must change at first."""
-    password = secrets.token_urlsafe(18)
-    passwords = Passwords()
-    try:
-        hashed = await passwords.hash(password)
-    finally:
-        passwords.close()
+    password, hashed = await temporary()
     async with store.transaction([workspace]) as connection:
         if await lock_admins(connection, workspace):
             return None

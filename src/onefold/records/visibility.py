@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from onefold.errors import ContactNotFound, OrganizationNotFound
+from onefold.errors import ContactNotFound
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -29,19 +29,6 @@ class Visible:
 
 
 EVERYBODYS = Visible("", None)
-
-SEES_RECORD = """
-select exists (
-  select from links where workspace = $1 and object_id = $2 and object_type = $3 and kind = any($4::text[]) and value = $5)
-"""
-
-
-async def demand_record(connection: Connection, workspace: str, object_type: str, object_id: UUID, visible: Visible) -> None:
-    """Raises ContactNotFound or OrganizationNotFound where a record is not the caller's to see (S31)."""
-    if object_type == "contacts" or visible.kinds is None:
-        await demand_contact(connection, workspace, object_id, visible)
-    elif not await connection.fetchval(SEES_RECORD, workspace, object_id, object_type, list(visible.kinds), visible.user_id):
-        raise OrganizationNotFound(f"workspace {workspace} has no record {object_id}")
 
 
 async def demand_contact(connection: Connection, workspace: str, contact_id: UUID, visible: Visible) -> None:

@@ -15,7 +15,7 @@ from onefold.records import activities as rows
 from onefold.records import organizations, users
 from onefold.records.activities import Activity
 from onefold.records.reads import load_record
-from onefold.records.visibility import demand_record
+from onefold.records.visibility import demand_contact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -158,11 +158,11 @@ async def _changed(connection: Connection, workspace: str, before: Activity, wan
 
 async def _record(connection: Connection, workspace: str, object_type: str, object_id: UUID, visible: Visible) -> UUID:
     """The record that is meant, redirects followed, if the caller sees it."""
-    await demand_record(connection, workspace, object_type, object_id, visible)
     if object_type == "organizations":
-        if await organizations.find(connection, workspace, object_id) is None:
+        if not await organizations.is_seen(connection, workspace, object_id, visible):
             raise OrganizationNotFound(f"there is no organization {object_id}")
         return object_id
+    await demand_contact(connection, workspace, object_id, visible)
     try:
         record = await load_record(connection, [workspace], object_id)
     except ContactErased as error:

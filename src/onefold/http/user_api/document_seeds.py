@@ -11,12 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from onefold.contacts import imports
 from onefold.errors import JobNotFound
 from onefold.http.user_api.door import Doing, DoorRoute, allowed, lasting
-from onefold.http.user_api.imports import LineNumber, LineShown
-from onefold.http.user_api.jobs import JobShown, shown_job
-from onefold.http.user_api.paging import Cursor, Limit, Page, cursor_of, place_of
+from onefold.http.user_api.imports import LineShown, begun, lines_page
+from onefold.http.user_api.jobs import JobShown
+from onefold.http.user_api.paging import Cursor, Limit, Page
 from onefold.http.user_api.problems import Answered
-from onefold.records import imports as records
-from onefold.records import log, workspace_jobs
+from onefold.records import workspace_jobs
 from onefold.workspace import document_loading, documents
 from onefold.workspace.document_loading import Item
 
@@ -93,10 +92,7 @@ async def seed_documents_from_a_file(
         kind=document_loading.KIND,
         more={"template": known.slug},
     )
-    work.note("began", "seeds", job.job_id)
-    async with work.store.transaction([work.workspace]) as connection:
-        await log.append(connection, work.workspace, work.journal)
-    return shown_job(job)
+    return await begun(work, "seeds", job)
 
 
 @router.get("/documents/seeds/files/{job_id}/lines")
@@ -111,10 +107,4 @@ async def list_seeded_lines(
     """What became of the lines so far, in their order."""
     if (await workspace_jobs.find(work.connection, work.workspace, job_id)).kind != document_loading.KIND:
         raise JobNotFound(f"{job_id} loads no documents")
-    place = place_of(cursor, tuple[LineNumber])
-    after = place[0] if place is not None else 0
-    found = await records.lines(work.connection, work.workspace, job_id, after=after, most=limit + 1, refused_only=refused)
-    return Page(
-        items=[LineShown.model_validate(each._asdict()) for each in found[:limit]],
-        next=cursor_of((found[limit - 1].line,)) if len(found) > limit else None,
-    )
+    return await lines_page(work, job_id, limit, cursor, refused_only=refused)

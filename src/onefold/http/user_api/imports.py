@@ -24,6 +24,7 @@ from onefold.records import log, workspace_jobs
 if TYPE_CHECKING:
     from onefold.contacts.imports import Format
     from onefold.http.user_api.door import Work
+    from onefold.records.workspace_jobs import WorkspaceJob
 
 router = APIRouter(route_class=DoorRoute, tags=["imports"])
 
@@ -62,10 +63,7 @@ async def import_contacts(
     if form is None:
         raise Answered(415, "csv_or_jsonl", f"Say what it is: Content-Type {', '.join(FORMATS)}.")
     job = await imports.upload(work.store, work.workspace, form, request.stream(), work.user(), name=name)
-    work.note("began", "imports", job.job_id)
-    async with work.store.transaction([work.workspace]) as connection:
-        await log.append(connection, work.workspace, work.journal)
-    return shown_job(job)
+    return await begun(work, "imports", job)
 
 
 @router.get("/imports/{job_id}/lines")
@@ -79,13 +77,7 @@ async def list_lines(
 ) -> Page[LineShown]:
     """What became of the lines so far, in their order."""
     await _demand(work, job_id)
-    place = place_of(cursor, tuple[LineNumber])
-    after = place[0] if place is not None else 0
-    found = await records.lines(work.connection, work.workspace, job_id, after=after, most=limit + 1, refused_only=refused)
-    return Page(
-        items=[LineShown.model_validate(each._asdict()) for each in found[:limit]],
-        next=cursor_of((found[limit - 1].line,)) if len(found) > limit else None,
-    )
+    return await lines_page(work, job_id, limit, cursor, refused_only=refused)
 
 
 @router.get(
@@ -101,6 +93,25 @@ async def download_report(work: Doing, job_id: UUID, refused: bool = False) -> S
         _demand_import(job.kind, job_id)
     headers = {"content-disposition": f'attachment; filename="import-{job_id}.csv"', "cache-control": "no-store"}
     return StreamingResponse(_table(work, job_id, refused_only=refused), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+async def begun(work: Work, object_type: str, job: WorkspaceJob) -> JobShown:
+    """Say in the log that a job began from a file, and show it."""
+    work.note("began", object_type, job.job_id)
+    async with work.store.transaction([work.workspace]) as connection:
+        await log.append(connection, work.workspace, work.journal)
+    return shown_job(job)
+
+
+async def lines_page(work: Work, job_id: UUID, limit: int, cursor: str | None, *, refused_only: bool) -> Page[LineShown]:
+    """What became of a file's lines, after the place that a cursor says."""
+    place = place_of(cursor, tuple[LineNumber])
+    after = place[0] if place is not None else 0
+    found = await records.lines(work.connection, work.workspace, job_id, after=after, most=limit + 1, refused_only=refused_only)
+    return Page(
+        items=[LineShown.model_validate(each._asdict()) for each in found[:limit]],
+        next=cursor_of((found[limit - 1].line,)) if len(found) > limit else None,
+    )
 
 
 async def _table(work: Work, job_id: UUID, *, refused_only: bool) -> AsyncIterator[str]:
