@@ -284,7 +284,7 @@ async def below(
 
 
 async def is_seen(connection: Connection, workspace: str, organization_id: UUID, visible: Visible) -> bool:
-    """Whether there is an organization of this id that the caller sees."""
+    """Whether the caller sees the organization of this id, if there is one: whoever sees everybody's is not asked of the store."""
     if visible.kinds is None:
         return True
     return bool(await connection.fetchval(SEEN, organization_id, workspace, list(visible.kinds), visible.user_id))

@@ -159,7 +159,8 @@ async def _changed(connection: Connection, workspace: str, before: Activity, wan
 async def _record(connection: Connection, workspace: str, object_type: str, object_id: UUID, visible: Visible) -> UUID:
     """The record that is meant, redirects followed, if the caller sees it."""
     if object_type == "organizations":
-        if not await organizations.is_seen(connection, workspace, object_id, visible):
+        found = await organizations.find(connection, workspace, object_id)
+        if found is None or not await organizations.is_seen(connection, workspace, object_id, visible):
             raise OrganizationNotFound(f"there is no organization {object_id}")
         return object_id
     await demand_contact(connection, workspace, object_id, visible)
