@@ -277,10 +277,10 @@ class Machine(RuleBasedStateMachine):
         self.run(self.system.consent(chosen, state))
         self.world.consent(chosen, "newsletter", state, minutes=self.later())
 
-    @precondition(lambda self: self.held_now())
+    @precondition(lambda self: self.log and self.held_now())
     @rule(which=picks)
     def a_value_is_quarantined(self, which: int) -> None:
-        """It stays where it is, and resolves no more (guard 5)."""
+        """It stays where it is, and resolves no more (guard 5); an event came to it, so there must have been one."""
         held = self.held_now()
         chosen = held[which % len(held)]
         self.run(self.system.quarantine(chosen, self.log[-1]))
