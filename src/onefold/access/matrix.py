@@ -65,14 +65,14 @@ ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "seeds": ("read", "create"),
     "log": ("read",),
     "keys": _RECORD,
-    "issuers": ("read", "create", "destroy"),
+    "issuers": ("read", "create", "update", "destroy"),
     "webhooks": ("read", "create", "update", "destroy"),
     "users": ("read", "create", "update", "archive"),
     "account": ("read", "update"),
 }
 """Every action of every resource; `account` is one's own user and sessions."""
 
-_NOT_MASTER = {"users": ("create", "update", "archive"), "issuers": ("create", "destroy")}
+_NOT_MASTER = {"users": ("create", "update", "archive"), "issuers": ("create", "update", "destroy")}
 _NOT_MACHINE = {
     "contacts": ("erase", "export"), "catalog": ("update",), "cleanup": ("update",), "keys": _RECORD, "issuers": ("read",),
     "webhooks": ("read", "create", "update", "destroy"),  # an export that goes on
