@@ -33,6 +33,7 @@ from onefold.http.user_api import (
     segments,
     session,
     users,
+    webhooks,
 )
 from onefold.http.user_api.door import PROBLEM_SCHEMA, DoorRoute, Parts
 from onefold.http.user_api.problems import HARMLESS, NOT_FOUND, problem
@@ -65,6 +66,7 @@ ROUTERS = (
     document_seeds.router,
     documents.router,
     activities.router,
+    webhooks.router,
 )
 
 
