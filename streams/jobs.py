@@ -11,15 +11,19 @@ import asyncio
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
+from uuid import NAMESPACE_URL, uuid5
 
 from onefold import bootstrap
-from onefold.contacts import bulk, filling, imports, renaming
+from onefold.contacts import bulk, filling, ghosts, imports, renaming
+from onefold.contacts.acting import User
 from onefold.contacts.tools import Advance, Tools
 from onefold.errors import Fenced, JobEnded, PermanentError, Refused, StoreUnavailable, TemporaryError
 from onefold.failpoints import reach
 from onefold.observe import JobsMetrics
+from onefold.ops.horizon import decided_until
+from onefold.records import ghosts as records_of_ghosts
 from onefold.records import workspace_jobs
 from onefold.records.numbers import TenureNumbers
 from onefold.records.resolution import Resolution
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
     from onefold.observe import Health, Log
     from onefold.records.store import Connection, Store
     from onefold.records.workspace_jobs import WorkspaceJob
+    from onefold.topics.client import KafkaConnection
 
 
 def _without_tools(step: Callable[[Connection, WorkspaceJob], Awaitable[tuple[dict[str, Any], bool]]]) -> Step:
@@ -51,6 +56,7 @@ KINDS: Final[Mapping[str, Step]] = {
     workspace_jobs.SEGMENT_FILL: filling.step,
     imports.KIND: imports.step,
     bulk.KIND: bulk.step,
+    ghosts.KIND: ghosts.step,
     workspace_jobs.DOCUMENT_OWNERSHIP: _without_tools(document_ownership.step),
     document_loading.KIND: _without_tools(document_loading.step),
 }
@@ -61,6 +67,12 @@ MEASURE_SECONDS = 10.0
 PAUSE = timedelta(seconds=5)
 """Before a job is tried again whose chunk failed through no fault of its own."""
 MOST_RACES = 20
+SCHEDULE_SECONDS = 300.0
+SWEEP_EVERY = timedelta(hours=23)
+"""A job that is begun each day at about the same time."""
+SWEEPER = "onefold"
+"""Whom the log names for what nobody asked for."""
+_SWEEPS = uuid5(NAMESPACE_URL, "onefold:ghost-sweep")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +96,7 @@ async def run(role: Role, health: Health, stopping: asyncio.Event) -> None:
             for _ in range(role.settings.jobs.at_once):
                 tasks.create_task(work(parts, stopping))
             tasks.create_task(measure(parts, stopping))
+            tasks.create_task(schedule(parts, role.kafka, stopping))
             health.ready("start")
             await health.tick_until(stopping)
 
@@ -93,7 +106,8 @@ async def parts_of(role: Role, store: Store) -> Parts:
     shards, settings = await shard_count(store), role.settings
     resolution = Resolution(shards=shards, numbers=TenureNumbers(), budget=settings.resolver.tenure_budget)
     lease = timedelta(seconds=settings.jobs.lease_seconds)
-    return Parts(store, Tools(shards, resolution), role.worker, lease, JobsMetrics(role.metrics), role.log, KINDS)
+    tools = Tools(shards, resolution, settings.jobs.ghosts_per_second)
+    return Parts(store, tools, role.worker, lease, JobsMetrics(role.metrics), role.log, KINDS)
 
 
 async def work(parts: Parts, stopping: asyncio.Event) -> None:
@@ -106,8 +120,7 @@ async def work(parts: Parts, stopping: asyncio.Event) -> None:
                 continue
         except TemporaryError as error:
             parts.log.warning("jobs_wait", code=error.code, reason=str(error))
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stopping.wait(), POLL_SECONDS)
+        await _pause(stopping, POLL_SECONDS)
 
 
 async def claim(parts: Parts, *, only: UUID | None = None) -> WorkspaceJob | None:
@@ -130,10 +143,13 @@ async def carry_on(parts: Parts, job: WorkspaceJob, stopping: asyncio.Event) -> 
     try:
         while not stopping.is_set():
             try:
-                if await _chunk(parts, job):
+                advance = await _chunk(parts, job)
+                if advance.is_done:
                     log.info("job_done")
                     return
                 races = 0
+                if advance.pause_seconds:
+                    await _pause(stopping, min(advance.pause_seconds, parts.lease.total_seconds() / 2))
             except (*RACES, Moved) as error:
                 races += 1
                 parts.metrics.repeats.labels(job.kind, type(error).__name__).inc()
@@ -155,8 +171,8 @@ async def carry_on(parts: Parts, job: WorkspaceJob, stopping: asyncio.Event) -> 
         await _let_go(parts, job, f"an unexpected {type(error).__name__}; the worker's log says where", PAUSE)
 
 
-async def _chunk(parts: Parts, job: WorkspaceJob) -> bool:
-    """One transaction: a part of the job, and how far it is. Gives whether that was the last."""
+async def _chunk(parts: Parts, job: WorkspaceJob) -> Advance:
+    """One transaction: a part of the job, and how far it is."""
     began = time.perf_counter()
     async with parts.store.transaction([job.workspace]) as connection:
         held = await workspace_jobs.hold(connection, job)
@@ -171,7 +187,7 @@ async def _chunk(parts: Parts, job: WorkspaceJob) -> bool:
     if advance.is_done:
         parts.metrics.ended.labels(job.kind, "done").inc()
     await reach("jobs.committed")
-    return advance.is_done
+    return advance
 
 
 async def _let_go(parts: Parts, job: WorkspaceJob, error: str | None, pause: timedelta) -> None:
@@ -197,5 +213,35 @@ async def measure(parts: Parts, stopping: asyncio.Event) -> None:
                 count, age = await workspace_jobs.waiting(connection, named)
             parts.metrics.open.set(count)
             parts.metrics.open_age.set(age)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stopping.wait(), MEASURE_SECONDS)
+        await _pause(stopping, MEASURE_SECONDS)
+
+
+async def schedule(parts: Parts, kafka: KafkaConnection, stopping: asyncio.Event) -> None:
+    """Begin what is due by itself: once a day, the sweep of ghosts where a workspace wants one."""
+    while not stopping.is_set():
+        try:
+            await begin_sweeps(parts, kafka)
+        except TemporaryError as error:
+            parts.log.warning("sweeps_wait", code=error.code, reason=str(error))
+        await _pause(stopping, SCHEDULE_SECONDS)
+
+
+async def begin_sweeps(parts: Parts, kafka: KafkaConnection) -> None:
+    """A job for every workspace whose ghosts were not swept within a day; of several workers one begins it."""
+    async with parts.store.connection() as connection:
+        named = await workspace_jobs.workspaces(connection)
+    async with parts.store.transaction(named) as connection:
+        due = await records_of_ghosts.due(connection, named, ghosts.KIND, SWEEP_EVERY)
+    horizon = await decided_until(kafka, parts.store) if due else None
+    for workspace, days in due:
+        assert horizon is not None  # noqa: S101 -- somebody is due
+        number = uuid5(_SWEEPS, f"{workspace}\0{datetime.now(UTC).date()}")
+        with suppress(*REJECTED):
+            async with parts.store.transaction([workspace]) as connection:
+                await ghosts.begin(connection, workspace, days, horizon, User(SWEEPER, None, kind="job"), job_id=number)
+            parts.log.info("sweep_begun", workspace=workspace, days=days)
+
+
+async def _pause(stopping: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stopping.wait(), seconds)

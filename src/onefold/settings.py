@@ -106,6 +106,8 @@ class JobsSettings(_Concern):
     """Jobs that one worker works on at a time."""
     lease_seconds: float = Field(default=60.0, ge=1.0)
     """After how long without progress a job is somebody else's."""
+    ghosts_per_second: float = Field(default=500.0, gt=0)
+    """Ghosts that one sweep destroys at most, so that resolvers keep the upper hand."""
 
 
 class CollectorSettings(_Concern):

@@ -28,7 +28,7 @@ SHARDS = 4
 
 def worker(store: Store, name: str = "worker", *, lease_seconds: float = 60, kinds: Mapping[str, Step] | None = None) -> jobs.Parts:
     """What a worker of that name works with."""
-    tools = Tools(SHARDS, Resolution(shards=SHARDS, numbers=TenureNumbers(), budget=10_000))
+    tools = Tools(SHARDS, Resolution(shards=SHARDS, numbers=TenureNumbers(), budget=10_000), ghosts_per_second=1e9)
     lease = timedelta(seconds=lease_seconds)
     return jobs.Parts(store, tools, name, lease, JobsMetrics(Metrics()), structlog.get_logger(), jobs.KINDS if kinds is None else kinds)
 

@@ -24,6 +24,8 @@ class Tools:
     shards: int
     """Of the outbox."""
     resolution: Resolution
+    ghosts_per_second: float
+    """That a sweep destroys at most."""
 
 
 class Advance(NamedTuple):
@@ -31,3 +33,5 @@ class Advance(NamedTuple):
 
     progress: dict[str, Any]
     is_done: bool = False
+    pause_seconds: float = 0.0
+    """That the job leaves to others before its next chunk."""

@@ -1,6 +1,6 @@
-"""Erase a person: every id of a tree becomes a husk, and what it held is barred (product.md, sections 4 and 11).
+"""Erase a person, or clean up ghosts: every id of a tree becomes a husk, and what it held is barred (product.md, sections 4 and 11).
 
-Pure: a tree and the act go in, a plan comes out. Whatever says something of the person goes; what stays is that the ids were given, how
+Pure: trees and the act go in, a plan comes out. Whatever says something of the person goes; what stays is that the ids were given, how
 many versions there were, and from when on an event may bring the identifiers back. Its cost is bounded by what the tree holds.
 """
 
@@ -13,7 +13,7 @@ from onefold.identity.contact import Contact
 from onefold.identity.plan import Barrier, Cause, ContactChanged, Erasure, Plan, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from collections.abc import Set as AbstractSet
     from datetime import datetime
 
@@ -31,21 +31,35 @@ def erase(tree: Tree, elsewhere: AbstractSet[IdentifierKey], act: Act, rule: Rul
 
     `rule` is what the last changes say: destroying an archived contact takes the same (decision 0036).
     """
-    root = tree.root
-    everybody = [root, *sorted(tree.absorbed.values(), key=lambda each: each.contact_id.int)]
+    return _plan([tree], act, rule, elsewhere, lambda tenure: max(act.at, _last_time(tenure) + _AFTER))
+
+
+def clean_up(ghosts: Sequence[Tree], elsewhere: AbstractSet[IdentifierKey], act: Act, recency: timedelta) -> Plan:
+    """The plan that destroys ghosts of one workspace, one at least. Whoever comes back is a new visitor, from the first event on.
+
+    So only what is older than the last use is barred, which is known to within `recency`: a visitor may be coming back at this moment.
+    """
+    return _plan(ghosts, act, Rule.CLEANED_UP, elsewhere, lambda tenure: _last_time(tenure) + max(recency, _AFTER))
+
+
+def _plan(trees: Sequence[Tree], act: Act, rule: Rule, elsewhere: AbstractSet[IdentifierKey], until: Callable[[Tenure], datetime]) -> Plan:
+    """`until`: when an event of an identifier that nobody else holds may come again."""
+    everybody = [each for tree in trees for each in (tree.root, *sorted(tree.absorbed.values(), key=lambda each: each.contact_id.int))]
+    tenures = [tenure for tree in trees for tenure in tree.tenures]
     husks = [_husk(each, act) for each in everybody]
     plan = Plan(contacts_changed=husks, changes=[_last(each, act, rule) for each in husks])
-    plan.separated = [tenure for tenure in tree.tenures if tenure.is_open]
-    keys = {tenure.key for tenure in tree.tenures}
+    plan.separated = [tenure for tenure in tenures if tenure.is_open]
+    keys = {tenure.key for tenure in tenures}
+    root = trees[0].root
     plan.erasures = [
         Erasure(
             root.workspace,
             root.contact_id,
             tuple(each.contact_id for each in husks),
-            tuple(tenure.tenure_id for tenure in tree.tenures),
-            tuple(_barriers(tree.tenures, elsewhere, act)),
+            tuple(tenure.tenure_id for tenure in tenures),
+            tuple(_barriers(tenures, elsewhere, until)),
             tuple(sorted(keys - elsewhere)),
-            tuple(sorted(_names(each for each in tree.tenures if each.key not in elsewhere))),
+            tuple(sorted(_names(each for each in tenures if each.key not in elsewhere))),
             act,
         )
     ]
@@ -88,17 +102,20 @@ def _last(husk: Contact, act: Act, rule: Rule) -> ContactChanged:
     )
 
 
-def _barriers(tenures: Iterable[Tenure], elsewhere: AbstractSet[IdentifierKey], act: Act) -> Iterable[Barrier]:
+def _barriers(tenures: Sequence[Tenure], elsewhere: AbstractSet[IdentifierKey], until: Callable[[Tenure], datetime]) -> Iterable[Barrier]:
     """Up to when events of each identifier were the person's.
 
-    That is now; later, where an event was: its clock may be ahead of ours. What somebody else holds was the person's until it left, or
-    until they were last seen with it, since a proof takes it however old: later events are those of whom it went to.
+    Of who is erased that is now; later, where an event was: its clock may be ahead of ours. What somebody else holds was the person's until
+    it left, or until they were last seen with it, since a proof takes it however old: later events are those of whom it went to.
     """
-    until: dict[IdentifierKey, datetime] = {}
+    ends: dict[IdentifierKey, datetime] = {}
     for tenure in tenures:
-        times = (tenure.last_seen_at, tenure.held_until, tenure.used.at if tenure.used is not None else None)
-        last = max(each for each in times if each is not None)
-        at = last + _AFTER if tenure.key in elsewhere else max(act.at, last + _AFTER)
-        until[tenure.key] = max(at, until.get(tenure.key, at))
+        at = _last_time(tenure) + _AFTER if tenure.key in elsewhere else until(tenure)
+        ends[tenure.key] = max(at, ends.get(tenure.key, at))
     workspace = next((tenure.workspace for tenure in tenures), "")
-    return [Barrier(workspace, key, at) for key, at in sorted(until.items())]
+    return [Barrier(workspace, key, at) for key, at in sorted(ends.items())]
+
+
+def _last_time(tenure: Tenure) -> datetime:
+    times = (tenure.last_seen_at, tenure.held_until, tenure.used.at if tenure.used is not None else None)
+    return max(each for each in times if each is not None)

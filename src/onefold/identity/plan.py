@@ -108,6 +108,8 @@ class Rule(StrEnum):
     """A user erased the person: the last change of an id, before its tombstone."""
     DESTROYED = "destroyed"
     """A user deleted the archived contact for good: the last change of an id, before its tombstone."""
+    CLEANED_UP = "cleaned_up"
+    """A ghost that was neither seen nor changed for longer than the workspace keeps one: the last change of an id, before its tombstone."""
 
 
 ActKind = Literal["user", "api", "import", "seed", "job"]
@@ -285,13 +287,13 @@ class Barrier(NamedTuple):
 
 
 class Erasure(Struct, frozen=True):
-    """A person who is erased: a contact with everything that it absorbed."""
+    """A person who is erased: a contact with everything that it absorbed. Or several ghosts that go at once."""
 
     workspace: str
     contact_id: ContactId
-    """The root."""
+    """The root; the first of several."""
     contacts: tuple[ContactId, ...]
-    """The root, and whom it absorbed."""
+    """The roots, and whom they absorbed."""
     tenures: tuple[TenureId, ...]
     """All that they ever held, ended ones too."""
     barriers: tuple[Barrier, ...]

@@ -1,0 +1,13 @@
+"""For how long workspaces keep ghosts."""
+
+from __future__ import annotations
+
+from onefold.records.migrations.versions import run
+
+revision = "0040"
+down_revision = "0036"
+
+
+def upgrade() -> None:
+    """Run the SQL beside this file."""
+    run(__file__)
