@@ -17,7 +17,6 @@ from uuid import NAMESPACE_URL, uuid5
 
 from onefold import bootstrap
 from onefold.contacts import bulk, filling, ghosts, imports, renaming
-from onefold.contacts.acting import User
 from onefold.contacts.tools import Advance, Tools
 from onefold.errors import Fenced, JobEnded, PermanentError, Refused, StoreUnavailable, TemporaryError
 from onefold.failpoints import reach
@@ -70,8 +69,6 @@ MOST_RACES = 20
 SCHEDULE_SECONDS = 300.0
 SWEEP_EVERY = timedelta(hours=23)
 """A job that is begun each day at about the same time."""
-SWEEPER = "onefold"
-"""Whom the log names for what nobody asked for."""
 _SWEEPS = uuid5(NAMESPACE_URL, "onefold:ghost-sweep")
 
 
@@ -238,7 +235,7 @@ async def begin_sweeps(parts: Parts, kafka: KafkaConnection) -> None:
         number = uuid5(_SWEEPS, f"{workspace}\0{datetime.now(UTC).date()}")
         with suppress(*REJECTED):
             async with parts.store.transaction([workspace]) as connection:
-                await ghosts.begin(connection, workspace, days, horizon, User(SWEEPER, None, kind="job"), job_id=number)
+                await ghosts.begin(connection, workspace, days, horizon, ghosts.SWEEPER, job_id=number)
             parts.log.info("sweep_begun", workspace=workspace, days=days)
 
 

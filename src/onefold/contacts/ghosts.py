@@ -33,13 +33,16 @@ if TYPE_CHECKING:
     from onefold.records.workspace_jobs import WorkspaceJob
 
 KIND: Final = "ghost-sweep"
-LOOKED_AT: Final = 1_000
+NAME: Final = "delete_ghosts_inactive_for"
+LOOKED_AT: Final = 2_000
 """Contacts that one batch passes."""
-CHUNK: Final = 250
+CHUNK: Final = 500
 """Ghosts that one batch destroys."""
 MOST_IDENTIFIERS: Final = 5_000
 """That the ghosts of one batch hold, unless one alone holds more."""
 LONGEST_DAYS: Final = 36_500
+SWEEPER: Final = User("onefold", None, kind="job")
+"""Whom the log names for a sweep that nobody asked for."""
 _FIRST: Final = datetime(1, 1, 1, tzinfo=UTC)
 
 
@@ -54,6 +57,11 @@ async def keep_for(connection: Connection, workspace: str, days: int | None, *, 
     if if_version is not None and before.version != if_version:
         raise VersionConflict(f"the ghost cleanup is at version {before.version} by now, not at {if_version}: look again")
     return before, before if before.inactive_days == days else await ghosts.keep_for(connection, workspace, days)
+
+
+def change_told(before: Keeping, after: Keeping) -> dict[str, object]:
+    """What was different, as the log says it."""
+    return {"type": "setting", "slug": NAME, "old_value": before.inactive_days, "new_value": after.inactive_days}
 
 
 async def cutoff(connection: Connection, workspace: str, horizon: datetime, days: int) -> datetime:
@@ -111,8 +119,8 @@ def _batch(found: Sequence[Found]) -> tuple[int, list[ContactId]]:
 async def _destroy(connection: Connection, job: WorkspaceJob, wanted: Sequence[ContactId], before: datetime, shards: int) -> int:
     """Destroy those that are what they were taken for once they are locked; gives how many."""
     workspace = job.workspace
-    seen = {tree.root.contact_id: {tree.root.contact_id, *tree.absorbed} for tree in await ghosts.load_trees(connection, workspace, wanted)}
-    await lock(connection, [(workspace, each) for members in seen.values() for each in members])
+    seen = await ghosts.absorbed_by(connection, workspace, wanted)
+    await lock(connection, [(workspace, each) for each in {*wanted}.union(*seen.values())])
     trees = [each for each in await ghosts.load_trees(connection, workspace, wanted) if _goes(each, seen, before)]
     if not trees:
         return 0
@@ -128,7 +136,7 @@ def _goes(tree: Tree, seen: dict[ContactId, set[ContactId]], before: datetime) -
     """Whether it is still an inactive ghost, and nobody joined it before it was locked."""
     root = tree.root
     is_ghost = root.type == "ghost" and not root.is_absorbed and root.erased_at is None
-    return is_ghost and max(root.last_seen_at, root.updated_at) < before and {root.contact_id, *tree.absorbed} == seen.get(root.contact_id)
+    return is_ghost and max(root.last_seen_at, root.updated_at) < before and tree.absorbed.keys() == seen.get(root.contact_id, set())
 
 
 async def _tell(connection: Connection, job: WorkspaceJob, progress: dict[str, Any]) -> None:

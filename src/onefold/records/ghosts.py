@@ -44,6 +44,9 @@ select {CONTACT_COLUMNS} from contacts where contact_id = any($1::uuid[]) and wo
 union all
 select {CONTACT_COLUMNS} from contacts where root = any($1::uuid[]) and workspace = $2 and merged_into is not null
 """
+MEMBERS = """
+select root, contact_id from contacts where root = any($1::uuid[]) and workspace = $2 and merged_into is not null
+"""
 TENURES = f"select {TENURE_COLUMNS} from identifiers where contact_id = any($1::uuid[]) and workspace = $2"
 COUNT = """
 select count(*) from contacts
@@ -94,6 +97,14 @@ async def due(connection: Connection, named: Sequence[str], kind: str, every: ob
 async def page(connection: Connection, workspace: str, after: tuple[datetime, UUID], before: datetime, limit: int) -> list[Found]:
     """The next contacts that were made before a time, in the order of their making."""
     return [Found(*row) for row in await connection.fetch(PAGE, workspace, *after, before, limit)]
+
+
+async def absorbed_by(connection: Connection, workspace: str, roots: Sequence[ContactId]) -> dict[ContactId, set[ContactId]]:
+    """Whom each of these absorbed, if anybody."""
+    found: dict[ContactId, set[ContactId]] = {}
+    for row in await connection.fetch(MEMBERS, list(roots), workspace):
+        found.setdefault(row["root"], set()).add(row["contact_id"])
+    return found
 
 
 async def load_trees(connection: Connection, workspace: str, roots: Sequence[ContactId]) -> list[Tree]:
