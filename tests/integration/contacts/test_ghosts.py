@@ -33,6 +33,7 @@ HOURLY = Rules(recency=timedelta(hours=1))
 NOW = datetime(2027, 11, 1, tzinfo=UTC)
 """A year after the events of these tests."""
 OLD = datetime(2026, 1, 1, tzinfo=UTC)
+BLOCKED = "select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')"
 GHOSTS = """
 with g as (
   insert into contacts (workspace, contact_id, version, type, root, summary, identifiers_total, first_seen_at, last_seen_at, created_at,
@@ -152,6 +153,23 @@ async def test_what_a_lagging_resolver_has_not_decided_on_yet_keeps_its_ghost(st
     await resolve(store, resolver(), [event("anonymous_token:t")])
     assert (await swept(store, horizon=datetime(2026, 12, 1, tzinfo=UTC)))["destroyed"] == 0
     assert await holder(store, "t") is not None
+
+
+@pytest.mark.asyncio
+async def test_a_ghost_that_comes_back_while_the_sweep_waits_for_it_is_kept(store: Store) -> None:
+    """I4: what was read before a lock counts for nothing once it is held."""
+    await resolve(store, resolver(), [event("anonymous_token:t"), event("anonymous_token:u", minutes=1)])
+    before = await holder(store, "t")
+    await begin(store)
+    async with store.transaction(["acme"]) as connection:
+        await resolver().resolve(connection, [event("anonymous_token:t", minutes=60 * 24 * 360)], {"acme": HOURLY}, "test")
+        sweep = asyncio.create_task(carry_out(store))
+        async with store.connection() as other, asyncio.timeout(20):
+            while not await other.fetchval(BLOCKED):
+                await asyncio.sleep(0.02)
+    (job,) = await sweep
+    assert (job.state, job.progress["destroyed"], job.progress["kept"]) == ("done", 1, 1)
+    assert (await holder(store, "t"), await holder(store, "u")) == (before, None)
 
 
 @pytest.mark.slow
