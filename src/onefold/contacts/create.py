@@ -10,6 +10,7 @@ from onefold.contacts.change import checked_values
 from onefold.identity import creating
 from onefold.identity.classification import UNCLASSIFIED, Classification
 from onefold.identity.snapshot import Snapshot
+from onefold.records.visibility import EVERYBODYS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from onefold.identity.plan import Act, Plan
     from onefold.records.numbers import TenureNumbers
     from onefold.records.store import Connection
+    from onefold.records.visibility import Visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Draft:
     is_vendor: bool = False
     tags: Sequence[str] = ()
     classification: Classification = UNCLASSIFIED
+    joins: Visible = EVERYBODYS
+    """Whose organizations it may join."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ async def create(
     act = act if act is not None else await acting.begin(connection, user)
     new = creating.New(
         given,
-        await checked_values(connection, workspace, draft.values, None),
+        await checked_values(connection, workspace, draft.values, None, draft.joins),
         draft.is_vendor,
         tuple(draft.tags),
         draft.classification,

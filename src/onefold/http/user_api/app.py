@@ -32,7 +32,7 @@ from onefold.http.user_api import (
     session,
     users,
 )
-from onefold.http.user_api.door import PROBLEM_SCHEMA, DoorRoute, Parts
+from onefold.http.user_api.door import PROBLEM_SCHEMA, DoorRoute, Parts, finished
 from onefold.http.user_api.problems import NOT_FOUND, problem
 
 if TYPE_CHECKING:
@@ -116,4 +116,4 @@ async def _of_http(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     code, detail = {405: ("wrong_method", "This path does not take this method.")}.get(status, ("not_found", NOT_FOUND))
     headers = error.headers if isinstance(error, HTTPException) else None
-    return problem(status if status == 405 else 404, code, detail, uuid.uuid4().hex, headers)  # noqa: PLR2004
+    return finished(problem(status if status == 405 else 404, code, detail, uuid.uuid4().hex, headers), None)  # noqa: PLR2004

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from onefold.access.sessions import Lives
     from onefold.http.callers import Network
     from onefold.records.store import Connection, Store
-    from onefold.records.visibility import Visible
+    from onefold.records.visibility import Sight, Visible
 
     Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
     Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -163,6 +163,11 @@ class Work:
         """Whose records this route may show or change: goes into its queries (S77)."""
         return self.caller.visible(self.scope)
 
+    @property
+    def sight(self) -> Sight:
+        """Whose records the caller may read, of each kind that has owners."""
+        return {kind: self.caller.visible(self.caller.scope(kind, "read")) for kind in ("contacts", "organizations", "documents")}
+
     def user(self, reason: str | None = None) -> User:
         """The caller, as use cases on contacts know who acts. What they do is written into the log before the commit."""
         return User(self.caller.actor, reason, self.origin, self.journal, "api" if self.caller.is_machine else "user")
@@ -235,12 +240,12 @@ async def _answered(request: Request, work: Work, handler: Handler, known: froze
     request_id = str(work.origin.request_id)
     try:
         _check_query(request, known)
-        return _finished(await _admit(request, work, handler), work)
+        return finished(await _admit(request, work, handler), work)
     except (Refused, PermanentError, RequestValidationError, Answered) as error:
-        return _finished(problem_of(error, request_id), None)
+        return finished(problem_of(error, request_id), None)
     except Exception as error:  # noqa: BLE001
         work.parts.failed(error, request_id)
-        return _finished(problem_of(error, request_id), None)
+        return finished(problem_of(error, request_id), None)
 
 
 async def _admit(request: Request, work: Work, handler: Handler) -> Response:
@@ -410,7 +415,8 @@ def _kept_body(response: Response, work: Work) -> bytes:
     return msgspec.json.encode({**msgspec.json.decode(body), **dict.fromkeys(work.shown_once)}) if work.shown_once else body
 
 
-def _finished(response: Response, work: Work | None) -> Response:
+def finished(response: Response, work: Work | None) -> Response:
+    """The answer with the headers that all have."""
     headers = response.headers
     if work is not None:
         headers["x-request-id"] = str(work.origin.request_id)
