@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import warnings
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,26 +27,34 @@ from onefold.access.matrix import MATRIX
 from onefold.http.connection import HeadBounds
 from onefold.http.server import listening
 from onefold.http.user_api.app import PREFIX
+from onefold.http.user_api.door import COOKIE
 from onefold.records.store import Store
-from tests.support.apis import PASSWORD, Api, api_on, cookie_of
+from tests.support.apis import PASSWORD, Api, api_on
 from tests.support.furnished import furnish
-from tests.support.operations import JSON, Call, Operation, calls_of, operations
+from tests.support.operations import ENDLESS, JSON, Call, Operation, calls_of, operations
 from tests.support.workspaces import add_workspace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from schemathesis import Case
-    from schemathesis.schemas import APIOperation, OpenApiSchema
+    from schemathesis.schemas import APIOperation
 
     from tests.support.servers import Database
 
 pytestmark = pytest.mark.asyncio
 
+
+@schemathesis.serializer("text/csv", "application/jsonl", "application/x-ndjson", "application/x-jsonlines")
+def as_it_is(_context: Any, value: Any) -> Any:
+    """Files go as they are drawn."""
+    return value
+
+
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 EXAMPLES = int(os.environ.get("ONEFOLD_TEST_EXAMPLES", "2"))
 """Drawn for an operation, with ids of nothing and with ids of something; CONTRIBUTING.md says how to have more."""
-ENDLESS = Operation("get", "/log/stream")
+REFUSED = {"PUT /me/password": "a service key changes no password; whoever signed in does, below"}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 ODD = ("%00", "%FF", "%ED%A0%80", "%F0%9F%90%9B", "%E2%80%AE", "x" * 3_000, "'\"--;", "1e400", "-1", "null", "[]", "%", "..%2F..", "9" * 40)
 """In a path or a query, as it goes over the wire."""
@@ -57,7 +66,8 @@ class Sweep(NamedTuple):
     api: Api
     url: str
     document: dict[str, Any]
-    schema: OpenApiSchema
+    schema: Any
+    """The document, as Schemathesis has it."""
     ids: Mapping[str, str]
     keys: Mapping[str, str]
     """By role."""
@@ -65,7 +75,8 @@ class Sweep(NamedTuple):
 
     def operation(self, operation: Operation) -> APIOperation[Any, Any, Any, Any]:
         """The same as Schemathesis knows it."""
-        return self.schema[PREFIX + operation.path][operation.method.upper()]
+        found: APIOperation[Any, Any, Any, Any] = self.schema[PREFIX + operation.path][operation.method.upper()]
+        return found
 
     def send(self, session: requests.Session, operation: Operation, what: str, **options: Any) -> requests.Response:
         """One call, judged by the document."""
@@ -77,7 +88,7 @@ class Sweep(NamedTuple):
 
     def judge(self, operation: Operation, answer: requests.Response, what: str) -> None:
         """Note what of an answer is not as the document says."""
-        case = self.operation(operation).Case(method=operation.method.upper())
+        case = self.operation(operation).Case()
         self._noting(lambda: case.validate_response(answer, checks=list(CHECKS)), f"{operation} {what[:300]}")
 
     def _noting(self, check: Callable[[], object], what: str) -> None:
@@ -94,17 +105,17 @@ async def sweep(database: Database) -> AsyncIterator[Sweep]:
     await add_workspace(store, "acme")
     try:
         async with api_on(store) as api, _served(api) as url:
-            ids = await furnish(api, "acme", "Mill")
             keys = {role: await api.key(await api.user(role)) for role in MATRIX}
+            ids = await furnish(api, keys["super_admin"], "acme", "Mill")
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                document = (await asyncio.to_thread(requests.get, f"{url}/openapi.json", timeout=60)).json()
+                document = (await asyncio.to_thread(requests.get, f"{url}/openapi.json", timeout=20)).json()
                 schema = schemathesis.openapi.from_dict(document)
                 schema.config.update(base_url=url.removesuffix(PREFIX))
                 found = Sweep(api, url, document, schema, ids, keys, [])
                 yield found
             failures, api.failures[:] = [f"{type(each).__name__}: {each}" for each in api.failures], []
-        assert (found.told, failures) == ([], [])
+        assert not [*found.told, *failures], "\n".join([*found.told, *failures])
     finally:
         await store.close()
 
@@ -124,18 +135,16 @@ async def test_every_call_that_can_succeed_does_and_answers_as_the_document_says
         called, refused = set(), []
         with requests.Session() as session:
             for operation in operations(sweep.document):
-                if operation == ENDLESS:
-                    continue
                 for call in calls_of(sweep.document, operation):
                     answer = sweep.send(session, operation, "with ids of its own", **_sent(call, sweep_ids))
                     called.add(operation)
-                    if not answer.ok:
+                    if not answer.ok and str(operation) not in REFUSED:
                         refused.append(f"{operation} {call.query} {call.body}: {answer.status_code} {answer.text[:300]}")
         return called, refused
 
     called, refused = await asyncio.to_thread(call_all)
-    assert called == {*operations(sweep.document)} - {ENDLESS}
-    assert refused == []
+    assert called == {*operations(sweep.document)}
+    assert not refused, "\n".join(refused)
 
 
 def _sent(call: Call, ids: Mapping[str, str]) -> dict[str, Any]:
@@ -146,15 +155,13 @@ def _sent(call: Call, ids: Mapping[str, str]) -> dict[str, Any]:
 async def test_no_call_is_answered_otherwise_than_the_document_says(sweep: Sweep) -> None:
     """No 5xx, no undocumented status, media type or shape, as any role, with ids of nothing and of something."""
     called = await asyncio.to_thread(_draw_all, sweep)
-    assert called == {*operations(sweep.document)} - {ENDLESS}
+    assert called == {*operations(sweep.document)}
 
 
 def _draw_all(sweep: Sweep) -> set[Operation]:
     called = set()
     with requests.Session() as session:
         for operation in operations(sweep.document):
-            if operation == ENDLESS:
-                continue
             called.add(operation)
             call = next(calls_of(sweep.document, operation))
             for ids in (None, call.request(sweep.ids)["url"]) if call.path else (None,):
@@ -193,8 +200,6 @@ async def test_hostile_bodies_paths_and_queries_are_refused_as_the_document_says
 def _poison_all(sweep: Sweep) -> None:
     with requests.Session() as session:
         for operation in operations(sweep.document):
-            if operation == ENDLESS:
-                continue
             call = next(calls_of(sweep.document, operation))
             request = call.request(sweep.ids)
             for url in _odd_urls(sweep.document, operation, call, request):
@@ -258,18 +263,21 @@ async def test_a_path_refuses_every_method_that_it_does_not_have(sweep: Sweep) -
 
     def call_all() -> None:
         with requests.Session() as session:
-            for path, item in sweep.document["paths"].items():
-                there = {method.upper() for method in item if method != "parameters"}
-                url = sweep.url + "/".join("x" if part.startswith("{") else part for part in path.removeprefix(PREFIX).split("/"))
-                for method in METHODS:
-                    answer = session.request(method, url, headers={"authorization": f"Bearer {sweep.keys['super_admin']}"}, timeout=60)
+            templates = {each: re.compile(re.sub(r"{[^}]+}", "[^/]+", each)) for each in sweep.document["paths"]}
+            for path in templates:
+                said = re.sub(r"{[^}]+}", "x", path)
+                url = sweep.url.removesuffix(PREFIX) + said
+                there = {
+                    method.upper() for each, one in templates.items() if one.fullmatch(said) for method in sweep.document["paths"][each]
+                }
+                for method in sorted({*METHODS} - there):
+                    answer = session.request(method, url, headers={"authorization": f"Bearer {sweep.keys['super_admin']}"}, timeout=10)
                     what = f"{method} {path}: {answer.status_code} {answer.headers} {answer.text[:200]}"
-                    if method not in there:
-                        assert answer.status_code == 405, what
-                        assert {each.strip() for each in answer.headers["allow"].split(",")} == there, what
-                        assert answer.headers["content-type"] == "application/problem+json", what
-                        assert answer.headers["x-content-type-options"] == "nosniff", what
-            answer = session.get(f"{sweep.url}/nothing/here", timeout=60)
+                    assert answer.status_code == 405, what
+                    assert {each.strip() for each in answer.headers["allow"].split(",")} == there, what
+                    assert answer.headers["content-type"] == "application/problem+json", what
+                    assert answer.headers["x-content-type-options"] == "nosniff", what
+            answer = session.get(f"{sweep.url}/nothing/here", timeout=20)
             assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
     await asyncio.to_thread(call_all)
@@ -280,7 +288,7 @@ async def test_the_stream_of_the_log_tells_its_entries_as_the_document_says(swee
 
     def read() -> None:
         headers = {"authorization": f"Bearer {sweep.keys['coach']}", "last-event-id": "0"}
-        with requests.get(sweep.url + ENDLESS.path, headers=headers, stream=True, timeout=60) as answer:
+        with requests.get(sweep.url + ENDLESS.path, headers=headers, stream=True, timeout=20) as answer:
             assert (answer.status_code, answer.headers["content-type"].partition(";")[0]) == (200, "text/event-stream")
             lines = answer.iter_lines()
             number, kind, said = next(lines), next(lines), next(lines)
@@ -290,7 +298,7 @@ async def test_the_stream_of_the_log_tells_its_entries_as_the_document_says(swee
         with requests.Session() as session:
             for last in ("x", "-1", "9" * 40, "1e3"):
                 sweep.send(session, ENDLESS, f"last-event-id {last}", headers={"last-event-id": last})
-            refused = requests.get(sweep.url + ENDLESS.path, timeout=60)
+            refused = requests.get(sweep.url + ENDLESS.path, timeout=20)
             assert refused.status_code == 401
 
     await asyncio.to_thread(read)
@@ -309,7 +317,7 @@ async def test_a_session_begins_counts_and_ends_as_the_document_says(sweep: Swee
             assert refused.status_code == 401
             begun = sweep.send(session, begin, "a right one", json=said, headers=nobody)
             assert begun.status_code == 201
-            mine = {"authorization": "", "cookie": f"__Host-onefold={cookie_of(begun)}"}
+            mine = {"authorization": "", "cookie": f"{COOKIE}={begun.cookies[COOKIE]}"}
             assert sweep.send(session, Operation("get", "/me"), "as one who signed in", headers=mine).status_code == 200
             wanted = {"present": PASSWORD, "wanted": "purple mill under seven rivers"}
             assert sweep.send(session, Operation("put", "/me/password"), "", json=wanted, headers=mine).status_code == 204

@@ -50,16 +50,15 @@ values ($1, 0, $2, 'e1', '{values_per_type}', '{email}', '{}', gen_random_uuid()
 """
 QUARANTINE = """
 insert into quarantine (workspace, identifier_key, semantic_type, identifier, normalised, contacts, event_id, partition, "offset", since)
-values ($1, '\\x01', 'email', $2, $2, 50, 'e1', 0, 1, now())
+values ($1, decode(md5($2), 'hex'), 'email', $2, $2, 50, 'e1', 0, 1, now())
 """
 PARKED_AT = {"acme": 1, "twin": 2}
 LINES = {"content-type": "application/jsonl"}
 
 
-async def furnish(api: Api, workspace: str, word: str) -> dict[str, str]:
+async def furnish(api: Api, key: str, workspace: str, word: str) -> dict[str, str]:
     """A workspace with something of everything, the same in every workspace but for a word in its titles, names and texts; gives ids."""
-    boss = await api.user("super_admin", workspace=workspace)
-    async with api.client(await api.key(boss)) as client:
+    async with api.client(key) as client:
         ids = await describe(api, client, workspace, word)
         return {**ids, **await records(api.store, client, workspace, "one", word)}
 
@@ -117,6 +116,7 @@ async def records(store: Store, client: httpx.AsyncClient, workspace: str, who: 
     body = {"object_type": "contacts", "object_id": ids["contact"], "type": "comments", "content": f"called {word}"}
     ids["activity"] = (await post(client, "/activities", body))["activity_id"]
     ids["proposal"] = await propose(store, workspace, ids["proposed"], ids["other_proposed"])
+    ids["other_proposal"] = await propose(store, workspace, ids["proposed"], ids["survivor"])
     return ids
 
 

@@ -53,6 +53,10 @@ class Operation(NamedTuple):
         return f"{self.method.upper()} {self.path}"
 
 
+ENDLESS: Final = Operation("get", "/log/stream")
+"""Goes on for ever, and takes no id: it has tests of its own."""
+
+
 @dataclass(frozen=True)
 class Call:
     """A call of an operation, whose ids are still to be filled in."""
@@ -162,7 +166,7 @@ BODIES: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
     "POST /simulate": [{"events": [EVENT]}],
     "POST /contacts/search": [{name: Of(NAMES[name])} for name in ("owner", "follower", "organization")],
     "PUT /settings/identifiers/{semantic_type}": [{"title": "Loyalty"}],
-    "PUT /rules": [{"document": {}}],
+    "PUT /rules": [{"document": {"catalog": [{"semantic_type": "loyalty"}]}}],
     "PATCH /contacts/{contact_id}/classification": [{**HANGING, "relate": RELATED, "tags": {"add": ["vip"]}}],
     "PATCH /organizations/{organization_id}/classification": [{name: HANGING[name] for name in ("tags", "owners", "followers")}],
     "PATCH /documents/{document_id}": [{**HANGING, "relate": [ABOUT], "unrelate": [UNRELATED]}],
@@ -181,7 +185,7 @@ BODIES: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
     ],
     **{
         f"POST /{noun}": [
-            {"data": data, "object_type": SCOPES.get(noun, "contacts"), **({} if noun in TREES else {"parent_id": GONE})}
+            {"slug": f"made-{noun}", "data": data, "object_type": SCOPES.get(noun, "contacts"), **({} if noun in TREES else {"parent_id": GONE})}
         ]
         for noun, data in DATA.items()
     },
@@ -203,6 +207,7 @@ QUERIES: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
     "POST /proposals/{proposal_id}/accept": [{"preview": "true"}, {}],
 }  # fmt: skip
 PATHS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "POST /proposals/{proposal_id}/refuse": {"proposal_id": Of("other_proposal")},
     "POST /contacts/{contact_id}/unmerge": {"contact_id": Of("absorbed")},
     "GET /documents/seeds/files/{job_id}/lines": {"job_id": Of("document_job")},
     "POST /jobs/{job_id}/cancel": {"job_id": Of("open_job")},
@@ -215,7 +220,7 @@ FILES: Final[Mapping[str, Any]] = {
 
 
 def operations(document: Mapping[str, Any]) -> list[Operation]:
-    """Every operation: what reads, what writes, then what deletes."""
+    """Every operation that has an end: what reads, what writes, then what deletes."""
     found = [
         Operation(method, path.removeprefix(PREFIX))
         for path, item in document["paths"].items()
@@ -224,7 +229,10 @@ def operations(document: Mapping[str, Any]) -> list[Operation]:
     ]
     order = ("get", "put", "post", "patch", "delete")
     last = ("/contacts/merge", "/contacts/bulk", "/me/password", "/session")
-    return sorted(found, key=lambda each: (each.path in last, order.index(each.method)))
+    found.remove(ENDLESS)
+    return sorted(
+        found, key=lambda each: (each.path in last, order.index(each.method), -each.path.count("/") if each.method == "delete" else 0)
+    )
 
 
 def calls_of(document: Mapping[str, Any], operation: Operation, *, without: frozenset[str] = frozenset()) -> Iterator[Call]:

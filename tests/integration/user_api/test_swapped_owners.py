@@ -30,22 +30,21 @@ async def test_s77_no_operation_reads_or_moves_what_another_owns(api: Api, store
         others["shared_proposal"] = await propose(store, "acme", own["proposed"], others["proposed"])
         before = await naming(store, "acme", others.values())
         document = (await client.get("/openapi.json")).json()
-        told = []
+        told: list[str] = []
         for operation in operations(document):
             for call in calls_of(document, operation, without=NOT_THEIRS):
                 places = [place for place in call.places if call.kinds([place]) & others.keys()]
-                for swapped in swaps(places):
+                for swapped in swaps(places) if places or operation.is_read else ():
                     answer = await client.request(**call.request({**described, **own}, {**described, **others}, swapped))
-                    if swapped or operation.is_read:
-                        told += amiss(call, swapped, answer, others, CANARY)
-        assert told == []
+                    told += amiss(call, swapped, answer, others, CANARY)
+        assert not told, "\n".join(told)
         assert await naming(store, "acme", others.values()) == before
         refused = []
         for operation in operations(document):
             for call in calls_of(document, operation, without=NOT_THEIRS):
                 answer = await client.request(**call.request({**described, **own}))
-                if not answer.is_success and answer.json()["code"] != "not_allowed":
+                if not answer.is_success and answer.json()["code"] not in {"not_allowed", "not_signed_in"}:
                     refused.append(f"{operation} {call.query} {call.body}: {answer.text[:300]}")
-        assert refused == []
+        assert not refused, "\n".join(refused)
         for path in ("accept", "refuse"):
             assert (await client.post(f"/proposals/{others['shared_proposal']}/{path}")).status_code == 404
