@@ -152,6 +152,7 @@ def _sent(call: Call, ids: Mapping[str, str]) -> dict[str, Any]:
     return {"url": request["url"], "params": request["params"], "headers": request["headers"], "data": request.get("content")}
 
 
+@pytest.mark.faults
 async def test_no_call_is_answered_otherwise_than_the_document_says(sweep: Sweep) -> None:
     """No 5xx, no undocumented status, media type or shape, as any role, with ids of nothing and of something."""
     called = await asyncio.to_thread(_draw_all, sweep)
@@ -192,6 +193,7 @@ def _draw(sweep: Sweep, session: requests.Session, operation: Operation, url: st
     draw()
 
 
+@pytest.mark.faults
 async def test_hostile_bodies_paths_and_queries_are_refused_as_the_document_says(sweep: Sweep) -> None:
     """Poison: NUL, lone surrogates, huge numbers, depth, length, broken UTF-8, the same key twice; in every route that takes them."""
     await asyncio.to_thread(_poison_all, sweep)
