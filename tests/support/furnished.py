@@ -84,9 +84,13 @@ async def describe(api: Api, client: httpx.AsyncClient, workspace: str, word: st
         await connection.execute(PARK, workspace, PARKED_AT[workspace], word.encode())
         await connection.execute(QUARANTINE, workspace, f"{word}-quarantined@example.com")
     files = {name: await _upload(client, "/imports", f'{{"last_name": "{word}"}}') for name in ("job", "open_job")}
+    webhook = await post(client, "/webhooks", {"title": f"Hook {word}", "url": "https://hooks.example.com/in"})
+    delivery = await post(client, f"/webhooks/{webhook['webhook_id']}/test", {})
     return {
         **ids,
         **files,
+        "webhook": webhook["webhook_id"],
+        "delivery": delivery["delivery_id"],
         "document_job": await _upload(client, "/documents/seeds/files?template=papers", "{}"),
         "user": str(user.user_id),
         "session": session["session_id"],

@@ -107,13 +107,14 @@ NAMES: Final[Mapping[str, str]] = {
     "organization_id": "organization", "organization": "organization", "user_id": "user", "owner": "user", "follower": "user",
     "mentions": "user", "template_id": "document_template", "document_id": "document", "activity_id": "activity", "key_id": "key",
     "session_id": "session", "proposal_id": "proposal", "job_id": "job", "object_id": "contact", "ids": "contact",
+    "webhook_id": "webhook", "delivery_id": "delivery",
 }  # fmt: skip
 """What an id is one of, by its name."""
 SINGULAR: Final[Mapping[str, str]] = {"taxonomies": "taxonomy", "activities": "activity"}
 VALUES: Final[Mapping[str, Any]] = {
     "title": "A title", "given_name": "Eve", "content": "called her", "slug": "new", "email": "new@example.com", "roles": ["coach"],
     "semantic_type": "email", "identifier": "new@example.com", "query": {"field": "tags", "operator": "equals", "value": "vip"},
-    "issuer": "https://id.example.com", "subject": "somebody", "template": "papers", "password": "several unusual words, mill",
+    "issuer": "https://id.example.com", "subject": "somebody", "template": "papers", "url": "https://hooks.example.com/in", "password": "several unusual words, mill",
 }  # fmt: skip
 """What else stands under a name."""
 SAID: Final = frozenset({"title", "given_name", "content"})
@@ -162,6 +163,7 @@ BODIES: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
     "POST /seeds": [SEED],
     "POST /seeds/plan": [SEED],
     "POST /tags/paths": [{"path": "made/on/the-way"}],
+    "POST /contacts": [{"relate": RELATED, "owners": [Of("user")], "followers": [Of("user")]}],
     "POST /contacts/merge": [{"takes": {"given_name": Of("contact")}}],
     "POST /simulate": [{"events": [EVENT]}],
     "POST /contacts/search": [{name: Of(NAMES[name])} for name in ("owner", "follower", "organization")],
