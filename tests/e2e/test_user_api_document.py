@@ -29,7 +29,7 @@ from onefold.http.server import listening
 from onefold.http.user_api.app import PREFIX
 from onefold.http.user_api.door import COOKIE
 from onefold.records.store import Store
-from tests.support.apis import PASSWORD, Api, api_on
+from tests.support.apis import PASSWORD, WEBHOOKS, Api, api_on
 from tests.support.furnished import furnish
 from tests.support.operations import ENDLESS, JSON, Call, Operation, calls_of, operations
 from tests.support.workspaces import add_workspace
@@ -104,7 +104,7 @@ async def sweep(database: Database) -> AsyncIterator[Sweep]:
     store = await Store.connect(database.app_url)
     await add_workspace(store, "acme")
     try:
-        async with api_on(store) as api, _served(api) as url:
+        async with api_on(store, webhooks=WEBHOOKS) as api, _served(api) as url:
             keys = {role: await api.key(await api.user(role)) for role in MATRIX}
             ids = await furnish(api, keys["super_admin"], "acme", "Mill")
             with warnings.catch_warnings():
