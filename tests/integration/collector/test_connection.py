@@ -127,7 +127,9 @@ async def test_an_endless_head_is_cut_off() -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("head", [b"HEAD /sourceConfig?writeKey=%b HTTP/1.1\r\n" % KEY.encode(), b"OPTIONS /v1/track HTTP/1.1\r\n"], ids=["HEAD", "OPTIONS"])
+@pytest.mark.parametrize(
+    "head", [b"HEAD /sourceConfig?writeKey=%b HTTP/1.1\r\n" % KEY.encode(), b"OPTIONS /v1/track HTTP/1.1\r\n"], ids=["HEAD", "OPTIONS"]
+)
 async def test_an_answer_without_a_body_is_not_kept_back(head: bytes) -> None:
     """The head of an answer waits for its body, and there may be none."""
     async with running(Taken()) as port, asyncio.timeout(5):
