@@ -1,7 +1,7 @@
 """The worker of workspaces' jobs: renames, imports, bulk operations (decision 0035).
 
 Its path: claim the oldest job that is nobody's → chunk after chunk, each in one transaction: hold the job, do a part of it, store how far
-it is, commit → finish. Where a kind can look ahead, the next chunk is read and decided while Postgres writes the present one (0040). A chunk
+it is, commit → finish. Kinds that can look ahead read and decide the next chunk while Postgres writes the present one (decision 0040). A chunk
 that loses a race begins anew; one whose server is away leaves the job for later; one that the rules refuse ends it. Who is killed anywhere
 leaves the job to whoever claims it once the lease is over, at the last committed chunk.
 """
@@ -188,12 +188,15 @@ class _Lookout:
     async def _find(self, look: Ahead, held: WorkspaceJob) -> object:
         try:
             async with self._parts.store.transaction([held.workspace]) as connection:
-                return await look(connection, held, self._parts.tools)
+                found = await look(connection, held, self._parts.tools)
+            await reach("jobs.foreseen")
         except TemporaryError:  # the chunk itself will meet it, and have its fate
             return None
         except Exception:  # noqa: BLE001 -- the envelope of what nobody has to have
             self._log.exception("job_not_foreseen")
             return None
+        else:
+            return found
 
 
 async def _chunk(parts: Parts, job: WorkspaceJob, lookout: _Lookout) -> bool:
