@@ -1,8 +1,8 @@
 """The worker of workspaces' jobs: renames, imports, bulk operations (decision 0035).
 
 Its path: claim the oldest job that is nobody's → chunk after chunk, each in one transaction: hold the job, do a part of it, store how far
-it is, commit → finish. Kinds that can look ahead read and decide the next chunk while Postgres writes the present one (decision 0040). A chunk
-that loses a race begins anew; one whose server is away leaves the job for later; one that the rules refuse ends it. Who is killed anywhere
+it is, commit → finish. Kinds that can look ahead decide the next chunk while Postgres writes the present one (decision 0040). A chunk that
+loses a race begins anew; one whose server is away leaves the job for later; one that the rules refuse ends it. Who is killed anywhere
 leaves the job to whoever claims it once the lease is over, at the last committed chunk.
 """
 
