@@ -18,7 +18,7 @@ from onefold.identity.decide import decide
 from onefold.identity.membership import Membership
 from onefold.identity.plan import OutcomeKind
 from onefold.identity.rules import Limits, Rules
-from tests.support.worlds import EXACT, World, event
+from tests.support.worlds import EXACT, World, at, event
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,11 +64,24 @@ def planned(world: World, story: Sequence[Interaction], rules: Rules) -> Plan:
     return decide(world.snapshot(story), story, {"acme": rules, "other": rules}, iter(range(1_000, 2_000)))  # type: ignore[arg-type]
 
 
-@given(before=st.lists(interactions(), max_size=3), story=st.lists(interactions(), min_size=1, max_size=6), rules=st.sampled_from(RULES))
-def test_both_ways_give_the_same_plan(before: list[Interaction], story: list[Interaction], rules: Rules) -> None:
-    """Contacts, tenures, evidence, changes, outcomes, in their order; whoever is new, and whoever comes back in the same batch."""
+@given(
+    before=st.lists(interactions(), max_size=3),
+    story=st.lists(interactions(), min_size=1, max_size=6),
+    rules=st.sampled_from(RULES),
+    gone=st.dictionaries(st.sampled_from(POOL), st.tuples(st.integers(0, 9), st.booleans()), max_size=3),
+)
+def test_both_ways_give_the_same_plan(
+    before: list[Interaction], story: list[Interaction], rules: Rules, gone: dict[str, tuple[int, bool]]
+) -> None:
+    """Contacts, tenures, evidence, changes, outcomes, in their order; whoever is new, comes back in the same batch, or left before."""
     world = World(rules)
     world.play(*before)
+    for tenure in world.tenures.values():
+        if tenure.text in gone:
+            tenure.held_until = at(gone[tenure.text][0])
+    for text, (minutes, is_barred) in gone.items():
+        if is_barred:
+            world.barriers["acme", event(text).identifiers[0].key] = at(minutes)
     short = planned(world, story, rules)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(deciding, "welcome", lambda *_: None)
