@@ -66,10 +66,18 @@ async def trust_issuer(connection: Connection, workspace: str, issuer: str, titl
     return await issuers.insert_issuer(connection, workspace, issuer, title, jwks_uri)
 
 
+async def enable_issuer(connection: Connection, workspace: str, issuer: str, *, is_enabled: bool) -> IssuerRow:
+    """Let an issuer's tokens count, or not for now: its subjects are kept. Raises IssuerNotFound."""
+    row = await issuers.enable_issuer(connection, workspace, issuer, is_enabled=is_enabled)
+    if row is None:
+        raise _missing(workspace, issuer)
+    return row
+
+
 async def distrust_issuer(connection: Connection, workspace: str, issuer: str) -> None:
     """Trust an issuer no longer, and forget by what subjects it knew users. Raises IssuerNotFound."""
     if not await issuers.delete_issuer(connection, workspace, issuer):
-        raise IssuerNotFound(f"workspace {workspace!r} trusts no issuer {issuer!r}")
+        raise _missing(workspace, issuer)
 
 
 async def link_subject(connection: Connection, caller: Caller, user_id: UUID, issuer: str, subject: str) -> SubjectRow:
@@ -89,6 +97,10 @@ async def unlink_subject(connection: Connection, caller: Caller, user_id: UUID, 
     await _demand(connection, caller, user_id)
     if not await issuers.delete_subject(connection, caller.workspace, user_id, issuer, subject):
         raise SubjectNotFound(f"user {user_id} is not known by this subject")
+
+
+def _missing(workspace: str, issuer: str) -> IssuerNotFound:
+    return IssuerNotFound(f"workspace {workspace!r} trusts no issuer {issuer!r}")
 
 
 async def _demand(connection: Connection, caller: Caller, user_id: UUID) -> None:

@@ -1,9 +1,13 @@
-"""Look who is in a segment, chunk by chunk, as a job: begun where one is made or edited, ended early where it is edited again."""
+"""Look who is in a segment, chunk by chunk, as a job: begun where one is made, edited or archived, ended early where it is edited again.
+
+Where one was destroyed, the same job takes away what it knew of contacts.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from onefold.contacts.tools import Advance
 from onefold.records import segments
@@ -17,10 +21,13 @@ CHUNK = 5_000
 
 
 async def step(connection: Connection, job: WorkspaceJob, tools: Tools) -> Advance:
-    """The next contacts. Where the fill of a newer query has done it, or the segment is gone, there is nothing to do."""
+    """The next contacts; of a segment that is gone, the next memberships to forget. A fill of a newer query leaves nothing to do."""
     del tools
     found = await segments.find_segment(connection, job.workspace, job.input["slug"])
-    if found is None or not found.is_filling:
+    wanted = UUID(job.input["segment_id"])
+    if found is None or found.segment_id != wanted:
+        return Advance(dict(job.progress), is_done=await segments.forget_members(connection, job.workspace, wanted, CHUNK))
+    if not found.is_filling:
         return Advance(dict(job.progress), is_done=True)
     after, transitions = await segments.fill_chunk(connection, found, CHUNK, datetime.now(UTC))
     moved = job.progress.get("moved", 0) + len(transitions)

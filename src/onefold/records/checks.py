@@ -13,7 +13,7 @@ import msgspec
 from onefold.identity.contact import LISTED_IDENTIFIERS, listing_order
 from onefold.messages.topics import CONTACTS_CHANGED, INTERACTIONS
 from onefold.records.rows import CONTACT_COLUMNS, contact_of, tenure_of
-from onefold.records.segments import Segment, segment_of
+from onefold.records.segments import COLUMNS, Segment, segment_of
 from onefold.records.snapshots import LISTINGS
 from onefold.records.store import hold, name_workspaces
 from onefold.segments.compile import compile_query
@@ -74,9 +74,7 @@ select id, shard, topic, created_at from outbox where created_at < clock_timesta
 """
 COUNT_OUTBOX = "select count(*) from outbox"
 
-LIVE_SEGMENTS = """
-select segment_id, workspace, slug, title, query, version, state, filled_to, created_at, updated_at from segments where state = 'live'
-"""
+LIVE_SEGMENTS = f"select {COLUMNS} from segments where state = 'live'"
 MEMBERS = "select count(*) from memberships where segment_id = $1 and workspace = $2 and is_member"
 FALSE_MEMBERSHIPS = """
 with truth as (

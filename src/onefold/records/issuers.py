@@ -18,6 +18,7 @@ _COLUMNS = "workspace, issuer, title, jwks_uri, is_enabled, created_at"
 INSERT = f"insert into oidc_issuers (workspace, issuer, title, jwks_uri) values ($1, $2, $3, $4) returning {_COLUMNS}"
 FIND = f"select {_COLUMNS} from oidc_issuers where issuer = $2 and workspace = $1"
 LIST = f"select {_COLUMNS} from oidc_issuers where workspace = $1 order by issuer"
+ENABLE = f"update oidc_issuers set is_enabled = $3 where issuer = $2 and workspace = $1 returning {_COLUMNS}"
 DELETE = "delete from oidc_issuers where issuer = $2 and workspace = $1"
 FORGET_SUBJECTS = "delete from oidc_subjects where issuer = $2 and workspace = $1"
 INSERT_SUBJECT = "insert into oidc_subjects (workspace, issuer, subject, user_id) values ($1, $2, $3, $4) returning created_at"
@@ -80,6 +81,12 @@ async def find_issuer(connection: Connection, workspace: str, issuer: str) -> Is
 async def list_issuers(connection: Connection, workspace: str) -> list[IssuerRow]:
     """Every issuer of a workspace."""
     return [IssuerRow(*row.values()) for row in await connection.fetch(LIST, workspace)]
+
+
+async def enable_issuer(connection: Connection, workspace: str, issuer: str, *, is_enabled: bool) -> IssuerRow | None:
+    """Let an issuer count or not; None where there is no such one."""
+    row = await connection.fetchrow(ENABLE, workspace, issuer, is_enabled)
+    return IssuerRow(*row.values()) if row is not None else None
 
 
 async def delete_issuer(connection: Connection, workspace: str, issuer: str) -> bool:

@@ -12,6 +12,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
 
+from onefold.errors import SegmentNotFound
 from onefold.messages.cloudevents import headers as cloudevent_headers
 from onefold.messages.segments import SegmentMembership, SegmentReference
 from onefold.messages.times import time_text
@@ -19,7 +20,7 @@ from onefold.messages.topics import SEGMENTS_MEMBERSHIP
 from onefold.records.apply import INSERT_OUTBOX
 from onefold.records.rows import to_json
 from onefold.segments.compile import compile_query
-from onefold.segments.query import Query, parse
+from onefold.segments.query import NOBODY, Query, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
 
 TRANSITION_NAMESPACE = uuid5(NAMESPACE_URL, "onefold:segment-transition")
 
-COLUMNS = "segment_id, workspace, slug, title, query, version, state, filled_to, created_at, updated_at"
+COLUMNS = "segment_id, workspace, slug, title, query, version, state, filled_to, created_at, updated_at, archived_at"
 # Shared with other workers, against edits: whoever edits waits for batches that read the old query, and the next batch reads the new one.
 SHARED = f"select {COLUMNS} from segments where workspace = any($1::text[]) order by segment_id for share"
-LIST = f"select {COLUMNS} from segments where workspace = $1 order by slug"
+LIST = f"select {COLUMNS} from segments where workspace = $1 and (archived_at is not null) = any($2::boolean[]) order by slug"
 FIND = f"select {COLUMNS} from segments where workspace = $1 and slug = $2"
 INSERT = f"""
 insert into segments (workspace, segment_id, slug, title, query) values ($1, $2, $3, $4, $5)
@@ -41,6 +42,15 @@ on conflict (workspace, slug) do nothing returning {COLUMNS}
 EDIT = f"""
 update segments set query = $3, title = $4, version = version + 1, state = 'filling', filled_to = null, updated_at = now()
 where workspace = $1 and slug = $2 returning {COLUMNS}
+"""
+ARCHIVE = f"""
+update segments set archived_at = $3, version = version + 1, state = 'filling', filled_to = null, updated_at = now()
+where workspace = $1 and slug = $2 returning {COLUMNS}
+"""
+DESTROY = "delete from segments where workspace = $1 and segment_id = $2"
+FORGET = """
+delete from memberships where (segment_id, contact_id, workspace) in (
+  select segment_id, contact_id, workspace from memberships where segment_id = $2 and workspace = $1 limit $3)
 """
 
 _UPSERT = """
@@ -106,11 +116,13 @@ class Segment:
     title: str
     raw: Any
     query: Query
+    """What decides who is a member: of an archived one, nobody."""
     version: int
     state: str
     filled_to: UUID | None
     created_at: datetime
     updated_at: datetime
+    archived_at: datetime | None
 
     @property
     def is_filling(self) -> bool:
@@ -148,10 +160,12 @@ async def shared_segments(connection: Connection, workspaces: Iterable[str]) -> 
     return [segment_of(row) for row in await connection.fetch(SHARED, sorted(set(workspaces)))]
 
 
-async def list_segments(connection: Connection, workspace: str) -> list[tuple[Segment, int]]:
-    """The segments of a workspace with the numbers of their members."""
+async def list_segments(connection: Connection, workspace: str, *, archived: Sequence[bool] = (False,)) -> list[tuple[Segment, int]]:
+    """The segments of a workspace, active ones, archived ones or both, with the numbers of their members."""
     counts = {row["segment_id"]: row["members"] for row in await connection.fetch(COUNTS, workspace)}
-    return [(segment, counts.get(segment.segment_id, 0)) for segment in map(segment_of, await connection.fetch(LIST, workspace))]
+    return [
+        (segment, counts.get(segment.segment_id, 0)) for segment in map(segment_of, await connection.fetch(LIST, workspace, list(archived)))
+    ]
 
 
 async def find_segment(connection: Connection, workspace: str, slug: str) -> Segment | None:
@@ -170,6 +184,23 @@ async def edit_segment(connection: Connection, workspace: str, slug: str, title:
     """Store another query for a segment, to be filled anew; None where there is no such segment."""
     row = await connection.fetchrow(EDIT, workspace, slug, to_json(raw), title)
     return segment_of(row) if row is not None else None
+
+
+async def archive_segment(connection: Connection, workspace: str, slug: str, at: datetime | None) -> Segment | None:
+    """Archive a segment, or take it out of the archive (None), to be filled anew; None where there is no such segment."""
+    row = await connection.fetchrow(ARCHIVE, workspace, slug, at)
+    return segment_of(row) if row is not None else None
+
+
+async def destroy_segment(connection: Connection, segment: Segment) -> None:
+    """Let a segment be no more. Its memberships stay behind for `forget_members`."""
+    await connection.execute(DESTROY, segment.workspace, segment.segment_id)
+
+
+async def forget_members(connection: Connection, workspace: str, segment_id: UUID, limit: int) -> bool:
+    """Delete some memberships of a segment that is no more; gives whether those were the last."""
+    deleted = await connection.execute(FORGET, workspace, segment_id, limit)
+    return int(deleted.split()[-1]) < limit
 
 
 async def record_evaluations(connection: Connection, evaluations: Sequence[Evaluation]) -> list[Transition]:
@@ -212,7 +243,7 @@ async def fill_chunk(connection: Connection, segment: Segment, limit: int, at: d
     await _tell(connection, {segment.segment_id: segment}, transitions)
     present = await find_segment(connection, segment.workspace, segment.slug)
     if present is None:
-        raise AssertionError("segments are never deleted")
+        raise SegmentNotFound(f"segment {segment.slug} was destroyed meanwhile")
     return present, transitions
 
 
@@ -278,12 +309,13 @@ def segment_of(row: Row) -> Segment:
         row["slug"],
         row["title"],
         raw,
-        parse(raw),
+        parse(raw) if row["archived_at"] is None else NOBODY,
         row["version"],
         row["state"],
         row["filled_to"],
         row["created_at"],
         row["updated_at"],
+        row["archived_at"],
     )
 
 

@@ -13,7 +13,7 @@ from onefold.records import exports, organizations, segments
 from onefold.records.definitions import tree_of
 from onefold.seeds.items import DEFINITIONS
 from onefold.seeds.references import Reference
-from onefold.seeds.shapes import contact_shape, definition_shape, organization_shape, relationships_shape
+from onefold.seeds.shapes import contact_shape, definition_shape, organization_shape, relationships_shape, segment_shape
 from onefold.workspace.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -96,8 +96,8 @@ async def _organizations(connection: Connection, workspace: str, names: _Names) 
 
 
 async def _segments(connection: Connection, workspace: str, names: _Names) -> list[dict[str, Any]]:
-    found = await segments.list_segments(connection, workspace)
-    return [{"slug": each.slug, "title": each.title, "query": _query(each.raw, names)} for each, _ in found]
+    found = await segments.list_segments(connection, workspace, archived=(False, True))
+    return [segment_shape(each, _query(each.raw, names)) for each, _ in found]
 
 
 async def _contacts(connection: Connection, workspace: str, names: _Names, found: Exported) -> list[dict[str, Any]]:

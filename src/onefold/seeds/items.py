@@ -54,6 +54,7 @@ class SegmentData(_Data):
     title: str = Field(min_length=1, max_length=200)
     object_type: Literal["contacts"] = "contacts"
     query: dict[str, Any]
+    deleted_at: AwareDatetime | None = None
 
 
 class IdentifierData(_Data):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from onefold.identity.contact import Contact, Tenure
     from onefold.records.definitions import Definition
     from onefold.records.organizations import Organization
+    from onefold.records.segments import Segment
 
 
 def definition_shape(definition: Definition) -> dict[str, Any]:
@@ -38,6 +39,16 @@ def organization_shape(organization: Organization) -> dict[str, Any]:
         tags=list(organization.tags),
         **_hanging(organization.classification),
         deleted_at=organization.archived_at.isoformat() if organization.archived_at is not None else None,
+    )
+
+
+def segment_shape(segment: Segment, query: object) -> dict[str, Any]:
+    """A segment, with its query as seeds write it."""
+    return _said(
+        slug=segment.slug,
+        title=segment.title,
+        query=query,
+        deleted_at=segment.archived_at.isoformat() if segment.archived_at is not None else None,
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onefold.segments.evaluate import OPPOSITES
 from onefold.segments.operators import OPERATORS
-from onefold.segments.query import BOOLEAN_FIELDS, And, Attribute, Clause, Field, HeldIdentifier, HeldValue, Not, Or, Query, Step
+from onefold.segments.query import BOOLEAN_FIELDS, NOBODY, And, Attribute, Clause, Field, HeldIdentifier, HeldValue, Not, Or, Query, Step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,8 @@ class _Writer:
         self.parameters: list[Any] = []
 
     def condition(self, query: Query) -> str:
+        if query == NOBODY:
+            return "false"
         if isinstance(query, And | Or):
             word = " and " if isinstance(query, And) else " or "
             return "(" + word.join(self.condition(part) for part in query.parts) + ")"

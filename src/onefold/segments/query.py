@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from onefold.errors import InvalidQuery
 from onefold.segments.operators import OPERATORS
@@ -106,6 +106,9 @@ class Not:
 
 
 Query: TypeAlias = And | Or | Not | Clause
+
+NOBODY: Final[Query] = Or(())
+"""Matches no contact: the query of a segment that is archived."""
 
 
 def parse(raw: object) -> Query:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import asyncpg
 import msgspec
@@ -27,7 +28,7 @@ from onefold.identity.separation import bucket
 from onefold.messages.times import to_milliseconds
 from onefold.ops import purge
 from onefold.ops.explain.explain import Question, explain
-from onefold.records import erased, parked, proposals, quarantine, timeline
+from onefold.records import erased, parked, proposals, quarantine, timeline, webhook_deliveries
 from onefold.records.histories import tenure_then
 from onefold.records.numbers import TenureNumbers
 from onefold.records.reads import find_holder, load_record
@@ -35,6 +36,9 @@ from onefold.records.resolution import Resolution
 from onefold.records.store import RACES, Moved, Store
 from onefold.records.timeline_pages import timeline_page
 from onefold.records.timeline_weeks import Weeks
+from onefold.records.webhook_deliveries import Due
+from onefold.workspace import webhooks
+from onefold.workspace.webhook_secrets import SigningSecrets
 from tests.support.workspaces import add_workspace
 from tests.support.worlds import EXACT, START, at, event
 
@@ -51,6 +55,7 @@ ANN = User("ann@host", "she asked for it")
 ASSERTED = Assurance.ASSERTED
 EAGER = replace(EXACT, policy="eager")
 CANARY = "canary"
+SIGNS = webhooks.Rules(SigningSecrets({1: b"w" * 32}))
 TABLES = """
 select c.relname as name, array(select a.attname from pg_attribute a where a.attrelid = c.oid and a.atttypid = 'bytea'::regtype) as binary
 from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and c.relname <> 'alembic_version'
@@ -137,6 +142,9 @@ async def everything(store: Store) -> tuple[UUID, UUID]:
         elsewhere = msgspec.structs.replace(late, event_id="six", position=late.position._replace(offset=1_000_000))
         others = Parked(elsewhere, (Excess(Limit.BYTES_PER_CONTACT),), ContactId(ben))
         await parked.park(connection, [Parked(late, (excess,), held.contact_id), others])
+        webhook, _ = await webhooks.create_webhook(connection, "acme", webhooks.Wish("T", "https://a.example"), SIGNS)
+        due = Due("acme", uuid4(), webhook.webhook_id, "seven", "contact.changed", her, 1, b'{"email": "canary@example.com"}')
+        await webhook_deliveries.insert_due(connection, [due])
         sides = sorted((her, ben))
         await proposals.propose(connection, [Proposed("acme", ContactId(sides[0]), ContactId(sides[1]), Reason.KNOWN, "email", late)])
     return her, ben
@@ -146,7 +154,9 @@ async def everything(store: Store) -> tuple[UUID, UUID]:
 async def test_no_row_of_any_table_says_anything_of_an_erased_person(store: Store, database: Database) -> None:
     """S103, S105, S107, I7, I17: a husk and a tombstone for every id; what the outbox still holds keeps its versions alone; Ben keeps his."""
     her, ben = await everything(store)
-    everywhere = {"contacts", "identifiers", "kept_apart", "log_details", "merges", "outbox", "parked", "quarantine"}
+    everywhere = {
+        "contacts", "identifiers", "kept_apart", "log_details", "merges", "outbox", "parked", "quarantine", "webhook_deliveries",
+    }  # fmt: skip
     assert set(await left(database, CANARY)) == everywhere, "what is looked for is found"
     erasing = await gone(store, her)
     (erasure,) = erasing.plan.erasures

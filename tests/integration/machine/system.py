@@ -56,7 +56,7 @@ from contacts c join identifiers i on i.contact_id = c.contact_id and i.workspac
 group by c.workspace, c.contact_id
 """
 EVERYTHING = (
-    "truncate contacts, identifiers, evidence, merges, outbox, separations, kept_apart, barriers, proposals, quarantine, erasures,"
+    "truncate contacts, links, identifiers, evidence, merges, outbox, separations, kept_apart, barriers, proposals, quarantine, erasures,"
     " erased_tenures, suppressions, log_entries, log_details, log_heads"
 )
 TABLES = """

@@ -81,18 +81,19 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("case", CASES)
-async def test_s77_a_list_walks_through_exactly_whom_it_is_of_in_its_order(store: Store, case: str) -> None:
+async def test_s77_a_list_walks_through_exactly_whom_it_is_of_in_its_order(store: Store) -> None:
     """S77: filters and ownership against the same said directly; no page repeats or leaves out anybody, where many were made at once."""
-    options, condition = CASES[case]
-    filters = Filters(**options)
-    order = "lower(last_name), lower(coalesce(given_name, '')), contact_id" if filters.sort == "name" else "created_at, contact_id"
     async with store.transaction(["acme"]) as connection:
         await connection.execute(MANY, 300, USER)
-        rows = await connection.fetch(f"select contact_id from contacts where {condition.replace('{user}', USER)} order by {order}")  # noqa: S608
-        wanted = [row["contact_id"] for row in rows]
-        assert 0 < len(wanted) < 300
-        assert await walk(connection, filters) == (wanted[::-1] if filters.descending else wanted)
+        for case, (options, condition) in CASES.items():
+            filters = Filters(**options)
+            order = "lower(last_name), lower(coalesce(given_name, '')), contact_id" if filters.sort == "name" else "created_at, contact_id"
+            rows = await connection.fetch(
+                f"select contact_id from contacts where {condition.replace('{user}', USER)} order by {order}"  # noqa: S608 -- ours
+            )
+            wanted = [row["contact_id"] for row in rows]
+            assert 0 < len(wanted) < 300, case
+            assert await walk(connection, filters) == (wanted[::-1] if filters.descending else wanted), case
 
 
 PLANNED: dict[str, tuple[dict[str, Any], str]] = {
@@ -111,26 +112,32 @@ PLANNED: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("case", PLANNED)
-async def test_a_page_in_the_middle_walks_along_one_index(store: Store, database: Database, case: str) -> None:
+async def test_a_page_in_the_middle_walks_along_one_index(store: Store, database: Database) -> None:
     """Architecture, section 4: under row-level security, at twenty thousand contacts."""
-    options, index = PLANNED[case]
     async with store.transaction(["acme"]) as connection:
         await connection.execute(MANY, 20_000, USER)
-    if index != "links_pkey":  # walks along links are planned right even where nobody has counted
-        owner = await asyncpg.connect(database.admin_url)
-        await owner.execute("analyze contacts")
-        await owner.close()
+    # Walks along links are planned right even where nobody has counted.
+    for case, (options, index) in PLANNED.items():
+        if index == "links_pkey":
+            await _walks_along(store, case, Filters(**options), index)
+    owner = await asyncpg.connect(database.admin_url)
+    await owner.execute("analyze contacts")
+    await owner.close()
+    for case, (options, index) in PLANNED.items():
+        if index != "links_pkey":
+            await _walks_along(store, case, Filters(**options), index)
+
+
+async def _walks_along(store: Store, case: str, filters: Filters, index: str) -> None:
     async with store.transaction(["acme"]) as connection:
-        place = Place(None, "l3", "g1", UUID(int=1 << 127)) if case == "name" else None
         at = await connection.fetchval("select timestamptz '2026-01-01' + interval '3000 seconds'")
-        place = place or Place(at, "", "", UUID(int=1 << 127))
-        statement = statement_of("acme", Filters(**options), place, 51)
+        place = Place(None, "l3", "g1", UUID(int=1 << 127)) if case == "name" else Place(at, "", "", UUID(int=1 << 127))
+        statement = statement_of("acme", filters, place, 51)
         assert statement is not None
         plan = "\n".join(row[0] for row in await connection.fetch(f"explain {statement.sql}", *statement.parameters))
-    assert "Seq Scan" not in plan, plan
-    assert index in plan, plan
-    assert "Sort" not in plan.replace("Incremental Sort", "") or case == "seen", plan
+    assert "Seq Scan" not in plan, (case, plan)
+    assert index in plan, (case, plan)
+    assert "Sort" not in plan.replace("Incremental Sort", "") or case == "seen", (case, plan)
 
 
 @pytest.mark.asyncio

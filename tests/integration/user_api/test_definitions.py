@@ -137,9 +137,8 @@ async def test_a_typed_path_of_tags_is_made_where_it_is_unknown(client: httpx.As
     assert [each["slug"] for each in other] == ["sea", "north-sea-2"], "a slug is unique over all tags"
 
 
-async def test_everything_hangs_on_a_contact_in_one_version(client: httpx.AsyncClient, contacts: list[UUID], api: Api) -> None:
-    ann, ben = contacts
-    owner = await api.user("journey_manager")
+async def define(client: httpx.AsyncClient) -> None:
+    """A tag, a taxonomy, a workflow, a profile that gives all of them, and a relationship."""
     await make(client, "tags", "vip")
     await make(client, "taxonomies", "north")
     await make(client, "workflows", "sales", data=SALES)
@@ -154,6 +153,12 @@ async def test_everything_hangs_on_a_contact_in_one_version(client: httpx.AsyncC
         "cardinality_2": "one",
     }
     await make(client, "relationships", "advisor", data=related)
+
+
+async def test_everything_hangs_on_a_contact_in_one_version(client: httpx.AsyncClient, contacts: list[UUID], api: Api) -> None:
+    ann, ben = contacts
+    owner = await api.user("journey_manager")
+    await define(client)
     answer = await hang(
         client,
         ann,
@@ -182,6 +187,35 @@ async def test_everything_hangs_on_a_contact_in_one_version(client: httpx.AsyncC
         "ownership",
         "relationship",
     }
+
+
+async def test_a_contact_is_made_with_everything_that_hangs_on_it(client: httpx.AsyncClient, contacts: list[UUID], api: Api) -> None:
+    """Product.md 7: a profile that is adopted at once validates and gives its defaults at once, in version 1."""
+    _, ben = contacts
+    owner = await api.user("journey_manager")
+    await define(client)
+    wanted = {
+        "given_name": "Cid",
+        "profiles": ["customer"],
+        "attributes": {"customer": {"plan": "pro"}, "unbound": {"size": 3}},
+        "owners": [str(owner.user_id)],
+        "tags": ["unheard-of"],
+        "workflows": {"sales": {"step": "won"}},
+        "relate": [{"relationship": "advisor", "id": str(ben)}],
+    }
+    answer = await client.post("/contacts", json=wanted)
+    assert answer.status_code == 201, answer.text
+    shown = answer.json()
+    assert (shown["version"], shown["profiles"], shown["tags"], shown["taxonomies"]) == (1, ["customer"], ["vip"], ["north"])
+    assert shown["attributes"] == {"customer": {"plan": "pro"}, "unbound": {"size": 3}}
+    assert (shown["workflows"]["sales"]["step"], shown["owners"], shown["skipped_tags"]) == ("won", [str(owner.user_id)], ["unheard-of"])
+    for refused, code in (
+        ({**wanted, "profiles": ["nobody-defined"]}, "unknown_profile"),
+        ({**wanted, "attributes": {"customer": {"plan": 7}}}, "invalid_attributes"),
+        ({**wanted, "relate": [{"relationship": "advisor", "id": str(uuid4())}]}, "unknown_record"),
+    ):
+        answer = await client.post("/contacts", json=refused)
+        assert (answer.status_code, answer.json()["code"]) == (422, code), answer.text
 
 
 async def test_what_records_carry_is_not_destroyed_and_the_refusal_counts(client: httpx.AsyncClient, contacts: list[UUID]) -> None:

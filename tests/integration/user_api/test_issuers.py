@@ -108,6 +108,11 @@ async def test_s83_what_a_user_loses_their_token_loses_at_once(api: Api, provide
             assert (await theirs.get("/me")).status_code == 401
             assert (await client.delete(f"/users/{user.user_id}/subjects", params=named)).status_code == 404
             await client.post(f"/users/{user.user_id}/subjects", json=named)
+            for is_enabled, status in ((False, 401), (True, 200)):
+                told = await client.patch("/issuers", params={"issuer": provider.issuer}, json={"is_enabled": is_enabled})
+                assert (told.status_code, told.json()["is_enabled"], (await theirs.get("/me")).status_code) == (200, is_enabled, status)
+            absent = await client.patch("/issuers", params={"issuer": "https://absent.example"}, json={"is_enabled": False})
+            assert (absent.status_code, absent.json()["code"]) == (404, "not_found")
             assert (await theirs.get("/me")).status_code == 200
             assert (await client.delete("/issuers", params={"issuer": provider.issuer})).status_code == 204
             assert (await theirs.get("/me")).status_code == 401

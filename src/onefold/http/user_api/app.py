@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
@@ -31,6 +32,7 @@ from onefold.http.user_api import (
     segments,
     session,
     users,
+    webhooks,
 )
 from onefold.http.user_api.door import PROBLEM_SCHEMA, DoorRoute, Parts
 from onefold.http.user_api.problems import NOT_FOUND, problem
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from fastapi import Request, Response
 
 PREFIX = "/api/v1"
+TITLE, VERSION = "Onefold User API", "1"
 ROUTERS = (
     session.router,
     users.router,
@@ -62,21 +65,20 @@ ROUTERS = (
     document_seeds.router,
     documents.router,
     activities.router,
+    webhooks.router,
 )
 
 
 def make_app(parts: Parts) -> FastAPI:
     """The application. Raises ConfigurationError where a route declares no permission (S75)."""
-    app = FastAPI(title="Onefold User API", version="1", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app = FastAPI(title=TITLE, version=VERSION, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.parts = parts
-    for router in ROUTERS:
-        app.include_router(router, prefix=PREFIX)
+    _include(app)
     undeclared = [route for router in ROUTERS for route in router.routes if not isinstance(route, DoorRoute)]
     if undeclared:
         raise ConfigurationError(f"these routes declare no permission: {undeclared} (S75)")
     app.add_exception_handler(HTTPException, _of_http)
-    document = _document(app)
-    app.add_api_route(f"{PREFIX}/openapi.json", _serving(document), include_in_schema=False)
+    app.add_api_route(f"{PREFIX}/openapi.json", _serving(document()), include_in_schema=False)
     return app
 
 
@@ -88,15 +90,12 @@ def routes() -> Iterator[tuple[str, str, DoorRoute]]:
                 yield from ((method, f"{PREFIX}{route.path}", route) for method in sorted(route.methods or ()))
 
 
-def _serving(document: dict[str, Any]) -> Any:
-    async def serve() -> dict[str, Any]:
-        return document
-
-    return serve
-
-
-def _document(app: FastAPI) -> dict[str, Any]:
-    found = get_openapi(title=app.title, version=app.version, openapi_version="3.1.0", routes=app.routes, description=__doc__)
+@cache
+def document() -> dict[str, Any]:
+    """The OpenAPI document of all routes. It takes seconds to make, and is the same for every application."""
+    app = FastAPI(title=TITLE, version=VERSION)
+    _include(app)
+    found = get_openapi(title=TITLE, version=VERSION, openapi_version="3.1.0", routes=app.routes, description=__doc__)
     schemas = found.setdefault("components", {}).setdefault("schemas", {})
     schemas["Problem"] = PROBLEM_SCHEMA
     for name in ("HTTPValidationError", "ValidationError"):
@@ -108,6 +107,18 @@ def _document(app: FastAPI) -> dict[str, Any]:
     }
     found["security"] = [{"service_key": []}, {"access_token": []}, {"session": []}]
     return found
+
+
+def _include(app: FastAPI) -> None:
+    for router in ROUTERS:
+        app.include_router(router, prefix=PREFIX)
+
+
+def _serving(found: dict[str, Any]) -> Any:
+    async def serve() -> dict[str, Any]:
+        return found
+
+    return serve
 
 
 async def _of_http(request: Request, error: Exception) -> Response:

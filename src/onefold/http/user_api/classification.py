@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -15,6 +15,9 @@ from onefold.identity import adoption
 from onefold.identity.classification import Classification, relationships
 from onefold.identity.survivorship import UNBOUND
 from onefold.records.visibility import demand_contact
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 router = APIRouter(route_class=DoorRoute, tags=["classification"])
 
@@ -133,10 +136,20 @@ def change_of(body: Hooks) -> adoption.Change:
         owners=edit(body.owners),
         followers=edit(body.followers),
         attributes=attributes,
-        workflows={slug: adoption.Placement(each.step, each.done) if each is not None else None for slug, each in body.workflows.items()},
-        relate=[adoption.Relation(each.relationship, str(each.id), each.pivot) for each in body.relate],
+        workflows=placements(body.workflows),
+        relate=relations_of(body.relate),
         unrelate=[(each.relationship, str(each.id)) for each in body.unrelate],
     )
+
+
+def placements(workflows: Mapping[str, Placed | None]) -> dict[str, adoption.Placement | None]:
+    """Where a body wants a record on each workflow."""
+    return {slug: adoption.Placement(each.step, each.done) if each is not None else None for slug, each in workflows.items()}
+
+
+def relations_of(relate: Sequence[Relation]) -> list[adoption.Relation]:
+    """What a body relates a record to."""
+    return [adoption.Relation(each.relationship, str(each.id), each.pivot) for each in relate]
 
 
 def stages_shown(classification: Classification) -> dict[str, StageShown]:

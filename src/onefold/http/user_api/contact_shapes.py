@@ -11,11 +11,14 @@ from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from onefold.errors import InvalidMessage
+from onefold.http.user_api.classification import Names, Placed, Relation, placements, relations_of
+from onefold.identity import adoption
+from onefold.identity.survivorship import UNBOUND, attribute_path
 from onefold.messages import contacts as wire
 from onefold.records.changes import identifier_snapshot, snapshot_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from onefold.identity.contact import Contact, Tenure
     from onefold.identity.plan import ContactChanged, Plan
@@ -75,6 +78,7 @@ class ContactShown(BaseModel):
     updated_at: datetime
     archived_at: datetime | None
     redirected_from: UUID | None = Field(None, description="The id that was asked for, where this contact absorbed it.")
+    skipped_tags: list[str] | None = Field(None, description="Unknown ones, which were left out of a contact that was made.")
 
 
 NAMES = frozenset(wire.ContactSnapshot.__struct_fields__) - {"workspace"} | {"segments", "redirected_from"}
@@ -118,7 +122,14 @@ class ContactMade(_Written):
     identifiers: list[IdentifierGiven] = Field(default_factory=list, max_length=100)
     is_vendor: bool = False
     organization_id: UUID | None = None
-    attributes: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Unbound ones, under `unbound`.")
+    attributes: dict[str, dict[str, Any]] = Field(default_factory=dict, description="By profile; unbound ones under `unbound`.")
+    profiles: Names = []
+    taxonomies: Names = []
+    tags: Names = Field(default=[], description="Unknown ones are left out.")
+    owners: Names = []
+    followers: Names = []
+    workflows: dict[str, Placed] = Field(default={}, description="By slug.")
+    relate: list[Relation] = Field(default=[], max_length=200)
     reason: Reason = None
 
 
@@ -183,9 +194,9 @@ def fields_of(text: str | None) -> frozenset[str] | None:
     return named
 
 
-def answer(shown: Shown, *, fields: frozenset[str] | None = None, redirected_from: UUID | None = None, status: int = 200) -> Response:
-    """One contact, as an answer."""
-    return Response(msgspec.json.encode(told(shown, fields, redirected_from)), status, media_type="application/json")
+def answer(shown: Shown, *, fields: frozenset[str] | None = None, status: int = 200, **more: object) -> Response:
+    """One contact, as an answer, with what `ContactShown` has beside the contact itself."""
+    return answer_of(told(shown, fields, **more), status)
 
 
 def answer_of(value: object, status: int = 200) -> Response:
@@ -193,14 +204,14 @@ def answer_of(value: object, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status, media_type="application/json")
 
 
-def told(shown: Shown, fields: frozenset[str] | None = None, redirected_from: UUID | None = None) -> Any:
+def told(shown: Shown, fields: frozenset[str] | None = None, **more: object) -> Any:
     """A contact as it is shown."""
     contact = shown.contact
     snapshot = snapshot_of(contact, ())
     held = [_identifier(contact, each) for each in contact.listed]
     plain = {name: getattr(snapshot, name) for name in snapshot.__struct_fields__}
     plain["identifiers"], plain["identifiers_total"] = held, contact.summary.total
-    whole = {**plain, "segments": list(shown.segments), "redirected_from": redirected_from}
+    whole = {**plain, "segments": list(shown.segments), "redirected_from": None, **more}
     del whole["workspace"]
     return whole if fields is None else {name: whole[name] for name in whole if name in fields or name == "id"}
 
@@ -220,10 +231,25 @@ def _change(each: ContactChanged) -> Mapping[str, Any]:
     return {"contact_id": each.contact_id, "version": each.version, "changes": each.changes, "merged_into": each.merged_into}
 
 
+def hanging_of(body: ContactMade, own: Sequence[str]) -> adoption.Change:
+    """What hangs on a contact that is to be made, beside those who own it anyway."""
+    return adoption.Change(
+        profiles=adoption.Edit(body.profiles),
+        taxonomies=adoption.Edit(body.taxonomies),
+        tags=adoption.Edit(body.tags),
+        owners=adoption.Edit([*own, *body.owners]),
+        followers=adoption.Edit(body.followers),
+        attributes={profile: values for profile, values in body.attributes.items() if profile != UNBOUND},
+        workflows=placements(body.workflows),
+        relate=relations_of(body.relate),
+    )
+
+
 def values_of(body: ContactMade | ContactEdited) -> dict[str, object]:
-    """The values in a body, by path; those that were not said are left out. Raises InvalidMessage."""
+    """The fields and values in a body, by path; what was not said is left out. A new contact's values of profiles hang on it."""
     said = body.model_fields_set
     found: dict[str, object] = {name: getattr(body, name) for name in ("given_name", "last_name", "organization_id") if name in said}
     for profile, values in (body.attributes or {}).items():
-        found.update((f"attributes.{profile}.{slug}", value) for slug, value in values.items())
+        if profile == UNBOUND or isinstance(body, ContactEdited):
+            found.update((attribute_path(slug, profile), value) for slug, value in values.items())
     return found

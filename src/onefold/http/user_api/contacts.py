@@ -23,13 +23,13 @@ from onefold.http.user_api.contact_shapes import (
     answer,
     answer_of,
     fields_of,
+    hanging_of,
     told,
     values_of,
 )
 from onefold.http.user_api.door import Doing, DoorRoute, Work, allowed
 from onefold.http.user_api.paging import Cursor, Limit, Page, cursor_of, place_of
 from onefold.http.user_api.problems import Answered
-from onefold.identity.classification import UNCLASSIFIED, Classification
 from onefold.identity.identifiers import resolve_identifiers
 from onefold.records import contact_lists, contact_pages
 from onefold.records.contact_lists import Archived, Filters, Place
@@ -120,13 +120,13 @@ async def search_contacts(work: Doing, body: Listed) -> Response:
 @router.post("/contacts", status_code=201, responses={201: {"model": ContactShown}})
 @allowed("contacts", "create")
 async def create_contact(work: Doing, body: ContactMade) -> Response:
-    """Make a contact. Whoever sees only what they own owns what they make."""
-    work.caller.demand_fields("contacts", ["is_vendor"] if body.is_vendor else [])
+    """Make a contact, with everything that hangs on it. Whoever sees only what they own owns what they make."""
+    work.caller.demand_fields("contacts", [name for name in ("is_vendor", "owners") if getattr(body, name)])
     raw = [Raw(each.semantic_type, each.identifier, each.slug, each.outreach) for each in body.identifiers]
-    draft = Draft(raw, values_of(body), body.is_vendor, (), _own(work))
+    draft = Draft(raw, values_of(body), body.is_vendor, hanging_of(body, _own(work)))
     async with naming_the_holder(work):
         made = await create(work.connection, work.workspace, draft, work.user(body.reason), numbers=work.parts.numbers, shards=work.shards)
-    return await show(work, made.contact_id, status=201)
+    return await show(work, made.contact_id, status=201, skipped_tags=list(made.skipped_tags))
 
 
 @router.get("/contacts/{contact_id}", responses=_SHOWN)
@@ -134,7 +134,7 @@ async def create_contact(work: Doing, body: ContactMade) -> Response:
 async def read_contact(work: Doing, contact_id: UUID, fields: Fields = None) -> Response:
     """One contact. The id of an absorbed one leads to whoever absorbed it, and `redirected_from` says so; of an erased one it is gone."""
     root = await root_for(work, contact_id)
-    return await show(work, root, fields=fields, redirected_from=contact_id if root != contact_id else None)
+    return await show(work, root, fields_of(fields), redirected_from=contact_id if root != contact_id else None)
 
 
 @router.patch("/contacts/{contact_id}", responses=_SHOWN)
@@ -182,12 +182,11 @@ async def root_for(work: Work, contact_id: UUID) -> ContactId:
     return root
 
 
-async def show(work: Work, root: UUID, *, fields: str | None = None, redirected_from: UUID | None = None, status: int = 200) -> Response:
-    """A contact as it is now, with its version as ETag."""
-    wanted = fields_of(fields)
+async def show(work: Work, root: UUID, fields: frozenset[str] | None = None, *, status: int = 200, **more: object) -> Response:
+    """A contact as it is now, with its version as ETag, and `more` beside it."""
     (found,) = await contact_pages.shown(work.connection, work.workspace, [root])
     work.version = found.contact.version
-    return answer(found, fields=wanted, redirected_from=redirected_from, status=status)
+    return answer(found, fields=fields, status=status, **more)
 
 
 @asynccontextmanager
@@ -206,10 +205,8 @@ async def naming_the_holder(work: Work) -> AsyncIterator[None]:
         raise Answered(409, error.code, str(error), **facts) from error
 
 
-def _own(work: Work) -> Classification:
-    if work.caller.scope("contacts", "update") is Scope.EVERYTHING:
-        return UNCLASSIFIED
-    return Classification(owners=(str(work.caller.user_id),))
+def _own(work: Work) -> list[str]:
+    return [] if work.caller.scope("contacts", "update") is Scope.EVERYTHING else [str(work.caller.user_id)]
 
 
 async def _listed(work: Work, wanted: Listed) -> Response:

@@ -27,6 +27,8 @@ from onefold.http.user_api.problems import Answered, Problem, documented, proble
 from onefold.records import idempotency, log
 from onefold.records.numbers import TenureNumbers
 from onefold.records.store import RACES, UNSTORABLE, Moved
+from onefold.workspace.webhook_secrets import SigningSecrets
+from onefold.workspace.webhooks import Rules as WebhookRules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -103,6 +105,8 @@ class Parts:
     """Told of every answer: the route's template, its status, how long it took."""
     numbers: TenureNumbers = field(default_factory=TenureNumbers)
     """Of new tenures."""
+    webhooks: WebhookRules = field(default_factory=lambda: WebhookRules(SigningSecrets({})))
+    """What the installation says of webhooks."""
 
 
 @dataclass(slots=True)

@@ -34,6 +34,14 @@ class IssuerMade(BaseModel):
     jwks_uri: Url | None = Field(None, description="Where its keys are. Left out: where its discovery document says.")
 
 
+class IssuerEdited(BaseModel):
+    """Whether an issuer counts."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    is_enabled: bool = Field(description="False: its tokens are out at once, and its subjects are kept.")
+
+
 class IssuerShown(BaseModel):
     """An issuer that is trusted."""
 
@@ -76,6 +84,15 @@ async def trust_issuer(work: Doing, body: IssuerMade) -> IssuerShown:
     made = await use_cases.trust_issuer(work.connection, work.workspace, body.issuer, body.title, body.jwks_uri)
     work.note("created", "issuers", made.issuer)
     return _shown(made)
+
+
+@router.patch("/issuers")
+@allowed("issuers", "update")
+async def enable_issuer(work: Doing, issuer: NamedIssuer, body: IssuerEdited) -> IssuerShown:
+    """Let an issuer's tokens count no longer for now, or again."""
+    edited = await use_cases.enable_issuer(work.connection, work.workspace, issuer, is_enabled=body.is_enabled)
+    work.note("enabled" if body.is_enabled else "disabled", "issuers", issuer)
+    return _shown(edited)
 
 
 @router.delete("/issuers", status_code=204)

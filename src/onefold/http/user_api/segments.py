@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from onefold.http.user_api.door import Doing, DoorRoute, allowed
 from onefold.records import contact_lists
 from onefold.records import segments as records
-from onefold.records.contact_lists import Filters
+from onefold.records.contact_lists import Archived, Filters
 from onefold.records.segments import Segment
 from onefold.segments.query import parse
 from onefold.workspace import segments
@@ -34,6 +34,7 @@ class SegmentShown(BaseModel):
     members: int | None = Field(description="Null where it was not counted.")
     created_at: datetime
     updated_at: datetime
+    archived_at: datetime | None = Field(description="Archived ones have no members.")
 
 
 class SegmentMade(BaseModel):
@@ -73,9 +74,10 @@ class SegmentPreview(BaseModel):
 
 @router.get("/segments")
 @allowed("segments", "read")
-async def list_segments(work: Doing) -> list[SegmentShown]:
+async def list_segments(work: Doing, archived: Archived = "without") -> list[SegmentShown]:
     """All segments, with how many are in each now."""
-    return [_shown(each, members) for each, members in await records.list_segments(work.connection, work.workspace)]
+    wanted = {"without": (False,), "with": (False, True), "only": (True,)}[archived]
+    return [_shown(each, members) for each, members in await records.list_segments(work.connection, work.workspace, archived=wanted)]
 
 
 @router.post("/segments", status_code=201)
@@ -125,6 +127,33 @@ async def edit_segment(work: Doing, slug: str, body: SegmentEdited) -> SegmentSh
     return _shown(edited, None)
 
 
+@router.delete("/segments/{slug}", status_code=204)
+@allowed("segments", "archive")
+async def delete_segment(work: Doing, slug: str) -> None:
+    """Archive a segment: its members leave. Destroy an archived one that they have left."""
+    found = await segments.find(work.connection, work.workspace, slug)
+    if found.archived_at is None:
+        archived = await segments.archive(work.connection, work.workspace, slug, datetime.now(UTC), if_version=work.if_match)
+        await segments.ask_for_fill(work.connection, archived, work.caller.actor)
+        work.note("archived", "segments", slug, version=archived.version)
+        return
+    work.caller.demand("segments", "destroy")
+    await segments.destroy(work.connection, found, work.caller.actor)
+    work.note("destroyed", "segments", slug)
+
+
+@router.post("/segments/{slug}/restore")
+@allowed("segments", "archive")
+async def restore_segment(work: Doing, slug: str) -> SegmentShown:
+    """Take a segment out of the archive: its members are looked for anew."""
+    restored = await segments.archive(work.connection, work.workspace, slug, None, if_version=work.if_match)
+    if restored.is_filling:
+        await segments.ask_for_fill(work.connection, restored, work.caller.actor)
+        work.note("restored", "segments", slug, version=restored.version)
+    work.version = restored.version
+    return _shown(restored, None)
+
+
 def _shown(segment: Segment, members: int | None) -> SegmentShown:
     return SegmentShown(
         slug=segment.slug,
@@ -135,4 +164,5 @@ def _shown(segment: Segment, members: int | None) -> SegmentShown:
         members=members,
         created_at=segment.created_at,
         updated_at=segment.updated_at,
+        archived_at=segment.archived_at,
     )
