@@ -290,13 +290,13 @@ async def _organizations(connection: Connection, job: WorkspaceJob, slugs: set[s
 
 
 def _read(job: WorkspaceJob, part: Part, rules: Rules) -> tuple[list[Interaction], list[LineReport]]:
-    read_line = _reader(job)
+    read_line, topic = _reader(job), f"import:{job.job_id}"
     read, refused = [], []
     for numbered in part.lines:
         text, _, record = numbered.partition(b"\t")
         number = int(text)
         try:
-            read.append(_interaction(job, number, read_line(record), rules))
+            read.append(_interaction(job, Position(topic, 0, number), read_line(record), rules))
         except InvalidMessage as error:
             refused.append(LineReport(number, "refused", None, error.code, str(error)))
     return read, refused
@@ -316,13 +316,13 @@ def _reader(job: WorkspaceJob) -> Callable[[bytes], Line]:
     return row
 
 
-def _interaction(job: WorkspaceJob, number: int, line: Line, rules: Rules) -> Interaction:
+def _interaction(job: WorkspaceJob, position: Position, line: Line, rules: Rules) -> Interaction:
     """A line as the heart sees it. Raises InvalidMessage where an identifier would never resolve: the line is to be put right."""
     identifiers, dropped = resolve_identifiers(line.identifiers, rules)
     if dropped:
         raise InvalidMessage("; ".join(f"{each.semantic_type}: {each.reason}" for each in dropped), code="invalid_identifier")
     message = InteractionMessage(
-        event_id=f"import:{job.job_id}:{number:012}",
+        event_id=f"{position.topic}:{position.offset:012}",
         workspace=job.workspace,
         type=GROUP if line.organization else KIND,
         occurred_at=time_text(job.created_at),
@@ -331,7 +331,7 @@ def _interaction(job: WorkspaceJob, number: int, line: Line, rules: Rules) -> In
         group=line.organization,
     )
     return Interaction(
-        position=Position(f"import:{job.job_id}", 0, number),
+        position=position,
         event_id=message.event_id,
         workspace=job.workspace,
         type=message.type,

@@ -7,11 +7,10 @@ Property tests hold the two ways against each other (decision 0040). Called by `
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from uuid import uuid5
 
 from onefold.identity import survivorship
 from onefold.identity.assurance import Assurance
-from onefold.identity.attach import CONTACT_NAMESPACE
+from onefold.identity.attach import CONTACTS
 from onefold.identity.catalog import TOKEN
 from onefold.identity.contact import MAIN, Contact, ContactId, Provenance, Tenure
 from onefold.identity.plan import Outcome, OutcomeKind, Rule
@@ -64,7 +63,7 @@ def _are_new(work: Workbench, interaction: Interaction, rules: Rules) -> bool:
 def _contact_of(interaction: Interaction) -> Contact:
     first, seen, now = interaction.identifiers[0], interaction.at, interaction.appended_at
     name = f"{interaction.workspace}\0{first.semantic_type}\0{first.normalised}\0{interaction.event_id}"
-    contact_id = ContactId(uuid5(CONTACT_NAMESPACE, name))
+    contact_id = ContactId(CONTACTS.id_of(name))
     return Contact(
         contact_id,
         interaction.workspace,
