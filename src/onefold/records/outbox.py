@@ -23,6 +23,10 @@ _SHARD_LOCKS = 0x0F01D
 """First half of the advisory lock's number; the second is the shard."""
 _PRESENCE_LOCKS = 0x0F01E
 
+INSERT = """
+insert into outbox (shard, topic, key, payload, headers)
+select * from unnest($1::smallint[], $2::text[], $3::bytea[], $4::bytea[], $5::jsonb[])
+"""
 READ = "select id, topic, key, payload, headers::text from outbox where shard = $1 order by id limit $2"
 DELETE = "delete from outbox where id = any($1::bigint[])"
 

@@ -24,10 +24,14 @@ from onefold.identity.contact import ContactId
 from onefold.identity.identifiers import identifier_key
 from onefold.identity.plan import Excess, Limit, OutcomeKind, Parked, Proposed, Quarantined, Reason
 from onefold.identity.separation import bucket
+from onefold.messages.codec import decode
+from onefold.messages.outreach import OutreachRequested
 from onefold.messages.times import to_milliseconds
+from onefold.messages.topics import OUTREACH_REQUESTED
 from onefold.ops import purge
 from onefold.ops.explain.explain import Question, explain
-from onefold.records import erased, parked, proposals, quarantine, timeline
+from onefold.outreach import request as asking
+from onefold.records import erased, outreach, parked, proposals, quarantine, timeline
 from onefold.records.histories import tenure_then
 from onefold.records.numbers import TenureNumbers
 from onefold.records.reads import find_holder, load_record
@@ -51,6 +55,7 @@ ANN = User("ann@host", "she asked for it")
 ASSERTED = Assurance.ASSERTED
 EAGER = replace(EXACT, policy="eager")
 CANARY = "canary"
+HOUR = timedelta(hours=1)
 TABLES = """
 select c.relname as name, array(select a.attname from pg_attribute a where a.attrelid = c.oid and a.atttypid = 'bytea'::regtype) as binary
 from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and c.relname <> 'alembic_version'
@@ -137,6 +142,12 @@ async def everything(store: Store) -> tuple[UUID, UUID]:
         elsewhere = msgspec.structs.replace(late, event_id="six", position=late.position._replace(offset=1_000_000))
         others = Parked(elsewhere, (Excess(Limit.BYTES_PER_CONTACT),), ContactId(ben))
         await parked.park(connection, [Parked(late, (excess,), held.contact_id), others])
+        wish = asking.Wish(
+            "acme", "verification_code", "canary@example.com", HOUR, "asked_by_owner", parameters={"code": "1"}, contact_id=her
+        )
+        await asking.request(connection, wish)
+        waiting = await connection.fetchval("select payload from outbox where topic = $1", OUTREACH_REQUESTED)
+        await outreach.insert_due(connection, [decode(waiting, OutreachRequested)])
         sides = sorted((her, ben))
         await proposals.propose(connection, [Proposed("acme", ContactId(sides[0]), ContactId(sides[1]), Reason.KNOWN, "email", late)])
     return her, ben
@@ -146,7 +157,7 @@ async def everything(store: Store) -> tuple[UUID, UUID]:
 async def test_no_row_of_any_table_says_anything_of_an_erased_person(store: Store, database: Database) -> None:
     """S103, S105, S107, I7, I17: a husk and a tombstone for every id; what the outbox still holds keeps its versions alone; Ben keeps his."""
     her, ben = await everything(store)
-    everywhere = {"contacts", "identifiers", "kept_apart", "log_details", "merges", "outbox", "parked", "quarantine"}
+    everywhere = {"contacts", "identifiers", "kept_apart", "log_details", "merges", "outbox", "outreach_messages", "parked", "quarantine"}
     assert set(await left(database, CANARY)) == everywhere, "what is looked for is found"
     erasing = await gone(store, her)
     (erasure,) = erasing.plan.erasures

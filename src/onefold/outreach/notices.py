@@ -1,0 +1,19 @@
+"""Notices to users of what was done to their account (security.md, S23). Called by the doors, in the transaction that did it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from onefold.outreach.request import Wish, request
+
+if TYPE_CHECKING:
+    from onefold.records.store import Connection
+    from onefold.records.users import UserRow
+
+_NOTICE_LIFE: Final = timedelta(days=3)
+
+
+async def password_changed(connection: Connection, user: UserRow) -> None:
+    """Tell a user, at the address that they sign in with, that their password is another one now."""
+    await request(connection, Wish(user.workspace, "password_changed", user.email, _NOTICE_LIFE, "security_notice", user_id=user.user_id))
