@@ -1,4 +1,4 @@
-"""The Faust app of what scales with changes: made in a factory, raw bytes in, no tables, no web server, no topics of its own.
+"""What Faust's agents share: the app, made in a factory (raw bytes in, no tables, no web server, no topics of its own), and the messages.
 
 Faust acknowledges a message whose handler raised; agents here take `noack_take` batches, acknowledge after their commit, and never let
 an exception out (docs/decisions/0003).
@@ -6,14 +6,63 @@ an exception out (docs/decisions/0003).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import faust
 
+from onefold.errors import TemporaryError
+from onefold.messages.dead_letters import DeadLetter
+from onefold.messages.times import from_milliseconds
+
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from prometheus_client import Counter
+
     from onefold.bootstrap import Role
+    from onefold.errors import OnefoldError
+    from onefold.messages.dead_letters import Headers
+    from onefold.observe import Log
+
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 10.0
+LONGEST_STOP_SECONDS: Final = 20.0
+"""Below the 30 s that a role is given to drain; Faust was once seen to wait for ever."""
+
+
+class Message(NamedTuple):
+    """A record of a topic, as it came."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    partition: int = 0
+    timestamp_ms: int = 0
+    headers: Headers = ()
+
+    @classmethod
+    def of(cls, message: Any) -> Message:
+        """Faust's message, whose time counts in seconds."""
+        headers = message.headers or ()
+        pairs = headers.items() if isinstance(headers, Mapping) else headers
+        return cls(message.offset, message.key, message.value, message.partition, round(message.timestamp * 1000), tuple(pairs))
+
+    def letter(self, topic: str, error: OnefoldError) -> DeadLetter:
+        """What is said of it where it is buried."""
+        return DeadLetter(
+            reason=str(error),
+            error_class=type(error).__name__,
+            error_code=error.code,
+            attempts=1,
+            origin_topic=topic,
+            origin_partition=self.partition,
+            origin_offset=self.offset,
+            origin_timestamp=from_milliseconds(self.timestamp_ms),
+            code_version=version("onefold"),
+        )
 
 
 def make_app(role: Role, group: str, folder: Path) -> faust.App:
@@ -37,3 +86,30 @@ def make_app(role: Role, group: str, folder: Path) -> faust.App:
         value_serializer="raw",
         loghandlers=[],
     )
+
+
+async def patiently(once: Callable[[], Awaitable[None]], waits: Counter, log: Log) -> None:
+    """Settle one batch, to its end: waits for Postgres while it is away. The envelope: nothing is raised but cancellation."""
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            await once()
+        except TemporaryError as error:
+            waits.labels(error.code).inc()
+            log.warning("batch_waits", code=error.code, reason=str(error), seconds=pause)
+        except Exception as error:
+            waits.labels("unknown").inc()
+            log.exception("batch_failed", error=str(error), seconds=pause)
+        else:
+            return
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+
+async def stop(app: faust.App, log: Log) -> None:
+    """Stop the app, and go on if it does not: what was not acknowledged comes again."""
+    try:
+        async with asyncio.timeout(LONGEST_STOP_SECONDS):
+            await app.stop()
+    except TimeoutError:
+        log.warning("faust_stop_unfinished", seconds=LONGEST_STOP_SECONDS)

@@ -7,62 +7,37 @@ memberships of its own or a later version and changes nothing.
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
-from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from onefold import bootstrap
-from onefold.errors import OnefoldError, PermanentError, TemporaryError
+from onefold.errors import OnefoldError, PermanentError
 from onefold.failpoints import reach
 from onefold.messages.codec import decode
 from onefold.messages.contacts import ContactChange
-from onefold.messages.dead_letters import DeadLetter
-from onefold.messages.times import from_milliseconds, parse_time
+from onefold.messages.times import parse_time
 from onefold.messages.topics import CONTACTS_CHANGED, MAX_WRAPPED_BYTES
 from onefold.observe import SegmentsMetrics
 from onefold.records.buried import bury
 from onefold.records.segments import Evaluation, Segment, holds_in_store, record_evaluations, shared_segments
 from onefold.segments.evaluate import Subject, evaluate, looks_at_identifiers, matters
 from onefold.segments.query import SETS
-from streams.app import make_app
+from streams.app import Message, make_app, patiently, stop
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterable, Iterable, Sequence
     from uuid import UUID
 
     from onefold.bootstrap import Role
-    from onefold.messages.dead_letters import Headers
     from onefold.observe import Health, Log
     from onefold.records.store import Connection, Store
 
 GROUP = "onefold-segments"
 MOST_CHANGES, WITHIN_SECONDS = 500, 0.05
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 10.0
-LONGEST_STOP_SECONDS = 20.0
-"""Below the 30 s that a role is given to drain; Faust was once seen to wait for ever."""
 ALWAYS = frozenset({"merged_into", "archived_at", "erased_at"})
 """Changes that matter to every segment."""
-
-
-class Message(NamedTuple):
-    """A record of `contacts.changed`, as it came."""
-
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    partition: int = 0
-    timestamp_ms: int = 0
-    headers: Headers = ()
-
-    @classmethod
-    def of(cls, message: Any) -> Message:
-        """Faust's message, whose time counts in seconds."""
-        headers = message.headers or ()
-        pairs = headers.items() if isinstance(headers, Mapping) else headers
-        return cls(message.offset, message.key, message.value, message.partition, round(message.timestamp * 1000), tuple(pairs))
 
 
 class Membership:
@@ -82,28 +57,19 @@ class Membership:
                 await acknowledge(event)
 
     async def settle(self, messages: Sequence[Message]) -> None:
-        """One batch, to its end: waits for Postgres while it is away. The envelope: nothing is raised but cancellation."""
-        pause = FIRST_PAUSE_SECONDS
-        while True:
-            try:
-                with self._metrics.batch_seconds.time():
-                    await self._settle(messages)
-            except TemporaryError as error:
-                self._metrics.waits.labels(error.code).inc()
-                self._log.warning("segments_wait", code=error.code, reason=str(error), seconds=pause)
-            except Exception as error:  # noqa: BLE001 -- Faust would acknowledge what it raised over
-                self._metrics.waits.labels("unknown").inc()
-                self._log.exception("segments_failed", error=str(error), seconds=pause)
-            else:
-                return
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+        """One batch, to its end: nothing is raised but cancellation."""
+
+        async def once() -> None:
+            with self._metrics.batch_seconds.time():
+                await self._settle(messages)
+
+        await patiently(once, self._metrics.waits, self._log)
 
     async def _settle(self, messages: Sequence[Message]) -> None:
         changes, dead = self._decode(messages)
         async with self._store.transaction({change.workspace for change in changes}) as connection:
             for message, error in dead:
-                await bury(connection, _letter(message, error), message.key, message.value or b"", message.headers)
+                await bury(connection, message.letter(CONTACTS_CHANGED, error), message.key, message.value or b"", message.headers)
             segments = await shared_segments(connection, {change.workspace for change in changes})
             for round_ in _rounds(changes):
                 transitions = await record_evaluations(connection, await _evaluate(connection, segments, round_))
@@ -125,20 +91,6 @@ class Membership:
                 self._log.error("change_unreadable", offset=message.offset, code=error.code, reason=str(error))
                 dead.append((message, error))
         return changes, dead
-
-
-def _letter(message: Message, error: OnefoldError) -> DeadLetter:
-    return DeadLetter(
-        reason=str(error),
-        error_class=type(error).__name__,
-        error_code=error.code,
-        attempts=1,
-        origin_topic=CONTACTS_CHANGED,
-        origin_partition=message.partition,
-        origin_offset=message.offset,
-        origin_timestamp=from_milliseconds(message.timestamp_ms),
-        code_version=version("onefold"),
-    )
 
 
 def _rounds(changes: Iterable[ContactChange]) -> list[list[ContactChange]]:
@@ -225,13 +177,4 @@ async def run(role: Role, health: Health, stopping: asyncio.Event) -> None:
             try:
                 await health.tick_until(stopping)
             finally:
-                await _stopped(app, role.log)
-
-
-async def _stopped(app: Any, log: Log) -> None:
-    """Stop the app, and go on if it does not: what was not acknowledged comes again."""
-    try:
-        async with asyncio.timeout(LONGEST_STOP_SECONDS):
-            await app.stop()
-    except TimeoutError:
-        log.warning("segments_stop_unfinished", seconds=LONGEST_STOP_SECONDS)
+                await stop(app, role.log)

@@ -18,6 +18,8 @@ from onefold.index.lookup import Index
 from onefold.index.resolution_index import ResolutionIndex
 from onefold.index.upkeep import IndexUpkeep
 from onefold.observe import IndexMetrics, Log, Metrics, set_up_logs
+from onefold.outbound.addresses import public_or
+from onefold.outbound.client import Outbound
 from onefold.records.numbers import TenureNumbers
 from onefold.records.resolution import Resolution
 from onefold.records.rules import RulesCache
@@ -26,6 +28,8 @@ from onefold.records.store import Store
 from onefold.topics.client import KafkaConnection
 from onefold.topics.dead_letters import DeadLetters
 from onefold.topics.producer import IdempotentProducer
+from onefold.workspace.webhook_secrets import SigningSecrets
+from onefold.workspace.webhooks import Rules
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -86,6 +90,18 @@ async def store(role: Role, *, pool_size: int | None = None) -> AsyncIterator[St
         yield opened
     finally:
         await opened.close()
+
+
+def webhook_rules(role: Role) -> Rules:
+    """What the installation says of webhooks."""
+    settings = role.settings.webhooks
+    secrets = {version: bytes.fromhex(secret.get_secret_value()) for version, secret in settings.secrets.items()}
+    return Rules(SigningSecrets(secrets), allows_http=bool(settings.allowed_networks))
+
+
+def outbound(role: Role) -> Outbound:
+    """Calls to addresses that workspaces chose: public ones, and those that the installation allows (S87)."""
+    return Outbound(public_or(role.settings.webhooks.allowed_networks))
 
 
 @asynccontextmanager

@@ -30,6 +30,8 @@ POINTS: Final = frozenset(
         "rebuild.written",  # the index knows, the rebuild's progress is not stored
         "parked.produced",  # parked interactions lie on their topic again, nothing is recorded
         "redrive.produced",  # dead letters lie on their topic again, nothing is recorded
+        "webhooks.committed",  # what is due is committed, the messages are not acknowledged
+        "webhooks.posted",  # the receiver has answered, nothing is recorded
         "jobs.claimed",  # a job of a workspace is this worker's
         "jobs.carried",  # what a chunk does is written, with its progress; nothing is committed
         "jobs.committed",  # a chunk is committed

@@ -315,6 +315,25 @@ class JobsMetrics:
         self.open_age = metrics.gauge("onefold_jobs_open_age_seconds", "Age of the oldest job that is not over.")
 
 
+class WebhooksMetrics:
+    """What the webhooks' worker counts."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.due = metrics.counter("onefold_webhooks_due", "Deliveries that became due, by kind.", "kind")
+        self.dead = metrics.counter("onefold_webhooks_dead", "Messages of topics that could not be read, by topic.", "topic")
+        self.attempts = metrics.counter(
+            "onefold_webhooks_attempts",
+            "Messages sent, by result: delivered, refused (4xx), redirected, failed (5xx), gone, or why there was no answer.",
+            "result",
+        )
+        self.attempt_seconds = metrics.histogram("onefold_webhooks_attempt_seconds", "From look-up of the address to answer.", _SECONDS)
+        self.given_up = metrics.counter("onefold_webhooks_given_up", "Deliveries that failed for good.")
+        self.disabled = metrics.counter("onefold_webhooks_disabled", "Webhooks disabled because nothing arrived for too long.")
+        self.waiting = metrics.gauge("onefold_webhooks_waiting", "Deliveries of enabled webhooks that wait, counted up to 10,000.")
+        self.waiting_age = metrics.gauge("onefold_webhooks_waiting_age_seconds", "Age of the oldest delivery that waits.")
+        self.waits = metrics.counter("onefold_webhooks_waits", "Pauses because a server was away, by error code.", "code")
+
+
 def where(error: Exception) -> list[str]:
     """Where an error came from: code and lines, never values (S96)."""
     trace, places = error.__traceback__, []
@@ -358,6 +377,7 @@ METRICS_BY_ROLE: Final = {
     "segments-worker": (SegmentsMetrics,),
     "timeline": (TimelineMetrics,),
     "jobs-worker": (JobsMetrics,),
+    "webhooks-worker": (WebhooksMetrics,),
     "user-api": (UserApiMetrics,),
 }
 """Which role serves which metrics."""

@@ -6,10 +6,12 @@ Entry points load settings once and pass on what was made from them. The referen
 from __future__ import annotations
 
 import os
+import re
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from onefold.errors import ConfigurationError
@@ -144,6 +146,36 @@ class UserApiSettings(_Concern):
     """Secrets that are mixed into passwords before they are hashed, by version (JSON object); the newest is used for new ones (S25)."""
 
 
+class WebhooksSettings(_Concern):
+    """Webhooks."""
+
+    secrets: dict[int, SecretStr] = Field(default_factory=dict)
+    """64 hexadecimal digits each, by version (JSON object): {"1": "…"}. What webhooks are signed with is derived of them, of the newest for
+    new webhooks and rotated secrets. Unset, no webhook can be made. The User API and the webhooks' worker must have the same."""
+    allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Networks that webhooks may reach though they are not public (JSON list), also without TLS, such as 10.20.0.0/16. Whoever makes
+    webhooks can make us POST to whatever is there."""
+    at_once: int = Field(default=50, ge=1, le=1_000)
+    """Messages that one worker sends at a time."""
+    at_once_per_workspace: int = Field(default=20, ge=1)
+    """Of these, to the webhooks of one workspace."""
+    at_once_per_webhook: int = Field(default=5, ge=1)
+    """Of these, to one webhook; one where the last attempt came to nothing."""
+    timeout_seconds: float = Field(default=15.0, ge=0.1, le=60.0)
+    """How long a receiver may take to answer."""
+    disable_after_hours: float = Field(default=72.0, gt=0)
+    """After how long without a success a webhook is disabled."""
+    retention_days: int = Field(default=14, ge=1)
+    """How long deliveries are kept when they have ended, with their bodies, so that they can be sent again."""
+
+    @field_validator("secrets")
+    @classmethod
+    def _are_hexadecimal(cls, secrets: dict[int, SecretStr]) -> dict[int, SecretStr]:
+        if not all(re.fullmatch("[0-9a-fA-F]{64}", each.get_secret_value()) for each in secrets.values()):
+            raise ValueError("a secret has 64 hexadecimal digits, such as from openssl rand -hex 32")
+        return secrets
+
+
 class HealthSettings(_Concern):
     """Health and metrics, on a port of their own."""
 
@@ -181,6 +213,7 @@ class Settings(BaseSettings):
     jobs: JobsSettings = JobsSettings()
     collector: CollectorSettings = CollectorSettings()
     user_api: UserApiSettings = UserApiSettings()
+    webhooks: WebhooksSettings = WebhooksSettings()
     health: HealthSettings = HealthSettings()
     logs: Logs = Logs()
 

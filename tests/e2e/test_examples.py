@@ -26,7 +26,8 @@ from onefold.messages.topics import (
 from onefold.observe import Metrics, SegmentsMetrics
 from onefold.topics.tail import follow_topic
 from onefold.workspace import segments
-from streams.segments import Membership, Message
+from streams.app import Message
+from streams.segments import Membership
 from tests.support.installations import Installation, installation
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import secrets
 import signal
@@ -164,6 +165,7 @@ async def installation(
         "ONEFOLD_KAFKA__SESSION_TIMEOUT_MS": "6000",
         "ONEFOLD_POSTGRES__IDLE_IN_TRANSACTION_MS": str(idle_in_transaction_ms),
         "ONEFOLD_INDEX__SECRET": secrets.token_hex(32),
+        "ONEFOLD_WEBHOOKS__SECRETS": json.dumps({"1": secrets.token_hex(32)}),
         "ONEFOLD_RESOLVER__RECENCY_SECONDS": str(recency_seconds),
         "ONEFOLD_LOGS__LEVEL": "error",
     }

@@ -66,13 +66,17 @@ ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "log": ("read",),
     "keys": _RECORD,
     "issuers": ("read", "create", "update", "destroy"),
+    "webhooks": ("read", "create", "update", "destroy"),
     "users": ("read", "create", "update", "archive"),
     "account": ("read", "update"),
 }
 """Every action of every resource; `account` is one's own user and sessions."""
 
 _NOT_MASTER = {"users": ("create", "update", "archive"), "issuers": ("create", "update", "destroy")}
-_NOT_MACHINE = {"contacts": ("erase", "export"), "catalog": ("update",), "cleanup": ("update",), "keys": _RECORD, "issuers": ("read",)}
+_NOT_MACHINE = {
+    "contacts": ("erase", "export"), "catalog": ("update",), "cleanup": ("update",), "keys": _RECORD, "issuers": ("read",),
+    "webhooks": ("read", "create", "update", "destroy"),  # an export that goes on
+}  # fmt: skip
 _MANAGED = ("contacts", "organizations", "documents")
 _PICKED = (
     "profiles", "taxonomies", "tags", "relationships", "workflows", "document_templates", "segments", "catalog", "users",
@@ -88,7 +92,9 @@ def _everything(*denied: Mapping[str, Iterable[str]]) -> dict[str, dict[str, Sco
 
 
 def _coach() -> dict[str, dict[str, Scope]]:
-    return {resource: {"read": Scope.EVERYTHING} for resource in ACTIONS if resource not in {"keys", "issuers", "seeds", "imports"}}
+    return {
+        resource: {"read": Scope.EVERYTHING} for resource in ACTIONS if resource not in {"keys", "issuers", "webhooks", "seeds", "imports"}
+    }
 
 
 def _journey_manager() -> dict[str, dict[str, Scope]]:

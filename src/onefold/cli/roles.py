@@ -67,6 +67,13 @@ def jobs_worker(health_port: HealthPort = None) -> None:
     _play("jobs-worker", run, health_port)
 
 
+def webhooks_worker(health_port: HealthPort = None) -> None:
+    """Send signed webhooks as contacts change, and enter and leave segments."""
+    from streams.webhooks import run  # noqa: PLC0415
+
+    _play("webhooks-worker", run, health_port)
+
+
 def user_api(health_port: HealthPort = None) -> None:
     """Serve the User API, for people in a browser and their software."""
     from onefold.http.user_api.role import run  # noqa: PLC0415
@@ -81,6 +88,7 @@ COMMANDS = {
     "segments-worker": segments_worker,
     "timeline": timeline,
     "jobs-worker": jobs_worker,
+    "webhooks-worker": webhooks_worker,
     "user-api": user_api,
 }
 

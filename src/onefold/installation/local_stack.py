@@ -6,6 +6,7 @@ The servers' addresses go into `<folder>/onefold.env`, which other commands read
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import secrets
 import socket
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ROLES = ("collector", "resolver", "relay", "segments-worker", "timeline", "jobs-worker", "user-api")
+ROLES = ("collector", "resolver", "relay", "segments-worker", "timeline", "jobs-worker", "webhooks-worker", "user-api")
 ENV_FILE = "onefold.env"
 
 
@@ -75,6 +76,8 @@ def _write_env(folder: Path, servers: LocalServers, collector_port: int, user_ap
         "ONEFOLD_REDIS__URL": servers.redis_url,
         "ONEFOLD_KAFKA__SERVERS": servers.kafka_servers,
         "ONEFOLD_INDEX__SECRET": known.get("ONEFOLD_INDEX__SECRET") or secrets.token_hex(32),
+        "ONEFOLD_WEBHOOKS__SECRETS": known.get("ONEFOLD_WEBHOOKS__SECRETS") or json.dumps({"1": secrets.token_hex(32)}),
+        "ONEFOLD_WEBHOOKS__ALLOWED_NETWORKS": '["127.0.0.0/8", "::1/128"]',
         "ONEFOLD_COLLECTOR__PORT": str(collector_port),
         "ONEFOLD_USER_API__PORT": str(user_api_port),
         "ONEFOLD_LOGS__FORMAT": "console",

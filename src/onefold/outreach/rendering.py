@@ -45,9 +45,12 @@ def spoken(wanted: str) -> str:
 def render(message: OutreachRequested) -> Words:
     """The message in words. Raises InvalidMessage for a template that is none, or that the parameters do not fit."""
     language = spoken(message.language)
-    words = _words(language).get(message.template)
-    if words is None or message.template not in templates.TEMPLATES:
+    template = templates.TEMPLATES.get(message.template)
+    if template is None:
         raise InvalidMessage(f"{message.template!r} is no template", code="unknown_template")
+    if not set(template.parameters) <= message.parameters.keys():
+        raise InvalidMessage(f"the template {message.template} needs {', '.join(template.parameters)}", code="wrong_parameters")
+    words = _words(language)[message.template]
     given = {**message.parameters, "service": one_line(message.service), "life": _life(message, language), "language": language}
     try:
         if message.channel == "sms":

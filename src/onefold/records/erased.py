@@ -13,7 +13,7 @@ import msgspec
 
 from onefold.messages.contacts import ContactChange
 from onefold.messages.topics import CONTACTS_CHANGED
-from onefold.records import activities, documents, idempotency, log, outreach
+from onefold.records import activities, documents, idempotency, log, outreach, webhook_deliveries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -121,6 +121,7 @@ async def take_out(connection: Connection, erasures: Sequence[Erasure]) -> None:
         await idempotency.forget_answers(connection, workspace, [*contacts, *theirs])
         await activities.forget_of_contacts(connection, workspace, contacts)
         await outreach.forget_contacts(connection, workspace, contacts)
+        await webhook_deliveries.forget_contacts(connection, workspace, contacts)
         await _forget_mentions(connection, each)
         await _rewrite(connection, contacts)
 
@@ -197,6 +198,7 @@ async def sweep(connection: Connection, workspace: str, contacts: Sequence[UUID]
     await connection.execute(DELETE_PROPOSALS, list(contacts), workspace)
     await connection.execute(DELETE_PARKED, list(contacts), workspace, [])
     await outreach.forget_contacts(connection, workspace, contacts)
+    await webhook_deliveries.forget_older(connection, workspace, contacts)
 
 
 async def now_at_work(connection: Connection) -> int:

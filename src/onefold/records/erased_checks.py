@@ -30,6 +30,11 @@ select * from (
   select 'activity ' || a.activity_id, 'is on contact ' || g.contact_id || ', which was erased'
   from gone g join activities a on a.workspace = g.workspace and a.object_type = 'contacts' and a.object_id = g.contact_id
   union all
+  select 'delivery ' || d.delivery_id, 'to a webhook says what contact ' || g.contact_id || ' was, which was erased'
+  from gone g join contacts c on c.contact_id = g.contact_id and c.workspace = g.workspace
+  join webhook_deliveries d on d.workspace = g.workspace and d.contact_id = g.contact_id
+  where d.kind = 'contact.changed' and d.contact_version < c.version
+  union all
   select 'contact ' || g.contact_id, 'was erased, and lists find it by ' || l.kind
   from gone g join links l on l.object_id = g.contact_id and l.workspace = g.workspace
   union all

@@ -23,10 +23,6 @@ _SHARD_LOCKS = 0x0F01D
 """First half of the advisory lock's number; the second is the shard."""
 _PRESENCE_LOCKS = 0x0F01E
 
-INSERT = """
-insert into outbox (shard, topic, key, payload, headers)
-select * from unnest($1::smallint[], $2::text[], $3::bytea[], $4::bytea[], $5::jsonb[])
-"""
 READ = "select id, topic, key, payload, headers::text from outbox where shard = $1 order by id limit $2"
 DELETE = "delete from outbox where id = any($1::bigint[])"
 
@@ -36,6 +32,11 @@ select (select count(*) from (select from outbox limit 100000) as counted) as wa
   coalesce(extract(epoch from clock_timestamp() - min(oldest.created_at)), 0)::float8 as age
 from generate_series(0, (select count - 1 from relay_shards)) as s (shard)
 cross join lateral (select created_at from outbox o where o.shard = s.shard order by id limit 1) as oldest
+"""
+
+INSERT = """
+insert into outbox (shard, topic, key, payload, headers)
+select * from unnest($1::smallint[], $2::text[], $3::bytea[], $4::bytea[], $5::jsonb[])
 """
 
 _headers = msgspec.json.Decoder(dict[str, str]).decode

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import asyncpg
 import msgspec
@@ -31,7 +32,7 @@ from onefold.messages.topics import OUTREACH_REQUESTED
 from onefold.ops import purge
 from onefold.ops.explain.explain import Question, explain
 from onefold.outreach import request as asking
-from onefold.records import erased, outreach, parked, proposals, quarantine, timeline
+from onefold.records import erased, outreach, parked, proposals, quarantine, timeline, webhook_deliveries
 from onefold.records.histories import tenure_then
 from onefold.records.numbers import TenureNumbers
 from onefold.records.reads import find_holder, load_record
@@ -39,6 +40,9 @@ from onefold.records.resolution import Resolution
 from onefold.records.store import RACES, Moved, Store
 from onefold.records.timeline_pages import timeline_page
 from onefold.records.timeline_weeks import Weeks
+from onefold.records.webhook_deliveries import Due
+from onefold.workspace import webhooks
+from onefold.workspace.webhook_secrets import SigningSecrets
 from tests.support.workspaces import add_workspace
 from tests.support.worlds import EXACT, START, at, event
 
@@ -56,6 +60,7 @@ ASSERTED = Assurance.ASSERTED
 EAGER = replace(EXACT, policy="eager")
 CANARY = "canary"
 HOUR = timedelta(hours=1)
+SIGNS = webhooks.Rules(SigningSecrets({1: b"w" * 32}))
 TABLES = """
 select c.relname as name, array(select a.attname from pg_attribute a where a.attrelid = c.oid and a.atttypid = 'bytea'::regtype) as binary
 from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and c.relname <> 'alembic_version'
@@ -148,6 +153,9 @@ async def everything(store: Store) -> tuple[UUID, UUID]:
         await asking.request(connection, wish)
         waiting = await connection.fetchval("select payload from outbox where topic = $1", OUTREACH_REQUESTED)
         await outreach.insert_due(connection, [decode(waiting, OutreachRequested)])
+        webhook, _ = await webhooks.create_webhook(connection, "acme", webhooks.Wish("T", "https://a.example"), SIGNS)
+        due = Due("acme", uuid4(), webhook.webhook_id, "seven", "contact.changed", her, 1, b'{"email": "canary@example.com"}')
+        await webhook_deliveries.insert_due(connection, [due])
         sides = sorted((her, ben))
         await proposals.propose(connection, [Proposed("acme", ContactId(sides[0]), ContactId(sides[1]), Reason.KNOWN, "email", late)])
     return her, ben
@@ -157,7 +165,10 @@ async def everything(store: Store) -> tuple[UUID, UUID]:
 async def test_no_row_of_any_table_says_anything_of_an_erased_person(store: Store, database: Database) -> None:
     """S103, S105, S107, I7, I17: a husk and a tombstone for every id; what the outbox still holds keeps its versions alone; Ben keeps his."""
     her, ben = await everything(store)
-    everywhere = {"contacts", "identifiers", "kept_apart", "log_details", "merges", "outbox", "outreach_messages", "parked", "quarantine"}
+    everywhere = {
+        "contacts", "identifiers", "kept_apart", "log_details", "merges", "outbox", "outreach_messages", "parked", "quarantine",
+        "webhook_deliveries",
+    }  # fmt: skip
     assert set(await left(database, CANARY)) == everywhere, "what is looked for is found"
     erasing = await gone(store, her)
     (erasure,) = erasing.plan.erasures

@@ -21,7 +21,8 @@ from onefold.records.resolution import Resolution
 from onefold.records.segments import fill_chunk, find_segment, list_segments
 from onefold.records.store import Store
 from onefold.workspace import segments as use_cases
-from streams.segments import Membership, Message
+from streams.app import Message
+from streams.segments import Membership
 from tests.support.workspaces import add_workspace
 from tests.support.worlds import EXACT, event
 

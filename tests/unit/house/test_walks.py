@@ -14,7 +14,7 @@ from starlette.routing import compile_path
 
 from onefold.http.user_api.app import routes
 
-PAGE = Path(__file__).parents[3] / "docs/how-to/user-api.md"
+PAGES = [Path(__file__).parents[3] / "docs/how-to" / name for name in ("user-api.md", "webhooks.md")]
 PREFIX = "/api/v1"
 SOME_ID = "6b1f0c1e-7c1e-5d7e-9d54-0f6f4c2f9f10"
 
@@ -28,7 +28,7 @@ class Call(NamedTuple):
 
 
 def shown() -> list[Call]:
-    text = PAGE.read_text(encoding="utf-8")
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
     blocks = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL))
     return [_call(each) for each in re.findall(r"^api (.*?)(?=^api |\Z|^\S)", blocks, re.DOTALL | re.MULTILINE)]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from onefold.errors import ConfigurationError
@@ -32,9 +33,10 @@ from onefold.http.user_api import (
     segments,
     session,
     users,
+    webhooks,
 )
 from onefold.http.user_api.door import PROBLEM_SCHEMA, DoorRoute, Parts
-from onefold.http.user_api.problems import NOT_FOUND, problem
+from onefold.http.user_api.problems import HARMLESS, NOT_FOUND, problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,6 +66,7 @@ ROUTERS = (
     document_seeds.router,
     documents.router,
     activities.router,
+    webhooks.router,
 )
 
 
@@ -113,8 +116,8 @@ def _include(app: FastAPI) -> None:
 
 
 def _serving(found: dict[str, Any]) -> Any:
-    async def serve() -> dict[str, Any]:
-        return found
+    async def serve() -> Response:
+        return JSONResponse(found, headers=dict(HARMLESS))
 
     return serve
 

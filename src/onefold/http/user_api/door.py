@@ -23,10 +23,12 @@ from onefold.access.oidc import looks_like_token
 from onefold.contacts.acting import User
 from onefold.errors import ConfigurationError, PermanentError, Refused
 from onefold.http.callers import client_address
-from onefold.http.user_api.problems import Answered, Problem, documented, problem_of
+from onefold.http.user_api.problems import HARMLESS, Answered, Problem, documented, problem_of
 from onefold.records import idempotency, log
 from onefold.records.numbers import TenureNumbers
 from onefold.records.store import RACES, UNSTORABLE, Moved
+from onefold.workspace.webhook_secrets import SigningSecrets
+from onefold.workspace.webhooks import Rules as WebhookRules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -103,6 +105,8 @@ class Parts:
     """Told of every answer: the route's template, its status, how long it took."""
     numbers: TenureNumbers = field(default_factory=TenureNumbers)
     """Of new tenures."""
+    webhooks: WebhookRules = field(default_factory=lambda: WebhookRules(SigningSecrets({})))
+    """What the installation says of webhooks."""
 
 
 @dataclass(slots=True)
@@ -417,10 +421,7 @@ def _finished(response: Response, work: Work | None) -> Response:
         if work.version is not None and "etag" not in headers:
             headers["etag"] = f'"{work.version}"'
     headers.setdefault("cache-control", "no-store")
-    headers["x-content-type-options"] = "nosniff"
-    headers["content-security-policy"] = "default-src 'none'; frame-ancestors 'none'"
-    headers["cross-origin-resource-policy"] = "same-origin"
-    headers["referrer-policy"] = "no-referrer"
+    headers.update(HARMLESS)
     return response
 
 

@@ -67,6 +67,7 @@ async def serving(role: Role, store: Store) -> AsyncIterator[int]:
         settings.origins,
         failed,
         metrics.answered,
+        webhooks=bootstrap.webhook_rules(role),
     )
     try:
         async with listening(make_app(parts), HeadBounds(), host=settings.host, port=settings.port) as port:
