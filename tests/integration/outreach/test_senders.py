@@ -108,8 +108,8 @@ async def test_what_may_not_be_handed_over_is_not() -> None:
         assert server.got == []
 
 
-async def test_s115_tls_is_verified_and_mail_without_it_goes_nowhere_else(tmp_path: Path) -> None:
-    """S115: a server whose certificate nobody vouches for gets nothing, by STARTTLS or from the first byte."""
+async def test_tls_is_verified_and_mail_without_it_goes_nowhere_else(tmp_path: Path) -> None:
+    """A server whose certificate nobody vouches for gets nothing, by STARTTLS or from the first byte."""
     certificate, key = certificate_for("localhost", tmp_path)
     ours, trusting = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context(cafile=certificate)
     ours.load_cert_chain(certificate, key)
