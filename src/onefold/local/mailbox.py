@@ -15,8 +15,6 @@ from email import message_from_bytes, policy
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from aiosmtpd.smtp import SMTP
-
 from onefold.errors import ConfigurationError, Refused
 
 if TYPE_CHECKING:
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     from email.message import EmailMessage
     from pathlib import Path
 
-    from aiosmtpd.smtp import Envelope, Session
+    from aiosmtpd.smtp import SMTP, Envelope, Session
 
 _SUFFIX: Final = ".eml"
 _TO: Final = "X-Mailbox-To"
@@ -95,6 +93,8 @@ async def listening(mailbox: Mailbox, host: str = "127.0.0.1", port: int = 0) ->
     """Take mail for as long as the block runs; gives the port. Raises ConfigurationError where others could reach it."""
     if not _is_loopback(host):
         raise ConfigurationError(f"a mailbox for development listens on 127.0.0.1 or ::1, not on {host}: it would take mail from anybody")
+    from aiosmtpd.smtp import SMTP  # noqa: PLC0415 -- of the extra `local`; who only reads does without
+
     loop = asyncio.get_running_loop()
     keeper = _Keeper(mailbox)
     server = await loop.create_server(

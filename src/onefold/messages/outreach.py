@@ -6,12 +6,16 @@ read it may do what codes and links allow. Whoever sends it drops what it sent b
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from msgspec import Meta, Struct
 
-from onefold.messages.times import Time
+from onefold.errors import InvalidMessage
+from onefold.messages.codec import decode
+from onefold.messages.interactions import WORKSPACE_PATTERN
+from onefold.messages.times import Time, parse_time
 
 Channel = Literal["email", "sms"]
 CHANNELS: Final = ("email", "sms")
@@ -44,3 +48,17 @@ class OutreachRequested(Struct):
         if found is None:
             raise ValueError("a message concerns a contact or a user")
         return found
+
+
+def read(value: bytes | None) -> OutreachRequested:
+    """The message of a record's value. Raises InvalidMessage or UnsupportedVersion; what it says repeats nothing of the message."""
+    found = decode(value, OutreachRequested)
+    try:
+        parse_time(found.at), parse_time(found.expires_at)
+    except ValueError:
+        raise InvalidMessage("a time cannot be read", code="invalid_time") from None
+    if (found.contact_id is None) == (found.user_id is None):
+        raise InvalidMessage("it concerns no contact and no user, or both", code="no_recipient")
+    if not re.fullmatch(WORKSPACE_PATTERN.rstrip("$"), found.workspace):
+        raise InvalidMessage("the workspace is none", code="invalid_workspace")
+    return found

@@ -89,6 +89,12 @@ async def request(connection: Connection, wish: Wish) -> UUID:
     return message.message_id
 
 
+async def set_language(connection: Connection, workspace: str, language: str) -> None:
+    """Let a workspace write in a language, where nobody asks for another. Raises InvalidMessage."""
+    if not await outreach.set_language(connection, workspace, checked_language(language)):
+        raise InvalidMessage(f"there is no workspace {workspace!r}", code="unknown_workspace")
+
+
 def checked_language(text: str) -> str:
     """A language as workspaces and messages name it. Raises InvalidMessage."""
     if not _LANGUAGE.fullmatch(text):

@@ -6,6 +6,7 @@ settled, each in a transaction of its own, none of which is open while anything 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -42,7 +43,7 @@ on conflict do nothing returning message_id
 """
 _OVER = "body = null, claim = null, settled_at = clock_timestamp()"
 CLAIM = """
-update outreach_messages m set claim = gen_random_uuid(), attempts = attempts + 1, next_attempt_at = clock_timestamp() + $4
+update outreach_messages m set claim = gen_random_uuid(), attempts = attempts + 1, next_attempt_at = clock_timestamp() + $4::interval
 from (
   select message_id, workspace from outreach_messages
   where channel = $2 and state = 'waiting' and next_attempt_at <= clock_timestamp() and handed_over_at is null
@@ -62,22 +63,23 @@ update outreach_messages set state = $4, outcome = $5, {_OVER}
 where message_id = $2 and workspace = $1 and (claim = $3 or state = 'unclear')
 """
 AGAIN = """
-update outreach_messages set next_attempt_at = clock_timestamp() + $4, outcome = $5, claim = null, handed_over_at = null
+update outreach_messages set next_attempt_at = clock_timestamp() + $4::interval, outcome = $5, claim = null, handed_over_at = null
 where message_id = $2 and workspace = $1 and claim = $3
 """
 ABANDONED = f"""
 update outreach_messages set state = 'unclear', outcome = 'interrupted', {_OVER}
 where state = 'waiting' and handed_over_at is not null and next_attempt_at <= clock_timestamp() and workspace = any($1::text[])
-returning template
+returning channel
 """
 EXPIRE = f"""
 update outreach_messages set state = 'expired', {_OVER}
 where state = 'waiting' and handed_over_at is null and expires_at <= clock_timestamp() and workspace = any($1::text[])
-returning template
+returning channel
 """
 PRUNE = """
 delete from outreach_messages where ctid in (
-  select ctid from outreach_messages where state <> 'waiting' and settled_at < clock_timestamp() - $2 and workspace = any($1::text[])
+  select ctid from outreach_messages
+  where state <> 'waiting' and settled_at < clock_timestamp() - $2::interval and workspace = any($1::text[])
   limit $3 for update skip locked)
 """
 BACKLOG = """
@@ -206,11 +208,12 @@ async def try_again(connection: Connection, claimed: Claimed, pause: timedelta, 
     await connection.execute(AGAIN, claimed.workspace, claimed.message_id, claimed.claim, pause, outcome)
 
 
-async def give_up(connection: Connection, workspaces: Sequence[str]) -> dict[str, int]:
-    """Settle what nobody will send: expired, or handed over by whoever died before they heard of it. Gives how many, by state."""
-    abandoned = await connection.fetch(ABANDONED, list(workspaces))
-    expired = await connection.fetch(EXPIRE, list(workspaces))
-    return {"unclear": len(abandoned), "expired": len(expired)}
+async def give_up(connection: Connection, workspaces: Sequence[str]) -> Counter[tuple[str, str]]:
+    """Settle what nobody will send: expired, or handed over by whoever died before they heard of it. Counts channels and states."""
+    found: Counter[tuple[str, str]] = Counter()
+    for statement, state in ((ABANDONED, "unclear"), (EXPIRE, "expired")):
+        found.update((row["channel"], state) for row in await connection.fetch(statement, list(workspaces)))
+    return found
 
 
 async def prune(connection: Connection, workspaces: Sequence[str], kept: timedelta) -> int:
