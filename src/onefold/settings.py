@@ -199,6 +199,8 @@ class OutreachSettings(_Concern):
     """64 hexadecimal digits: what these posts are signed with, as webhooks are."""
     sms_folder: Path | None = None
     """A mailbox of a development machine, where texts are put instead of being sent. Refused in production."""
+    links_url: str = Field(default="http://127.0.0.1:8081", pattern="^https?://[^/?#]+/?$")
+    """Origin of the pages that links in messages lead to, such as https://app.example.com. The User API needs it, too."""
     at_once: int = Field(default=10, ge=1, le=200)
     """Messages of one channel that one worker sends at a time."""
     timeout_seconds: float = Field(default=30.0, ge=0.1, le=120.0)

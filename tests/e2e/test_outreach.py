@@ -24,10 +24,10 @@ PASSWORD = "purple mill under seven rivers"
 
 
 @pytest.mark.asyncio
-async def test_s23_who_changes_their_password_is_told_by_mail(
+async def test_s23_a_password_is_changed_and_reset_by_link_and_its_user_is_told_by_mail(
     services: Services, database: Database, topic_prefix: str, redis_url: str, tmp_path: Path
 ) -> None:
-    """S23, S17: the notice is asked for in the transaction that changes the password, and sent once by a role of its own."""
+    """S23, S24, S17: what is sent is asked for in the transaction that has the reason, and sent once by a role of its own."""
     mailbox, port = Mailbox(tmp_path / "mailbox"), pick(set())
     async with (
         installation(services, database, topic_prefix, redis_url, partitions=1) as mine,
@@ -55,8 +55,19 @@ async def test_s23_who_changes_their_password_is_told_by_mail(
             while (rows := json.loads((await mine.command("outreach", "list", "--json"))[1]))[0]["state"] != "sent":
                 await asyncio.sleep(0.1)
         assert [(row["template"], row["attempts"]) for row in rows] == [("password_changed", 1)]
+        ben = (await client.post("/users", json={"email": "ben@example.com", "roles": ["coach"]})).json()
+        assert (await client.post(f"/users/{ben['user_id']}/reset")).status_code == 202
+        link = next(line for line in (await arrived(mailbox, 2))[1].text.splitlines() if line.startswith("http"))
+        chosen = {"token": link.partition("#")[2], "wanted": f"{PASSWORD} twice"}
+        client.headers["cookie"] = ""
+        assert (await client.get("/password-resets/confirm", params={"token": chosen["token"]})).status_code == 405
+        assert [(await client.post("/password-resets/confirm", json=chosen)).status_code for _ in range(2)] == [204, 409]
+        signed_in = await client.post("/session", json={"workspace": "acme", "email": "ben@example.com", "password": chosen["wanted"]})
+        assert signed_in.status_code == 201
+        told = (await arrived(mailbox, 3))[2]
+        assert (told.to, told.subject) == (["ben@example.com"], "Ihr Passwort für acme wurde geändert")
         code, said = await mine.command("mailbox", "list", "--folder", str(tmp_path / "mailbox"), "--json")
-        assert (code, [each["id"] for each in json.loads(said)]) == (0, [notice.id])
+        assert (code, [each["id"] for each in json.loads(said)]) == (0, [each.id for each in mailbox.mails()])
         assert (await mine.command("mailbox", "show", notice.id, "--folder", str(tmp_path / "mailbox")))[1].count("acme") > 1
         assert (await mine.command("mailbox", "show", "../x", "--folder", str(tmp_path / "mailbox")))[0] == 4
 

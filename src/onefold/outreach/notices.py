@@ -1,4 +1,7 @@
-"""Notices to users of what was done to their account (security.md, S23). Called by the doors, in the transaction that did it."""
+"""Messages to users about their account: what was done to it, and links to it (security.md, S23).
+
+Called by the doors, in the transaction that did it.
+"""
 
 from __future__ import annotations
 
@@ -17,3 +20,9 @@ _NOTICE_LIFE: Final = timedelta(days=3)
 async def password_changed(connection: Connection, user: UserRow) -> None:
     """Tell a user, at the address that they sign in with, that their password is another one now."""
     await request(connection, Wish(user.workspace, "password_changed", user.email, _NOTICE_LIFE, "security_notice", user_id=user.user_id))
+
+
+async def password_reset(connection: Connection, user: UserRow, link: str, life: timedelta) -> None:
+    """Send a user the link by which they choose another password."""
+    wish = Wish(user.workspace, "password_reset", user.email, life, "security_notice", parameters={"link": link}, user_id=user.user_id)
+    await request(connection, wish)
