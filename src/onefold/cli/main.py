@@ -35,6 +35,7 @@ from onefold.cli import (
     replay,
     roles,
     rules,
+    script,
     seeds,
     segments,
     settings,
@@ -82,6 +83,7 @@ app.add_typer(proposals.app, name="proposals", rich_help_panel=LOOK)
 app.add_typer(segments.app, name="segments", rich_help_panel=LOOK)
 app.add_typer(events.app, name="events", rich_help_panel=LOOK)
 app.add_typer(keys.app, name="keys", rich_help_panel=LOOK)
+app.command("script", rich_help_panel=LOOK)(script.script)
 app.add_typer(users.app, name="users", rich_help_panel=LOOK)
 app.add_typer(outreach.app, name="outreach", rich_help_panel=LOOK)
 app.add_typer(mailbox.app, name="mailbox", rich_help_panel=LOOK)
