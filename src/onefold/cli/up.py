@@ -20,12 +20,13 @@ def up(
     workspace: Annotated[str, typer.Option(help="Slug of the workspace to set up.")] = "acme",
 ) -> None:
     """Start Kafka, Postgres, Valkey and every role on this machine, set a workspace up, and run until Ctrl-C."""
-    from onefold.installation.local_stack import local_stack  # noqa: PLC0415 -- a command loads only what it needs
+    from onefold.installation.local_stack import MAILBOX, local_stack  # noqa: PLC0415 -- a command loads only what it needs
 
     say("starting Kafka, Postgres, Valkey and every role …")
     try:
         with local_stack(folder) as stack:
             say(f"collector: {stack.collector_url}\nUser API: {stack.user_api_url}/api/v1\naddresses for other commands: {stack.env_file}")
+            say(f"mails and texts are kept, not sent: onefold mailbox list --folder {folder / MAILBOX}")
             keys, admin = run(_first(stack, workspace))
             for key in keys:
                 say(f"{key.kind} key of workspace {workspace}, shown this once: {key.text}")
