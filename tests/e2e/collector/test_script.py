@@ -260,6 +260,7 @@ async def test_where_cookies_and_storage_are_blocked_a_page_has_a_token_of_its_o
         events = await visit.events(5)
         assert [said(each) for each in events] == ["page", "Blocked", "By a request", "page", "By a beacon"]
         assert len({token_of(each) for each in events}) == 2
+        assert len(await collector.written()) == 5
 
 
 async def test_the_sample_site_asks_first_and_then_tells_what_visitors_do(
