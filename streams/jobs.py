@@ -1,8 +1,9 @@
 """The worker of workspaces' jobs: renames, imports, bulk operations (decision 0035).
 
 Its path: claim the oldest job that is nobody's → chunk after chunk, each in one transaction: hold the job, do a part of it, store how far
-it is, commit → finish. A chunk that loses a race begins anew; one whose server is away leaves the job for later; one that the rules refuse
-ends it. Who is killed anywhere leaves the job to whoever claims it once the lease is over, at the last committed chunk.
+it is, commit → finish. Kinds that can look ahead decide the next chunk while Postgres writes the present one (decision 0040). A chunk that
+loses a race begins anew; one whose server is away leaves the job for later; one that the rules refuse ends it. Who is killed anywhere
+leaves the job to whoever claims it once the lease is over, at the last committed chunk.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from onefold.bootstrap import Role
-    from onefold.contacts.tools import Step
+    from onefold.contacts.tools import Ahead, Step
     from onefold.observe import Health, Log
     from onefold.records.store import Connection, Store
     from onefold.records.workspace_jobs import WorkspaceJob
@@ -55,6 +56,8 @@ KINDS: Final[Mapping[str, Step]] = {
     document_loading.KIND: _without_tools(document_loading.step),
 }
 """Every kind of job, and what one chunk of it does."""
+AHEAD: Final[Mapping[str, Ahead]] = {imports.KIND: imports.look_ahead}
+"""The kinds that can look ahead."""
 
 POLL_SECONDS = 0.5
 MEASURE_SECONDS = 10.0
@@ -126,11 +129,11 @@ async def claim(parts: Parts, *, only: UUID | None = None) -> WorkspaceJob | Non
 async def carry_on(parts: Parts, job: WorkspaceJob, stopping: asyncio.Event) -> None:
     """Chunk after chunk of a claimed job, until it is over, somebody else's, or has to wait."""
     log = parts.log.bind(job=str(job.job_id), workspace=job.workspace, kind=job.kind)
-    races = 0
+    races, lookout = 0, _Lookout(parts, job, log)
     try:
         while not stopping.is_set():
             try:
-                if await _chunk(parts, job):
+                if await _chunk(parts, job, lookout):
                     log.info("job_done")
                     return
                 races = 0
@@ -153,14 +156,57 @@ async def carry_on(parts: Parts, job: WorkspaceJob, stopping: asyncio.Event) -> 
         parts.metrics.repeats.labels(job.kind, "unexpected").inc()
         log.exception("job_failed_unexpectedly")
         await _let_go(parts, job, f"an unexpected {type(error).__name__}; the worker's log says where", PAUSE)
+    finally:
+        await lookout.close()
 
 
-async def _chunk(parts: Parts, job: WorkspaceJob) -> bool:
+class _Lookout:
+    """What is found ahead for a job's next chunk while the present one is carried out. Where that fails, the chunk goes without."""
+
+    def __init__(self, parts: Parts, job: WorkspaceJob, log: Log) -> None:
+        self._parts = parts
+        self._look = AHEAD.get(job.kind)
+        self._log = log
+        self._task: asyncio.Task[object] | None = None
+
+    def begin(self, held: WorkspaceJob) -> None:
+        """Look ahead of the chunk that begins."""
+        if self._look is not None:
+            self._task = asyncio.create_task(self._find(self._look, held))
+
+    async def found(self) -> object:
+        """What was found for the chunk that is to begin."""
+        task, self._task = self._task, None
+        return await task if task is not None else None
+
+    async def close(self) -> None:
+        """Nothing is to be carried out any more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _find(self, look: Ahead, held: WorkspaceJob) -> object:
+        try:
+            async with self._parts.store.transaction([held.workspace]) as connection:
+                found = await look(connection, held, self._parts.tools)
+            await reach("jobs.foreseen")
+        except TemporaryError:  # the chunk itself will meet it, and have its fate
+            return None
+        except Exception:  # noqa: BLE001 -- the envelope of what nobody has to have
+            self._log.exception("job_not_foreseen")
+            return None
+        else:
+            return found
+
+
+async def _chunk(parts: Parts, job: WorkspaceJob, lookout: _Lookout) -> bool:
     """One transaction: a part of the job, and how far it is. Gives whether that was the last."""
     began = time.perf_counter()
+    tools = replace(parts.tools, ahead=await lookout.found())
     async with parts.store.transaction([job.workspace]) as connection:
         held = await workspace_jobs.hold(connection, job)
-        advance = await parts.kinds[job.kind](connection, held, parts.tools)
+        lookout.begin(held)
+        advance = await parts.kinds[job.kind](connection, held, tools)
         if advance.is_done:
             await workspace_jobs.finish(connection, held, advance.progress)
         else:

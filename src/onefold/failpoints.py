@@ -34,6 +34,7 @@ POINTS: Final = frozenset(
         "webhooks.committed",  # what is due is committed, the messages are not acknowledged
         "webhooks.posted",  # the receiver has answered, nothing is recorded
         "jobs.claimed",  # a job of a workspace is this worker's
+        "jobs.foreseen",  # the chunk after the present one is read and decided
         "jobs.carried",  # what a chunk does is written, with its progress; nothing is committed
         "jobs.committed",  # a chunk is committed
         "collector.translated",  # events are ready, the broker has none of them

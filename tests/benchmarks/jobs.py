@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -20,24 +21,21 @@ from onefold.bootstrap import calm_garbage_collector
 from onefold.contacts import imports, renaming
 from onefold.contacts.acting import User
 from onefold.identity import decided
-from onefold.identity.contact import TenureId
-from onefold.identity.decide import decide
 from onefold.identity.plan import Act
-from onefold.identity.rules import Rules
-from onefold.identity.snapshot import Snapshot
 from onefold.records import workspace_jobs
 from onefold.records.apply import apply
+from onefold.records.imports import DELETE_PART
 from onefold.records.snapshots import read_contacts, snapshot_of
 from onefold.workspace import organizations
 from onefold.workspace.organizations import Edit, New
 from tests.benchmarks.rig.inserting import Recorder
 from tests.benchmarks.rig.measuring import bench_installation, figure, report
-from tests.support.working import SHARDS, carry_out
-from tests.support.worlds import event
+from tests.support.working import SHARDS, carry_out, worker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from onefold.records.store import Connection
     from tests.benchmarks.rig.inserting import Statements
     from tests.benchmarks.rig.measuring import Figure
     from tests.support.installations import Installation
@@ -70,36 +68,53 @@ select (hashtext(n.contact_id::text) & 3)::smallint, 'contacts.changed', convert
 from changed n left join listed l on l.contact_id = n.contact_id
 """
 IDS = "select contact_id from contacts where organization_id = $1 order by contact_id"
-_numbers = (TenureId(number) for number in count(300_000_000_000))
 _people = count()
 
 
 async def import_lines(mine: Installation, number: int, organization: str | None = None) -> float:
     """Lines a second of an import: uploaded, then carried out."""
-
-    async def file() -> AsyncIterator[bytes]:
-        for _ in range(number):
-            n = next(_people)
-            line: dict[str, Any] = {"given_name": f"N{n}", "last_name": "Doe", "email": f"n{n}@example.com", "organization": organization}
-            yield msgspec.json.encode(line) + b"\n"
-
     began = time.perf_counter()
-    await imports.upload(mine.store, "acme", "jsonl", file(), ANN)
+    await imports.upload(mine.store, "acme", "jsonl", _file(number, organization), ANN)
     (ended,) = await carry_out(mine.store)
     took = time.perf_counter() - began
     assert ended.progress["created"] == number
     return number / took
 
 
+async def _file(number: int, organization: str | None = None) -> AsyncIterator[bytes]:
+    for _ in range(number):
+        n = next(_people)
+        line: dict[str, Any] = {"given_name": f"N{n}", "last_name": "Doe", "email": f"n{n}@example.com", "organization": organization}
+        yield msgspec.json.encode(line) + b"\n"
+
+
+class Swallowing:
+    """Reads from a connection, and keeps what was to be written instead of writing it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.fetch, self.fetchrow, self.fetchval = connection.fetch, connection.fetchrow, connection.fetchval
+        self.statements: Statements = []
+
+    async def execute(self, statement: str, *arguments: Any) -> None:
+        """Keep it."""
+        self.statements.append((statement, arguments))
+
+
 async def insert_lines(mine: Installation, number: int) -> float:
-    """The same rows raw: contacts, identifiers, evidence, outbox."""
-    batches = []
-    for _ in range(number // imports.LINES_A_PART):
-        people = [
-            event(f"email:r{next(_people)}@example.com", fields={"given_name": "N", "last_name": "Doe"})
-            for _ in range(imports.LINES_A_PART)
-        ]
-        batches.append(await _recorded(decide(Snapshot(), people, {"acme": Rules()}, _numbers)))
+    """The same rows raw: contacts, identifiers, evidence, outbox, what became of each line. They are those of another such import.
+
+    What an import writes besides is not left: the lines as they came, and how far it is.
+    """
+    job, batches = await imports.upload(mine.store, "acme", "jsonl", _file(number), ANN), []
+    tools, is_done = worker(mine.store).tools, False
+    while not is_done:
+        async with mine.store.transaction(["acme"]) as connection:
+            swallowing = Swallowing(connection)
+            progress, is_done = await imports.step(swallowing, job, tools)  # type: ignore[arg-type]
+            job = replace(job, progress=progress)
+            batches.append([each for each in swallowing.statements if each[0] != DELETE_PART])
+    async with mine.store.transaction(["acme"]) as connection:
+        await workspace_jobs.cancel(connection, "acme", job.job_id)
     return await _send(mine, batches, number)
 
 

@@ -6,10 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING
-from uuid import uuid5
 
 from onefold.identity.assurance import Assurance
-from onefold.identity.attach import CONTACT_NAMESPACE
+from onefold.identity.attach import CONTACTS
 from onefold.identity.blocked import BlockedValues
 from onefold.identity.identifiers import identifier_key
 from onefold.identity.plan import OutcomeKind
@@ -80,7 +79,7 @@ def contact_id(told: Event, identifier: str, is_new: bool) -> str:
     """The id of the contact that an event creates with this identifier first, which may have been another's."""
     kind, _, value = identifier.partition(":")
     name = f"acme\0{kind}\0{value}\0{told.event_id}"
-    return str(uuid5(CONTACT_NAMESPACE, name if is_new else f"{name}\0{at(told.at).isoformat()}"))
+    return CONTACTS.text_of(name if is_new else f"{name}\0{at(told.at).isoformat()}")
 
 
 def rules_of(order: Order) -> Rules:

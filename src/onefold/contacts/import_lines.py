@@ -33,6 +33,7 @@ MOST_TAGS: Final = 100
 TRUE: Final = frozenset({"true", "yes", "1"})
 FALSE: Final = frozenset({"false", "no", "0", ""})
 TAGS_APART: Final = ";"
+_decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 @dataclass(slots=True)
@@ -83,7 +84,7 @@ class Columns:
 def json_line(record: bytes) -> Line:
     """A line of JSONL."""
     try:
-        found = msgspec.json.decode(record, type=dict[str, Any])
+        found = _decode(record)
     except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
         raise InvalidMessage(f"this line is no JSON object: {error}", code="invalid_json") from error
     return line_of(found)
@@ -91,11 +92,8 @@ def json_line(record: bytes) -> Line:
 
 def line_of(found: Mapping[str, Any]) -> Line:
     """What an object says."""
-    for name in found:
-        if name in DERIVED:
-            raise InvalidMessage(f"{name} follows from the rest and cannot be imported; leave it out", code="derived_field")
-        if name not in KNOWN:
-            raise InvalidMessage(f"{name!r} is nothing of a contact; values of your own go under attributes.unbound", code="unknown_field")
+    if not KNOWN.issuperset(found):
+        raise _unknown(next(name for name in found if name not in KNOWN))
     line = Line(is_vendor=_boolean(found.get("is_vendor")), organization=_text(found, "organization"))
     for name in FIELDS:
         text = _text(found, name)
@@ -110,6 +108,12 @@ def line_of(found: Mapping[str, Any]) -> Line:
     if not (line.identifiers or line.fields):
         raise InvalidMessage("this line has neither a name nor an identifier", code="nobody")
     return line
+
+
+def _unknown(name: str) -> InvalidMessage:
+    if name in DERIVED:
+        return InvalidMessage(f"{name} follows from the rest and cannot be imported; leave it out", code="derived_field")
+    return InvalidMessage(f"{name!r} is nothing of a contact; values of your own go under attributes.unbound", code="unknown_field")
 
 
 def _check_column(name: str) -> None:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from onefold.identity.membership import Membership
     from onefold.identity.plan import Outcome
     from onefold.identity.rules import Rules
+    from onefold.records.resolution import Foreseen
     from onefold.records.store import Connection, Store
     from onefold.records.workspace_jobs import WorkspaceJob
 
@@ -212,12 +213,20 @@ async def _give_up(connection: Connection, workspace: str, job_id: UUID) -> None
     await records.delete_parts(connection, workspace, job_id)
 
 
-class _Read(NamedTuple):
-    """One line that can be imported."""
+class _Foreseen(NamedTuple):
+    """What a part would do, by what was there when it was looked at."""
 
-    number: int
-    line: Line
-    interaction: Interaction
+    part: int
+    rules: Rules
+    slugs: set[str]
+    """Of the organizations that its lines name."""
+    named: Mapping[tuple[str, str], Membership]
+    """Those of them that there are."""
+    refused: list[LineReport]
+    alone: list[Interaction]
+    """Lines without an identifier."""
+    resolved: Foreseen | None
+    """What becomes of the others; None where there are none."""
 
 
 async def step(connection: Connection, job: WorkspaceJob, tools: Tools) -> Advance:
@@ -225,16 +234,13 @@ async def step(connection: Connection, job: WorkspaceJob, tools: Tools) -> Advan
     progress = dict(job.progress)
     if "parts" not in progress:
         raise InvalidMessage("the upload broke off; send the file again")
-    part = await records.part(connection, job.workspace, job.job_id, progress["part"])
-    if part is None:
+    rules, incarnation = await acting.rules_of(connection, job.workspace), (await incarnations.present(connection)).name
+    seen = await _still_so(connection, job, rules, tools.ahead)
+    if seen is None:
+        seen = await _foresee(connection, job, progress["part"], rules, tools, incarnation)
+    if seen is None:
         return Advance(progress, is_done=True)
-    rules = await acting.rules_of(connection, job.workspace)
-    read, refused = _read(job, part, rules)
-    named = await organizations.memberships(
-        connection, {(job.workspace, each.line.organization) for each in read if each.line.organization}, will_write=True
-    )
-    known, unknown = _sort_by_organization(job, read, named)
-    reports = [*refused, *unknown, *await _import(connection, job, known, named, rules, tools)]
+    reports = [*seen.refused, *await _import(connection, job, seen, tools, incarnation)]
     await records.insert_lines(connection, job.workspace, job.job_id, reports)
     await records.delete_part(connection, job.workspace, job.job_id, progress["part"])
     for each in reports:
@@ -243,15 +249,54 @@ async def step(connection: Connection, job: WorkspaceJob, tools: Tools) -> Advan
     return Advance(progress, is_done=progress["part"] >= progress["parts"])
 
 
-def _read(job: WorkspaceJob, part: Part, rules: Rules) -> tuple[list[_Read], list[LineReport]]:
-    read_line = _reader(job)
+async def _still_so(connection: Connection, job: WorkspaceJob, rules: Rules, ahead: object) -> _Foreseen | None:
+    """What was found ahead, where it is about the next part, and its lines still mean the same."""
+    if not isinstance(ahead, _Foreseen) or ahead.part != job.progress["part"]:
+        return None
+    if (ahead.rules.version, ahead.rules.quarantined) != (rules.version, rules.quarantined):
+        return None
+    return ahead if await _organizations(connection, job, ahead.slugs) == ahead.named else None
+
+
+async def look_ahead(connection: Connection, job: WorkspaceJob, tools: Tools) -> object:
+    """What the part after the next one would do: read and decided while the next one is written."""
+    if "part" not in job.progress:
+        return None
+    rules, incarnation = await acting.rules_of(connection, job.workspace), (await incarnations.present(connection)).name
+    return await _foresee(connection, job, job.progress["part"] + 1, rules, tools, incarnation)
+
+
+async def _foresee(
+    connection: Connection, job: WorkspaceJob, number: int, rules: Rules, tools: Tools, incarnation: str
+) -> _Foreseen | None:
+    """What a part would do now; None where there is no such part. Writes nothing."""
+    part = await records.part(connection, job.workspace, job.job_id, number)
+    if part is None:
+        return None
+    read, refused = _read(job, part, rules)
+    slugs = {each.group for each in read if each.group is not None}
+    named = await _organizations(connection, job, slugs)
+    known, unknown = _sort_by_organization(read, named)
+    interactions = [each for each in known if each.identifiers]
+    resolved = await tools.resolution.foresee(connection, interactions, {job.workspace: rules}, incarnation) if interactions else None
+    return _Foreseen(number, rules, slugs, named, [*refused, *unknown], [each for each in known if not each.identifiers], resolved)
+
+
+async def _organizations(connection: Connection, job: WorkspaceJob, slugs: set[str]) -> Mapping[tuple[str, str], Membership]:
+    """Those of these organizations that take contacts, held."""
+    if not slugs:
+        return {}
+    return await organizations.memberships(connection, {(job.workspace, slug) for slug in slugs}, will_write=True)
+
+
+def _read(job: WorkspaceJob, part: Part, rules: Rules) -> tuple[list[Interaction], list[LineReport]]:
+    read_line, topic = _reader(job), f"import:{job.job_id}"
     read, refused = [], []
     for numbered in part.lines:
         text, _, record = numbered.partition(b"\t")
         number = int(text)
         try:
-            line = read_line(record)
-            read.append(_Read(number, line, _interaction(job, number, line, rules)))
+            read.append(_interaction(job, Position(topic, 0, number), read_line(record), rules))
         except InvalidMessage as error:
             refused.append(LineReport(number, "refused", None, error.code, str(error)))
     return read, refused
@@ -271,13 +316,13 @@ def _reader(job: WorkspaceJob) -> Callable[[bytes], Line]:
     return row
 
 
-def _interaction(job: WorkspaceJob, number: int, line: Line, rules: Rules) -> Interaction:
+def _interaction(job: WorkspaceJob, position: Position, line: Line, rules: Rules) -> Interaction:
     """A line as the heart sees it. Raises InvalidMessage where an identifier would never resolve: the line is to be put right."""
     identifiers, dropped = resolve_identifiers(line.identifiers, rules)
     if dropped:
         raise InvalidMessage("; ".join(f"{each.semantic_type}: {each.reason}" for each in dropped), code="invalid_identifier")
     message = InteractionMessage(
-        event_id=f"import:{job.job_id}:{number:012}",
+        event_id=f"{position.topic}:{position.offset:012}",
         workspace=job.workspace,
         type=GROUP if line.organization else KIND,
         occurred_at=time_text(job.created_at),
@@ -286,7 +331,7 @@ def _interaction(job: WorkspaceJob, number: int, line: Line, rules: Rules) -> In
         group=line.organization,
     )
     return Interaction(
-        position=Position(f"import:{job.job_id}", 0, number),
+        position=position,
         event_id=message.event_id,
         workspace=job.workspace,
         type=message.type,
@@ -306,40 +351,31 @@ def _interaction(job: WorkspaceJob, number: int, line: Line, rules: Rules) -> In
 
 
 def _sort_by_organization(
-    job: WorkspaceJob, read: Sequence[_Read], named: Mapping[tuple[str, str], Membership]
-) -> tuple[list[_Read], list[LineReport]]:
+    read: Sequence[Interaction], named: Mapping[tuple[str, str], Membership]
+) -> tuple[list[Interaction], list[LineReport]]:
     known, unknown = [], []
     for each in read:
-        slug = each.line.organization
-        if slug is None or (job.workspace, slug) in named:
+        if each.group is None or (each.workspace, each.group) in named:
             known.append(each)
         else:
             reason = "no organization that takes contacts has this slug; make it, or restore it, and import the line again"
-            unknown.append(LineReport(each.number, "refused", None, "unknown_organization", reason))
+            unknown.append(LineReport(each.position.offset, "refused", None, "unknown_organization", reason))
     return known, unknown
 
 
-async def _import(
-    connection: Connection,
-    job: WorkspaceJob,
-    read: Sequence[_Read],
-    named: Mapping[tuple[str, str], Membership],
-    rules: Rules,
-    tools: Tools,
-) -> list[LineReport]:
+async def _import(connection: Connection, job: WorkspaceJob, seen: _Foreseen, tools: Tools, incarnation: str) -> list[LineReport]:
     """What the rules make of the lines, written."""
-    incarnation = (await incarnations.present(connection)).name
-    waiting = [each.interaction for each in read if each.interaction.identifiers]
-    reports = []
-    while waiting:
-        plan = await tools.resolution.resolve(connection, waiting, {job.workspace: rules}, incarnation)
+    reports: list[LineReport] = []
+    if seen.resolved is not None:
+        waiting: Sequence[Interaction] = seen.resolved.interactions
+        plan = await tools.resolution.settle(connection, seen.resolved, incarnation)
         reports += [_report(outcome) for outcome in plan.outcomes]
-        waiting = waiting[len(plan.outcomes) :]
-    alone = [each.interaction for each in read if not each.interaction.identifiers]
-    if alone:
-        made = [replace(each, organization=named[each.workspace, each.group]) if each.group is not None else each for each in alone]
-        plan = bare.create([(_alone(each), each) for each in made])
-        await apply(connection, plan, shards=tools.shards, incarnation=incarnation)
+        while waiting := waiting[len(plan.outcomes) :]:
+            plan = await tools.resolution.resolve(connection, waiting, {job.workspace: seen.rules}, incarnation)
+            reports += [_report(outcome) for outcome in plan.outcomes]
+    if seen.alone:
+        made = [replace(each, organization=seen.named[each.workspace, each.group]) if each.group else each for each in seen.alone]
+        await apply(connection, bare.create([(_alone(each), each) for each in made]), shards=tools.shards, incarnation=incarnation)
         reports += [LineReport(each.position.offset, "created", _alone(each)) for each in made]
     return reports
 

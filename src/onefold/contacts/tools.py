@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     Step: TypeAlias = Callable[[Connection, WorkspaceJob, "Tools"], Awaitable["Advance"]]
     """One chunk of a kind of job: writes into the transaction, and says how far the job is then. Called with the job's row locked."""
+    Ahead: TypeAlias = Callable[[Connection, WorkspaceJob, "Tools"], Awaitable[object]]
+    """What the chunk after the present one can be spared: looks in a transaction of its own, while the present one is carried out, and
+    writes nothing. Called with the job as it was before the present chunk; what it finds is a guess, which the next chunk has to check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,8 @@ class Tools:
     shards: int
     """Of the outbox."""
     resolution: Resolution
+    ahead: object = None
+    """What was found ahead for this chunk; None where nothing was."""
 
 
 class Advance(NamedTuple):

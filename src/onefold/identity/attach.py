@@ -6,11 +6,11 @@ Whether it may is decided before, in `guards`.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from uuid import NAMESPACE_URL, uuid5
 
 from onefold.identity.assurance import Assurance
 from onefold.identity.contact import MAIN, Contact, ContactId, Tenure
 from onefold.identity.limits import full
+from onefold.identity.naming import Namespace
 from onefold.identity.plan import EvidenceKind, Reason, Rule
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from onefold.identity.rules import Rules
     from onefold.identity.workbench import Workbench
 
-CONTACT_NAMESPACE = uuid5(NAMESPACE_URL, "onefold:contact")
+CONTACTS = Namespace("onefold:contact")
 
 
 def contact_id_of(interaction: Interaction, gathering: Gathering) -> ContactId:
@@ -34,7 +34,7 @@ def contact_id_of(interaction: Interaction, gathering: Gathering) -> ContactId:
     name = f"{interaction.workspace}\0{first.semantic_type}\0{first.normalised}\0{interaction.event_id}"
     if its_own[first.key].tenure is not None:
         name += f"\0{interaction.at.isoformat()}"
-    return ContactId(uuid5(CONTACT_NAMESPACE, name))
+    return ContactId(CONTACTS.id_of(name))
 
 
 def create(work: Workbench, interaction: Interaction, gathering: Gathering) -> ContactId:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+TOKEN = "anonymous_token"  # noqa: S105 -- the name of a type
+
 
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:
@@ -37,7 +39,7 @@ BUILT_IN = (
     CatalogEntry("email", "Email", priority=4, outreach=True, slugs=_ADDRESS_SLUGS),
     CatalogEntry("phone", "Phone", priority=5, outreach=True, slugs=_ADDRESS_SLUGS),
     CatalogEntry("device_id", "Device id", device_bound=True, priority=6),
-    CatalogEntry("anonymous_token", "Anonymous token", device_bound=True, priority=7),
+    CatalogEntry(TOKEN, "Anonymous token", device_bound=True, priority=7),
 )
 
 

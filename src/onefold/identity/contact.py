@@ -258,7 +258,10 @@ class Contact(Struct):
     def _main(self, kind: str) -> str | None:
         if not self.summary.open_by_type.get(kind):
             return None
-        return next((tenure.identifier for tenure in self.listed if tenure.slug == MAIN and tenure.semantic_type == kind), None)
+        for tenure in self.listed:
+            if tenure.slug == MAIN and tenure.semantic_type == kind:
+                return tenure.identifier
+        return None
 
 
 def derived_type(contact: Contact) -> str:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from onefold.identity import survivorship
 from onefold.identity.assurance import Assurance
 from onefold.identity.attach import attach_fresh, create, evict, hand_over, touch
+from onefold.identity.catalog import TOKEN
 from onefold.identity.contact import Provenance
 from onefold.identity.guards import Case, bind, credit
 from onefold.identity.merge import merge
+from onefold.identity.newcomers import welcome
 from onefold.identity.plan import Excess, Limit, Outcome, OutcomeKind, Parked, Plan, Reason, Rule
 from onefold.identity.policy import sort_out, takes_values
 from onefold.identity.proposals import propose
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
     from onefold.identity.interaction import Interaction
     from onefold.identity.rules import Rules
     from onefold.identity.snapshot import Snapshot
-
-TOKEN = "anonymous_token"  # noqa: S105 -- the name of a type
 
 _RULES = {
     OutcomeKind.MERGED: Rule.SHARED_IDENTIFIER,
@@ -66,6 +66,12 @@ def _decide_one(work: Workbench, interaction: Interaction, rules: Rules) -> Outc
         interaction = interaction.without(gone)
     if not interaction.identifiers:
         return Outcome(interaction, OutcomeKind.UNRESOLVED, Reason.NO_IDENTIFIER, None, None)
+    welcomed = welcome(work, interaction, rules)
+    return welcomed if welcomed is not None else _weigh(work, interaction, rules)
+
+
+def _weigh(work: Workbench, interaction: Interaction, rules: Rules) -> Outcome:
+    """The outcome of an interaction some of whose identifiers have a past."""
     bounds = bind(work, interaction, rules)
     gathering = sort_out(Case(work, interaction, rules, bounds))
     if gathering.is_empty and not credit(gathering, bounds):

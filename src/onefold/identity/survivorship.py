@@ -32,6 +32,8 @@ MOST_VALUE_BYTES = 131_072
 """Of a contact's fields and attributes together, by path as JSON, cleared ones included. A change says them up to three times (before,
 after, whole), beside up to 200 identifiers, and must fit into one message: a larger one would hold up everything behind it in the
 outbox (poison 28)."""
+_SURELY_FITS = MOST_VALUE_BYTES // 2
+"""Of six bytes a character of paths and texts: what JSON puts around them takes less than the other half."""
 MOST_BESIDE = 8
 """Personal identifiers that a value is remembered with: whoever fills in a form names two or three. Without a bound an event of a thousand
 identifiers and a thousand values would store a million pairs."""
@@ -92,7 +94,7 @@ def beside_before(contact: Contact, path: str, value: object, mine: Provenance) 
 
 def fitting(contact: Contact, values: list[tuple[str, str | None, object]]) -> list[tuple[str, str | None, object]]:
     """Those values for which the contact has room, in their order (R11)."""
-    if not values:
+    if not values or _is_small(contact, values):
         return values
     room = _room(contact)
     if _size({path: value for path, _, value in values}) <= room:
@@ -105,6 +107,21 @@ def fitting(contact: Contact, values: list[tuple[str, str | None, object]]) -> l
             room -= growth
             kept.append(each)
     return kept
+
+
+def _is_small(contact: Contact, values: list[tuple[str, str | None, object]]) -> bool:
+    """Whether there is room for certain: all of it is texts that fit even where JSON writes six bytes for each of their characters."""
+    size = len(values)
+    for path, _, value in values:
+        if type(value) is not str:
+            return False
+        size += len(path) + len(value)
+    for path in contact.provenance:
+        value = get(contact, path)
+        if type(value) is not str:
+            return False
+        size += len(path) + len(value)
+    return size * 6 < _SURELY_FITS
 
 
 def copied(prover: Contact, left: Contact, tenure: TenureId) -> list[tuple[str, object, Provenance]]:

@@ -68,6 +68,10 @@ class Workbench:
         """The open tenure of an identifier."""
         return next((tenure for tenure in self.tenures(workspace, key) if tenure.is_open), None)
 
+    def has_past(self, workspace: str, key: IdentifierKey) -> bool:
+        """Whether somebody held the identifier, or a separation left a barrier for it."""
+        return bool(self.tenures(workspace, key)) or (workspace, key) in self._snapshot.barriers
+
     def contact_of(self, tenure: Tenure) -> ContactId:
         """Who holds an open tenure, as far as it is known here."""
         key = (tenure.workspace, tenure.contact_id)
@@ -120,6 +124,39 @@ class Workbench:
         self._contacts[key] = contact
         self._created.add(key)
         self._before[key] = None
+
+    def welcome(self, contact: Contact, tenures: list[Tenure], interaction: Interaction, rule: Rule) -> None:
+        """Take a new contact, at its first version, with the first tenures of its identifiers; ends the interaction.
+
+        What `create`, `open`, `prove` and `close` do, step by step, to a contact that grows.
+        """
+        workspace = contact.workspace
+        key, evidence = (workspace, contact.contact_id), self.plan.evidence
+        self._contacts[key] = contact
+        self._created.add(key)
+        contact.listed = tenures if len(tenures) == 1 else sorted(tenures, key=listing_order)
+        contact.derive()
+        changes = changes_between(None, contact)
+        changes["identifiers"] = ([], [tenure.text for tenure in tenures])
+        event_id, position, at = interaction.event_id, interaction.position, interaction.at
+        for tenure in tenures:
+            self._opened[tenure.tenure_id] = tenure
+            self._tenures[workspace, tenure.key] = [tenure]
+            evidence.append(Evidence(tenure.tenure_id, workspace, EvidenceKind.FIRST, event_id, position, at, rule, tenure.assurance))
+        self.plan.changes.append(
+            ContactChanged(
+                contact.contact_id,
+                workspace,
+                1,
+                contact.updated_at,
+                Cause(event_id, position, rule),
+                changes,
+                (),
+                None,
+                contact,
+                tuple(contact.listed[:LISTED_IDENTIFIERS]),
+            )
+        )
 
     def edit(self, contact: Contact) -> Contact:
         """The contact's copy of this interaction, to be changed."""

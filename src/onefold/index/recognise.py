@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
-from onefold.identity.decide import TOKEN
+from onefold.identity.catalog import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
-from uuid import NAMESPACE_URL, UUID, uuid5
 
 import msgspec
 
 from onefold.identity.classification import relationships
 from onefold.identity.contact import LISTED_IDENTIFIERS
+from onefold.identity.naming import Namespace
 from onefold.messages import contacts as wire
 from onefold.messages.cloudevents import headers as cloudevent_headers
 from onefold.messages.times import time_text
@@ -18,6 +18,7 @@ from onefold.records.rows import to_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+    from uuid import UUID
 
     from onefold.identity.contact import Contact, Tenure
     from onefold.identity.plan import Cause, ContactChanged
@@ -29,7 +30,7 @@ MOST_WRITTEN = 50_000
 _written: dict[int, tuple[Tenure, msgspec.Raw]] = {}
 """By the identity of the tenure, which is held here as well, so that no other one gets it."""
 
-CHANGE_NAMESPACE = uuid5(NAMESPACE_URL, "onefold:contact-change")
+CHANGES = Namespace("onefold:contact-change")
 
 
 class OutboxRow(NamedTuple):
@@ -48,7 +49,7 @@ def _optional_time(at: datetime | None) -> str | None:
 def change_row(change: ContactChanged, incarnation: str) -> OutboxRow:
     """The outbox row of one change: keyed by contact id, with CloudEvents headers."""
     contact_id, at = str(change.contact_id), time_text(change.at)
-    event_id = str(uuid5(CHANGE_NAMESPACE, f"{incarnation}\0{contact_id}\0{change.version}"))
+    event_id = CHANGES.text_of(f"{incarnation}\0{contact_id}\0{change.version}")
     message = wire.ContactChange(
         event_id=event_id,
         workspace=change.workspace,

@@ -76,13 +76,22 @@ LET_GO = """
 update workspace_jobs set state = 'waiting', error = $4, lease_until = clock_timestamp() + $5, updated_at = clock_timestamp()
 where job_id = $1 and workspace = $2 and claim = $3 and state = 'running'
 """
-FAIL = """
-update workspace_jobs set state = 'failed', error = $4, lease_until = null, updated_at = clock_timestamp(), finished_at = clock_timestamp()
-where job_id = $1 and workspace = $2 and claim = $3 and state = 'running'
+# What was uploaded and is not going to be taken says something of people, so it does not outlive the job.
+_FORGET_PARTS = "delete from import_parts p using ended e where p.job_id = e.job_id and p.workspace = e.workspace"
+FAIL = f"""
+with ended as (
+  update workspace_jobs set state = 'failed', error = $4, lease_until = null, updated_at = clock_timestamp(),
+    finished_at = clock_timestamp()
+  where job_id = $1 and workspace = $2 and claim = $3 and state = 'running' returning job_id, workspace
+)
+{_FORGET_PARTS}
 """
 CANCEL = f"""
-update workspace_jobs set state = 'cancelled', lease_until = null, updated_at = clock_timestamp(), finished_at = clock_timestamp()
-where job_id = $1 and workspace = $2 and state in ('waiting', 'running') returning {COLUMNS}
+with ended as (
+  update workspace_jobs set state = 'cancelled', lease_until = null, updated_at = clock_timestamp(), finished_at = clock_timestamp()
+  where job_id = $1 and workspace = $2 and state in ('waiting', 'running') returning {COLUMNS}
+), forgotten as ({_FORGET_PARTS})
+select {COLUMNS} from ended
 """
 WAITING = """
 select count(*), coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float8 from (

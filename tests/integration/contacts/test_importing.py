@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -23,15 +25,15 @@ from onefold.records.numbers import TenureNumbers
 from onefold.records.reads import find_holder, load_record
 from onefold.records.resolution import Resolution
 from onefold.records.store import Store
-from onefold.workspace import organizations
-from onefold.workspace.organizations import New
+from onefold.workspace import organizations, rules
+from onefold.workspace.organizations import Edit, New
 from streams import jobs
 from tests.support.working import SHARDS, carry_out, worker
 from tests.support.workspaces import add_workspace
 from tests.support.worlds import EXACT, event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
     from onefold.contacts.imports import Format
     from onefold.records.reads import ContactRecord
@@ -39,6 +41,10 @@ if TYPE_CHECKING:
     from tests.support.servers import Database
 
 ANN = User("user:ann", "the new customers")
+GAPS = """
+select count(*) from (select count(*) as told, max((convert_from(payload, 'UTF8')::jsonb ->> 'version')::int) as newest from outbox group by key)
+where told <> newest
+"""
 PARTS = "select count(*) from import_parts"
 NAMES = "select given_name from contacts where given_name is not null order by given_name"
 
@@ -217,6 +223,88 @@ async def test_a_kill_anywhere_loses_no_line_and_doubles_none(store: Store, poin
     assert await value(store, "select count(*) from contacts") == 701
 
 
+@asynccontextmanager
+async def foreseen(meanwhile: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """Do something between the moment when the second part is read and decided and its own transaction, before the first part's commit."""
+    ready, is_done = asyncio.Event(), False
+
+    async def look() -> None:
+        ready.set()
+
+    async def carried() -> None:
+        nonlocal is_done
+        if not is_done:
+            is_done = True
+            await asyncio.wait_for(ready.wait(), 30)
+            await meanwhile()
+
+    failpoints.arm("jobs.foreseen", look)
+    failpoints.arm("jobs.carried", carried)
+    yield
+    failpoints.disarm()
+    assert is_done
+
+
+@pytest.mark.asyncio
+async def test_lines_meet_those_of_the_part_before(store: Store) -> None:
+    """Decided ahead of its commit, and anew where that made a difference (decision 0040): as if one part came after the other."""
+    lines = [{"given_name": f"N{number}", "email": f"n{number % 300}@example.com"} for number in range(1_400)]
+    joining = [{"email": f"n{number}@example.com", "phone": f"+1415555{number:04}"} for number in range(300)]
+    found = await imported(store, *lines, *joining, *({"phone": each["phone"], "last_name": "Doe"} for each in joining))
+    assert [each.outcome for each in found] == ["created"] * 300 + ["updated"] * 1_700
+    assert await value(store, "select count(*) from contacts") == 300
+    assert await value(store, "select array_agg(distinct version order by version) from contacts") == [6, 7]
+    assert await value(store, GAPS) == 0
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("is_known", [False, True])
+async def test_whoever_comes_after_a_part_was_looked_at_is_met_all_the_same(store: Store, *, is_known: bool) -> None:
+    """Mutant foreseen-is-believed: somebody new, or one more version of somebody known; nothing of either is lost, no version told twice."""
+    resolution = Resolution(shards=SHARDS, numbers=TenureNumbers(), budget=10_000)
+
+    async def come(*identifiers: str) -> None:
+        async with store.transaction(["acme"]) as connection:
+            await resolution.resolve(connection, [event("email:n700@example.com", *identifiers)], {"acme": EXACT}, "test")
+
+    if is_known:
+        await come()
+    async with foreseen(partial(come, "user_id:ann")):
+        found = await imported(store, *({"given_name": f"N{n}", "email": f"n{n}@example.com"} for n in range(900)))
+    assert [(each.line, each.outcome) for each in found if each.outcome != "created"] == [(701, "updated")]
+    ann = await record(store, "n700@example.com")
+    assert {each.normalised for each in ann.tenures} == {"n700@example.com", "ann"}
+    assert ann.contact.version == 2 + is_known
+    assert (await value(store, "select count(*) from contacts"), await value(store, GAPS)) == (900, 0)
+
+
+@pytest.mark.asyncio
+async def test_rules_and_names_that_changed_after_a_part_was_looked_at_count(store: Store) -> None:
+    """What is blocked by then resolves no more, and contacts show what their organization is called by then."""
+    async with store.transaction(["acme"]) as connection:
+        mill = (await organizations.create(connection, "acme", New("Mill"))).organization_id
+
+    async def block() -> None:
+        async with store.transaction(["acme"]) as connection:
+            planned = await rules.plan(connection, "acme", rules.Edits(keys=[("blocked.email.exact", ["n700@example.com"])]))
+            await rules.carry_out(connection, planned, actor="user:ann", reason=None)
+
+    async def rename() -> None:
+        async with store.transaction(["acme"]) as connection:
+            await organizations.edit(connection, "acme", mill, Edit("New"), "user:ann")
+
+    refused = []
+    for change, name in ((block, "n"), (rename, "m")):
+        lines = [{"email": f"{name}{n}@example.com", "organization": "mill" if n > 800 else None} for n in range(900)]
+        job = await send(store, b"\n".join(map(msgspec.json.encode, lines)))
+        async with foreseen(change):
+            await carry_out(store, only=job.job_id)
+        refused += [(each.line, each.code) for each in await reports(store, job, refused_only=True)]
+    assert refused == [(701, "invalid_identifier")]
+    assert (await record(store, "n850@example.com")).contact.organization_name == "Mill"
+    assert (await record(store, "m850@example.com")).contact.organization_name == "New"
+
+
 @pytest.mark.asyncio
 async def test_rows_of_a_spreadsheet_are_imported_by_their_columns(store: Store) -> None:
     """Also rows that go over several lines, whose numbers are those in the file."""
@@ -266,6 +354,21 @@ async def test_whoever_was_erased_is_not_brought_back_by_an_import_of_before(sto
     await carry_out(store)
     assert [(each.outcome, each.code) for each in await reports(store, job)] == [("refused", "barred")]
     assert await value(store, NAMES) is None
+    assert await value(store, PARTS) == 0
+
+
+@pytest.mark.asyncio
+async def test_an_import_that_is_cancelled_or_fails_leaves_none_of_its_lines(store: Store) -> None:
+    """Product.md, section 11: what is not going to be imported is kept nowhere."""
+    lines = b'{"given_name": "Ann"}\n' * 1_200
+    cancelled, failing = await send(store, lines), await send(store, lines)
+    async with store.transaction(["acme"]) as connection:
+        await workspace_jobs.cancel(connection, "acme", cancelled.job_id)
+    assert await value(store, PARTS) == 3
+    async with store.transaction(["acme"]) as connection:
+        await connection.execute("update workspace_jobs set progress = '{}' where job_id = $1", failing.job_id)
+    (ended,) = await carry_out(store)
+    assert (ended.job_id, ended.state) == (failing.job_id, "failed")
     assert await value(store, PARTS) == 0
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from onefold.errors import ConfigurationError
@@ -35,7 +36,7 @@ from onefold.http.user_api import (
     webhooks,
 )
 from onefold.http.user_api.door import PROBLEM_SCHEMA, DoorRoute, Parts
-from onefold.http.user_api.problems import NOT_FOUND, problem
+from onefold.http.user_api.problems import HARMLESS, NOT_FOUND, problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,16 +116,20 @@ def _include(app: FastAPI) -> None:
 
 
 def _serving(found: dict[str, Any]) -> Any:
-    async def serve() -> dict[str, Any]:
-        return found
+    async def serve() -> Response:
+        return JSONResponse(found, headers=dict(HARMLESS))
 
     return serve
 
 
+def _methods(path: str) -> list[str]:
+    """The methods of every route of a path; Starlette's own answer knows those of the first."""
+    return sorted({method for method, _, route in routes() if route.path_regex.fullmatch(path.removeprefix(PREFIX))})
+
+
 async def _of_http(request: Request, error: Exception) -> Response:
     """No such path, or not by this method."""
-    del request
     status = error.status_code if isinstance(error, HTTPException) else 500
     code, detail = {405: ("wrong_method", "This path does not take this method.")}.get(status, ("not_found", NOT_FOUND))
-    headers = error.headers if isinstance(error, HTTPException) else None
+    headers = {"allow": ", ".join(_methods(request.url.path))} if status == 405 else None  # noqa: PLR2004
     return problem(status if status == 405 else 404, code, detail, uuid.uuid4().hex, headers)  # noqa: PLR2004

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 MEDIA_TYPE = "application/problem+json"
+HARMLESS: Final[Mapping[str, str]] = {
+    "x-content-type-options": "nosniff",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+}
+"""Headers of every answer: a browser that is led to open one makes no page of what people wrote (S70)."""
 NOT_FOUND = "There is nothing here, or nothing that you may see."
 """Said alike of what is missing, another workspace's, and not the caller's to see (S31)."""
 
@@ -101,7 +108,7 @@ def problem(status: int, code: str, detail: str, request_id: str, headers: Mappi
         "request_id": request_id,
         **facts,
     }
-    return JSONResponse(told, status, {**(headers or {}), "cache-control": "no-store"}, MEDIA_TYPE)
+    return JSONResponse(told, status, {**(headers or {}), "cache-control": "no-store", **HARMLESS}, MEDIA_TYPE)
 
 
 def _status(error: OnefoldError) -> int:
