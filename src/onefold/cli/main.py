@@ -33,6 +33,7 @@ from onefold.cli import (
     replay,
     roles,
     rules,
+    script,
     seeds,
     segments,
     settings,
@@ -80,6 +81,7 @@ app.add_typer(proposals.app, name="proposals", rich_help_panel=LOOK)
 app.add_typer(segments.app, name="segments", rich_help_panel=LOOK)
 app.add_typer(events.app, name="events", rich_help_panel=LOOK)
 app.add_typer(keys.app, name="keys", rich_help_panel=LOOK)
+app.command("script", rich_help_panel=LOOK)(script.script)
 app.add_typer(users.app, name="users", rich_help_panel=LOOK)
 app.add_typer(identity_keys.app, name="identity-keys", rich_help_panel=LOOK)
 app.add_typer(topics.app, name="topics", rich_help_panel=LOOK)

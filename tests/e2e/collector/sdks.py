@@ -56,15 +56,21 @@ IN_BODY_ONLY = frozenset({Sdk("segment", "2.3.4"), Sdk("node", "3.0.0")})
 """Send their write key in the body, and no Authorization header (C1)."""
 
 
+def browser_sdk() -> Path:
+    """The folder of Segment's browser SDK, as its users serve it."""
+    return installed(NODE[0]) / "node_modules/@segment/analytics-next/dist/umd"
+
+
 def installed(sdk: Sdk) -> Path:
     """The folder with this version and what it needs, made once and kept; several test processes may ask at a time."""
     if sdk in NODE:
         files = [NODE_PROJECT / name for name in ("package.json", "package-lock.json", ".npmrc")]
-        return _kept("node", b"".join(each.read_bytes() for each in files), partial(_install_node, files))
-    return _kept(str(sdk), sdk.requirements.read_bytes() + sys.version.encode(), partial(_install_python, sdk))
+        return kept("node", b"".join(each.read_bytes() for each in files), partial(_install_node, files))
+    return kept(str(sdk), sdk.requirements.read_bytes() + sys.version.encode(), partial(_install_python, sdk))
 
 
-def _kept(name: str, made_from: bytes, install: Callable[[Path], None]) -> Path:
+def kept(name: str, made_from: bytes, install: Callable[[Path], None]) -> Path:
+    """A folder of this checkout's cache, made once by `install`, whichever process comes first, and anew for other bytes."""
     folder = ROOT / ".cache" / "sdks" / f"{name}-{hashlib.sha256(made_from).hexdigest()[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:  # not inside: uv locks a `.lock` of its own there

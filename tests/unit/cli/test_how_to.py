@@ -23,6 +23,7 @@ PAGES = [
     "proposals.md",
     "replay.md",
     "rules.md",
+    "script.md",
     "try-a-rule.md",
     "undo-a-merge.md",
 ]

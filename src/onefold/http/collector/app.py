@@ -1,7 +1,7 @@
 """The collector's door: routes, and turns whatever happens into an answer. A bare ASGI application, since its answers are few.
 
 The contract is interfaces.md C1: existing Segment and RudderStack SDKs work by changing one host name. It opens no read path: the two
-documents that it serves are the same for every workspace (S57). What belongs to operators is on another port (S116).
+documents and the script that it serves are the same for every workspace (S57). What belongs to operators is on another port (S116).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from onefold.errors import OnefoldError
 from onefold.http.callers import base_url
-from onefold.http.collector import auth, boot
+from onefold.http.collector import auth, boot, script
 from onefold.http.collector.answers import Answer, NoSuchPath, Overloaded, WrongMethod, document, failure, preflight, success
 from onefold.http.collector.bodies import ClientGone, read_body
 from onefold.http.collector.intake import Intake
@@ -98,6 +98,9 @@ class Collector:
 
     async def _get(self, path: str, scope: MutableMapping[str, Any]) -> Answer:
         headers = dict(scope["headers"])
+        served = script.scripts().get(path)
+        if served is not None:
+            return served.answer(path, headers)
         place = auth.place_of(scope, headers, self._options.trusted_proxies)
         if path.rstrip("/") == _SOURCE:
             named = auth.from_query(scope["query_string"])
