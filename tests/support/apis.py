@@ -20,6 +20,8 @@ from onefold.access.users import Wish, create_user
 from onefold.http.user_api.app import make_app
 from onefold.http.user_api.door import COOKIE, Parts
 from onefold.records.shards import shard_count
+from onefold.workspace.webhook_secrets import SigningSecrets
+from onefold.workspace.webhooks import Rules
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from onefold.records.users import UserRow
 
 PASSWORD = "several unusual words, mill"
+WEBHOOKS = Rules(SigningSecrets({1: b"w" * 32}))
+"""With these webhooks can be made."""
 QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 """Hashes in no time: how long one takes is not what most tests are about."""
 

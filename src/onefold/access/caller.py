@@ -78,5 +78,5 @@ class Caller:
 
     def visible(self, scope: Scope) -> Visible:
         """Whom a query may show under a scope."""
-        kinds = {Scope.OWNED: ("owner",), Scope.FOLLOWED: ("owner", "follower")}.get(scope)
+        kinds = {Scope.NOTHING: (), Scope.OWNED: ("owner",), Scope.FOLLOWED: ("owner", "follower")}.get(scope)
         return Visible(str(self.user_id), kinds)

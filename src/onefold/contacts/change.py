@@ -16,6 +16,7 @@ from onefold.messages.reading import storable
 from onefold.records import organizations
 from onefold.records.histories import tenure_then
 from onefold.records.store import Moved
+from onefold.records.visibility import EVERYBODYS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from onefold.identity.identifiers import Identifier
     from onefold.identity.plan import Plan
     from onefold.records.store import Connection
+    from onefold.records.visibility import Visible
 
 MOST_NAME = 200
 """Characters of a name."""
@@ -40,6 +42,8 @@ class Edit:
     is_vendor: bool | None = None
     if_version: int | None = None
     """Only if the contact is still at this version."""
+    joins: Visible = EVERYBODYS
+    """Whose organizations it may join."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ async def edit(
     """
     snapshot, contact = await acting.one_contact(connection, workspace, contact_id, will_write=shards is not None)
     acting.demand_version(contact, wanted.if_version)
-    values = await checked_values(connection, workspace, wanted.values, contact.organization_id)
+    values = await checked_values(connection, workspace, wanted.values, contact.organization_id, wanted.joins)
     plan = decided.edit(snapshot, contact, values, await acting.begin(connection, user), is_vendor=wanted.is_vendor)
     return await acting.carry_out(connection, Changing(contact, plan), shards, user)
 
@@ -107,24 +111,28 @@ async def archive(
 
 
 async def checked_values(
-    connection: Connection, workspace: str, values: Mapping[str, object], organization: UUID | None
+    connection: Connection, workspace: str, values: Mapping[str, object], organization: UUID | None, joins: Visible
 ) -> dict[str, object]:
     """The values as they are stored, of a contact that belongs to this organization. Raises what `edit` does of values."""
     found = {path: _value(path, value) for path, value in values.items() if path != ORGANIZATION}
     if ORGANIZATION in values:
-        found[ORGANIZATION] = await _membership(connection, workspace, organization, values[ORGANIZATION])
+        found[ORGANIZATION] = await _membership(connection, workspace, organization, values[ORGANIZATION], joins)
     return found
 
 
-async def _membership(connection: Connection, workspace: str, present: UUID | None, named: object) -> Membership | None:
-    """The organization with this id, held, so that it is neither renamed nor destroyed meanwhile. An archived one takes nobody new."""
+async def _membership(connection: Connection, workspace: str, present: UUID | None, named: object, joins: Visible) -> Membership | None:
+    """The organization with this id, held, so that it is neither renamed nor destroyed meanwhile. An archived one takes nobody new.
+
+    One's own organization stays, whether it is seen or not.
+    """
     if named is None:
         return None
     try:
         wanted = named if isinstance(named, UUID) else UUID(str(named))
     except ValueError:
         raise InvalidMessage(f"{ORGANIZATION} takes the id of an organization") from None
-    found = (await organizations.hold(connection, workspace, [wanted])).get(wanted)
+    is_seen = present == wanted or await organizations.is_seen(connection, workspace, wanted, joins)
+    found = (await organizations.hold(connection, workspace, [wanted])).get(wanted) if is_seen else None
     if found is None:
         raise OrganizationNotFound(f"workspace {workspace} has no organization {wanted}")
     if found.archived_at is not None and present != wanted:

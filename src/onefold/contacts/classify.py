@@ -7,6 +7,7 @@ that nobody destroys one meanwhile. The preview is the plan itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from onefold.contacts import acting
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from onefold.identity.contact import Contact
     from onefold.identity.plan import Plan
     from onefold.records.store import Connection
+    from onefold.records.visibility import Sight
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,9 @@ async def classify(
     *,
     if_version: int | None = None,
     shards: int | None = None,
+    sight: Sight = MappingProxyType({}),
 ) -> Classifying:
-    """Plan to change what hangs on a contact, redirects followed; with `shards` of the outbox, carry it out.
+    """Plan to change what hangs on a contact, redirects followed; with `shards` of the outbox, carry it out. Related is what is in sight.
 
     Raises ContactNotFound, VersionConflict, InvalidMessage, InvalidAttributes, RelationTaken; Moved: roll back and repeat.
     """
@@ -58,7 +61,7 @@ async def classify(
     catalog = await catalog_for(connection, workspace, "contacts", present, change, will_use=shards is not None)
     act = await acting.begin(connection, user)
     after = hung(catalog, present, change, act.at)
-    await relations.demand_others(connection, workspace, "contacts", contact.contact_id, change)
+    await relations.demand_others(connection, workspace, "contacts", contact.contact_id, change, sight)
     values = {attribute_path(slug, profile): storable(value) for (profile, slug), value in after.values.items()}
     plan = decided.classify(snapshot, contact, after.classification, act, tags=after.tags, values=values)
     if shards is not None and plan.writes:

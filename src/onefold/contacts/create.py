@@ -15,6 +15,7 @@ from onefold.identity.survivorship import attribute_path
 from onefold.messages.reading import storable
 from onefold.records import relations
 from onefold.records.catalogs import catalog_for
+from onefold.records.visibility import EVERYBODYS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from onefold.identity.plan import Act, Plan
     from onefold.records.numbers import TenureNumbers
     from onefold.records.store import Connection
+    from onefold.records.visibility import Sight
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class Draft:
     is_vendor: bool = False
     hanging: Change = field(default_factory=Change)
     """Profiles with their attributes, tags and the like, which it begins with."""
+    sight: Sight = field(default_factory=dict)
+    """Which organizations it may join, and which records it may be related to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +74,8 @@ async def create(
     await identifiers.know_holders(connection, workspace, snapshot, [each.identifier.key for each in given])
     act = act if act is not None else await acting.begin(connection, user)
     contact_id = creating.contact_id_of(workspace, act)
-    hanging = await _hung(connection, workspace, contact_id, draft.hanging, act, will_write=shards is not None)
-    values = await checked_values(connection, workspace, draft.values, None)
+    hanging = await _hung(connection, workspace, contact_id, draft, act, will_write=shards is not None)
+    values = await checked_values(connection, workspace, draft.values, None, draft.sight.get("organizations", EVERYBODYS))
     values.update((attribute_path(slug, profile), storable(value)) for (profile, slug), value in hanging.values.items())
     new = creating.New(given, values, draft.is_vendor, tuple(hanging.tags), hanging.classification)
     free = await identifiers.numbers_for(connection, numbers, len(given), will_write=shards is not None)
@@ -79,11 +83,11 @@ async def create(
     return await acting.carry_out(connection, making, shards, user)
 
 
-async def _hung(connection: Connection, workspace: str, contact_id: ContactId, change: Change, act: Act, *, will_write: bool) -> Hung:
+async def _hung(connection: Connection, workspace: str, contact_id: ContactId, draft: Draft, act: Act, *, will_write: bool) -> Hung:
     """What hangs on it from its first version on."""
-    nothing = Hung(UNCLASSIFIED, (), {})
+    nothing, change = Hung(UNCLASSIFIED, (), {}), draft.hanging
     if change == Change():
         return nothing
     after = hung(await catalog_for(connection, workspace, "contacts", nothing, change, will_use=will_write), nothing, change, act.at)
-    await relations.demand_others(connection, workspace, "contacts", contact_id, change)
+    await relations.demand_others(connection, workspace, "contacts", contact_id, change, draft.sight)
     return after

@@ -14,6 +14,7 @@ from onefold.records import proposals as records
 from onefold.records.apart import keep_apart
 from onefold.records.snapshots import lock, read_contacts, snapshot_of
 from onefold.records.store import Moved
+from onefold.records.visibility import EVERYBODYS
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from onefold.contacts.merge import Merging
     from onefold.records.proposals import Proposal
     from onefold.records.store import Connection
+    from onefold.records.visibility import Visible
 
 _CLOSED = {
     "carried_out": "its two contacts are one by now",
@@ -32,12 +34,14 @@ _CLOSED = {
 }
 
 
-async def accept(connection: Connection, workspace: str, named: UUID, user: User, *, shards: int | None = None) -> Merging:
+async def accept(
+    connection: Connection, workspace: str, named: UUID, user: User, *, shards: int | None = None, visible: Visible = EVERYBODYS
+) -> Merging:
     """Plan to merge the two contacts of an open proposal, the stronger surviving; with `shards` of the outbox, carry it out.
 
     Raises ProposalNotFound, ProposalClosed, MergeRefused; Moved where one was absorbed meanwhile: roll back and repeat.
     """
-    proposal, pair = await _open(connection, workspace, named, will_write=shards is not None)
+    proposal, pair = await _open(connection, workspace, named, visible, will_write=shards is not None)
     contacts = snapshot_of(await read_contacts(connection, workspace, list(pair))).contacts.values()
     winner = survivor(contacts).contact_id
     absorbed = pair[1] if winner == pair[0] else pair[0]
@@ -46,12 +50,14 @@ async def accept(connection: Connection, workspace: str, named: UUID, user: User
     return await merge(connection, workspace, Wish(winner, absorbed, {}), user, shards=shards)
 
 
-async def refuse(connection: Connection, workspace: str, named: UUID, user: User, *, execute: bool) -> Proposal:
+async def refuse(
+    connection: Connection, workspace: str, named: UUID, user: User, *, execute: bool, visible: Visible = EVERYBODYS
+) -> Proposal:
     """Keep the two contacts of an open proposal apart: no event joins them, a person may.
 
     Raises ProposalNotFound, ProposalClosed; Moved where one was absorbed meanwhile: roll back and repeat.
     """
-    proposal, (one, other) = await _open(connection, workspace, named, will_write=execute)
+    proposal, (one, other) = await _open(connection, workspace, named, visible, will_write=execute)
     if execute:
         act = await acting.begin(connection, user)
         await records.decide_on(connection, proposal, "refused", act)
@@ -59,19 +65,21 @@ async def refuse(connection: Connection, workspace: str, named: UUID, user: User
     return proposal
 
 
-async def _open(connection: Connection, workspace: str, named: UUID, *, will_write: bool) -> tuple[Proposal, tuple[UUID, UUID]]:
+async def _open(
+    connection: Connection, workspace: str, named: UUID, visible: Visible, *, will_write: bool
+) -> tuple[Proposal, tuple[UUID, UUID]]:
     """An open proposal, and the two contacts that it leads to; locked, where something is to be written."""
-    proposal, pair = await _find(connection, workspace, named)
+    proposal, pair = await _find(connection, workspace, named, visible)
     if will_write:
         await lock(connection, [(workspace, each) for each in pair])
-        proposal, again = await _find(connection, workspace, named)  # of two people at once the second one sees what the first did
+        proposal, again = await _find(connection, workspace, named, visible)  # of two people at once the second one sees what the first did
         if again != pair:
             raise Moved("a contact of the proposal was absorbed meanwhile")
     return proposal, pair
 
 
-async def _find(connection: Connection, workspace: str, named: UUID) -> tuple[Proposal, tuple[UUID, UUID]]:
-    proposal = await records.find_proposal(connection, workspace, named)
+async def _find(connection: Connection, workspace: str, named: UUID, visible: Visible) -> tuple[Proposal, tuple[UUID, UUID]]:
+    proposal = await records.find_proposal(connection, workspace, named, visible)
     if proposal is None:
         raise ProposalNotFound(f"workspace {workspace} has no proposal {named}; `onefold proposals list` shows those that are open")
     one, other = proposal.contacts

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, get_args
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from onefold.records.snapshots import read_apart
+from onefold.records.visibility import EVERYBODYS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Container, Iterable, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from onefold.identity.plan import Act, Proposed
     from onefold.records.rows import Row
     from onefold.records.store import Connection
+    from onefold.records.visibility import Visible
 
 State: TypeAlias = Literal["open", "carried_out", "accepted", "refused", "expired", "void"]
 
@@ -72,6 +74,21 @@ with chosen as materialized (
   order by proposed_at desc, proposal_id desc limit $6
 ) select {_LED}
 """
+# The same of whom a user owns (S77): along their links to contacts and those that these absorbed, to pairs whose other side is theirs.
+NEWEST_OWN = f"""
+with own as (
+  select distinct object_id as root from links
+  where workspace = $2 and object_type = 'contacts' and kind = any($7::text[]) and value = $8
+), chosen as materialized (
+  select {_COLUMNS} from own
+  join contacts m on m.root = own.root and m.workspace = $2
+  join proposals p on p.one = m.contact_id and p.workspace = m.workspace
+  join contacts o on o.contact_id = p.other and o.workspace = p.workspace
+  where o.root in (select root from own) and ($3::timestamptz is null or (p.proposed_at, p.proposal_id) < ($3, $4))
+    and p.proposed_at >= now() - $5::interval
+  order by p.proposed_at desc, p.proposal_id desc limit $6
+) select {_LED}
+"""
 # Pairs with a side among some contacts; the tree of a contact, say.
 OF = f"""
 with chosen as materialized (
@@ -82,7 +99,14 @@ with chosen as materialized (
   ) as both_sides order by proposed_at desc, proposal_id desc limit $4
 ) select {_LED}
 """
-ONE = f"with chosen as materialized (select {_COLUMNS} from proposals p where p.proposal_id = $3 and p.workspace = $2) select {_LED}"
+ONE = f"""
+with chosen as materialized (
+  select {_COLUMNS} from proposals p where p.proposal_id = $3 and p.workspace = $2 and ($4::text[] is null or not exists (
+    select from unnest(array[p.one, p.other]) as side where not exists (
+      select from contacts m join links l on l.object_id = m.root and l.workspace = m.workspace
+      where m.contact_id = side and m.workspace = p.workspace and l.object_type = 'contacts' and l.kind = any($4) and l.value = $5)))
+) select {_LED}
+"""
 TREE = """
 select m.contact_id from contacts c join contacts m on m.root = c.root and m.workspace = c.workspace and m.merged_into is not null
 where c.contact_id = $1 and c.workspace = $2
@@ -152,10 +176,12 @@ def proposal_id(one: UUID, other: UUID) -> UUID:
     return uuid5(PROPOSAL_NAMESPACE, f"{smaller}\0{greater}")
 
 
-async def list_proposals(connection: Connection, workspace: str, most: int, *, states: Container[State]) -> list[Proposal]:
-    """The newest ones in some of the states; of open ones, one for each pair of contacts that they lead to."""
+async def list_proposals(
+    connection: Connection, workspace: str, most: int, *, states: Container[State], visible: Visible = EVERYBODYS
+) -> list[Proposal]:
+    """The newest ones in some of the states; of open ones, one for each pair of contacts that they lead to. Both sides are to be seen."""
     found: dict[object, Proposal] = {}
-    async for each in _newest(connection, workspace, KEPT if "expired" in states else EXPIRES):
+    async for each in _newest(connection, workspace, KEPT if "expired" in states else EXPIRES, visible):
         if each.state in states:
             found.setdefault(frozenset(each.contacts) if each.state == "open" else each.proposal_id, each)
             if len(found) == most:
@@ -169,9 +195,10 @@ async def proposals_of(connection: Connection, workspace: str, contact_id: UUID,
     return await _read(connection, workspace, await connection.fetch(OF, EXPIRES, workspace, sides, most))
 
 
-async def find_proposal(connection: Connection, workspace: str, named: UUID) -> Proposal | None:
-    """The one with this id."""
-    found = await _read(connection, workspace, await connection.fetch(ONE, EXPIRES, workspace, named))
+async def find_proposal(connection: Connection, workspace: str, named: UUID, visible: Visible = EVERYBODYS) -> Proposal | None:
+    """The one with this id, if both of its sides are to be seen."""
+    rows = await connection.fetch(ONE, EXPIRES, workspace, named, visible.kinds, visible.user_id)
+    found = await _read(connection, workspace, rows)
     return found[0] if found else None
 
 
@@ -191,11 +218,13 @@ async def decide_on(connection: Connection, proposal: Proposal, decision: Litera
         await connection.execute(DECIDE, same, proposal.workspace, decision, act.at, act.actor, act.reason)
 
 
-async def _newest(connection: Connection, workspace: str, within: timedelta) -> AsyncIterator[Proposal]:
+async def _newest(connection: Connection, workspace: str, within: timedelta, visible: Visible) -> AsyncIterator[Proposal]:
+    statement, whose = (NEWEST, ()) if visible.kinds is None else (NEWEST_OWN, (visible.kinds, visible.user_id))
     place: tuple[datetime | None, UUID | None] = (None, None)
     size = CHUNK
     while size == CHUNK:
-        chunk = await _read(connection, workspace, await connection.fetch(NEWEST, EXPIRES, workspace, *place, within, CHUNK))
+        rows = await connection.fetch(statement, EXPIRES, workspace, *place, within, CHUNK, *whose)
+        chunk = await _read(connection, workspace, rows)
         for each in chunk:
             yield each
         size = len(chunk)

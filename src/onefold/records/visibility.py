@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from onefold.errors import ContactNotFound
 
@@ -29,6 +30,8 @@ class Visible:
 
 
 EVERYBODYS = Visible("", None)
+Sight: TypeAlias = Mapping[str, Visible]
+"""Whose records of each kind somebody sees; of a kind that is not named, everybody's."""
 
 
 async def demand_contact(connection: Connection, workspace: str, contact_id: UUID, visible: Visible) -> None:

@@ -77,7 +77,8 @@ async def create(connection: Connection, workspace: str, new: New, author: UUID,
     object_id = await _record(connection, workspace, new.object_type, new.object_id, visible)
     if new.parent_id is not None:
         parent = await find(connection, workspace, new.parent_id, visible)
-        if parent.object_type != new.object_type:
+        there = await _record(connection, workspace, parent.object_type, parent.object_id, visible)
+        if (parent.object_type, there) != (new.object_type, object_id):
             raise InvalidMessage("an answer is on the same record as what it answers", code="invalid_parent")
     at: datetime = await connection.fetchval(NOW)
     activity = Activity(

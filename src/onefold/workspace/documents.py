@@ -22,7 +22,7 @@ from onefold.records.catalogs import catalog_for
 from onefold.records.definitions import definition_by_id, definitions_by_slug
 from onefold.records.documents import Document
 from onefold.records.store import Moved
-from onefold.records.visibility import Visible
+from onefold.records.visibility import EVERYBODYS
 from onefold.workspace.definitions import DefinitionNotFound
 from onefold.workspace.kinds import TEMPLATE
 
@@ -33,14 +33,13 @@ if TYPE_CHECKING:
     from onefold.identity.adoption import Catalog
     from onefold.records.definitions import Definition
     from onefold.records.store import Connection
+    from onefold.records.visibility import Sight, Visible
 
 SCOPE = "documents"
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 LONGEST_TITLE, DEEPEST = 200, 20
 NO_CHANGE = Change()
 NOW = "select clock_timestamp()"
-EVERYBODYS = Visible("", None)
-"""For what is not asked for by somebody in particular."""
 
 
 class DocumentNotFound(Refused):
@@ -69,6 +68,8 @@ class New:
     parent_id: UUID | None = None
     maker: str | None = None
     """Who is to own it because they make it, by their user id."""
+    sight: Sight = field(default_factory=dict)
+    """What it may be related to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ class Wanted:
     """Of the template's attributes; None clears."""
     change: Change = NO_CHANGE
     if_version: int | None = None
+    sight: Sight = field(default_factory=dict)
+    """What it may be related to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,7 @@ async def create(connection: Connection, template: Definition, new: New) -> Done
     change = at_first(template, new.change)
     if new.maker is not None and not begun.follows_contact:
         change = replace(change, owners=Edit((*change.owners.add, new.maker)))
-    made, skipped = await _hang(connection, begun, new.values, change, at)
+    made, skipped = await _hang(connection, begun, new.values, change, at, new.sight)
     await records.insert(connection, made)
     return Done(None, await _as_stored(connection, made), skipped)
 
@@ -139,7 +142,7 @@ async def edit(connection: Connection, before: Document, wanted: Wanted) -> Done
     elif wanted.parent_id != "stays":
         await _demand_parent(connection, before, wanted.parent_id)
         after = replace(after, parent_id=wanted.parent_id)
-    after, skipped = await _hang(connection, after, wanted.values, replace(wanted.change, profiles=NO_EDIT), at)
+    after, skipped = await _hang(connection, after, wanted.values, replace(wanted.change, profiles=NO_EDIT), at, wanted.sight)
     return replace(await _store(connection, before, after, at), skipped_tags=skipped)
 
 
@@ -245,12 +248,12 @@ async def _hold_contact(connection: Connection, workspace: str, named: UUID) -> 
 
 
 async def _hang(
-    connection: Connection, document: Document, values: Mapping[str, Any], change: Change, at: datetime
+    connection: Connection, document: Document, values: Mapping[str, Any], change: Change, at: datetime, sight: Sight
 ) -> tuple[Document, Sequence[str]]:
     """The document with what is to hang on it, and the tags that were skipped."""
     catalog = await catalog_for(connection, document.workspace, SCOPE, _present(document), change, will_use=True)
     after = with_hanging(catalog, document, values, change, at)
-    await relations.demand_others(connection, document.workspace, SCOPE, document.document_id, change)
+    await relations.demand_others(connection, document.workspace, SCOPE, document.document_id, change, sight)
     return after
 
 

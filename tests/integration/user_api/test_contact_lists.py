@@ -10,6 +10,7 @@ import pytest
 
 from onefold.records import contact_lists
 from onefold.records.contact_lists import Filters, Place, statement_of
+from onefold.records.proposals import EXPIRES, NEWEST_OWN, ONE
 from onefold.segments.query import parse
 
 if TYPE_CHECKING:
@@ -138,6 +139,28 @@ async def _walks_along(store: Store, case: str, filters: Filters, index: str) ->
     assert "Seq Scan" not in plan, (case, plan)
     assert index in plan, (case, plan)
     assert "Sort" not in plan.replace("Incremental Sort", "") or case == "seen", (case, plan)
+
+
+PROPOSED = """
+insert into proposals (workspace, proposal_id, one, other, guard, semantic_type, first_at, first_event, first_partition, first_offset,
+  last_at, last_event, last_partition, last_offset, proposed_at)
+select 'acme', gen_random_uuid(), one, other, 'policy', 'email', now(), 'e', 0, 0, now(), 'e', 0, 0, now()
+from (select contact_id as one, lead(contact_id) over (order by contact_id) as other from contacts) as pairs where other is not null
+"""
+
+
+@pytest.mark.asyncio
+async def test_whose_proposals_somebody_decides_walks_along_their_own_contacts(store: Store) -> None:
+    """S77, architecture 4: statements prepared while the tables were empty, on tables that grew since."""
+    mine = (["owner"], USER)
+    asked = (EXPIRES, "acme", None, None, EXPIRES, 50, *mine)
+    async with store.transaction(["acme"]) as connection:
+        await connection.fetch(NEWEST_OWN, *asked)
+        await connection.execute(MANY, 20_000, USER)
+        await connection.execute(PROPOSED)
+        for statement, arguments in ((NEWEST_OWN, asked), (ONE, (EXPIRES, "acme", uuid4(), *mine))):
+            plan = "\n".join(row[0] for row in await connection.fetch(f"explain {statement}", *arguments))
+            assert not [table for table in ("proposals", "contacts", "links") if f"Seq Scan on {table}" in plan], plan
 
 
 @pytest.mark.asyncio

@@ -240,7 +240,12 @@ async def test_proposals_are_listed_accepted_and_refused(api: Api, store: Store)
         assert len(found) == 2
         assert (await manager.get("/proposals")).json() == []
         first, second = (f"/proposals/{each['proposal_id']}" for each in found)
+        who = {"owners": {"add": [(await manager.get("/me")).json()["user"]["user_id"]]}}
+        for contact, seen in zip(found[1]["contacts"], ([], [found[1]]), strict=True):
+            await client.patch(f"/contacts/{contact}/classification", json=who, headers={"if-match": "*"})
+            assert (await manager.get("/proposals")).json() == seen, "S77: who owns both sides, and nobody else"
         assert (await manager.post(f"{first}/refuse")).status_code == 404
+        assert (await manager.post(f"{second}/accept", params={"preview": "true"})).status_code == 200
         assert (await client.post(f"{first}/refuse", json={"reason": "two people"})).status_code == 204
         assert (await client.post(f"{second}/accept", params={"preview": "true"})).json()["executed"] is False
         assert (await client.post(f"{second}/accept")).status_code == 200

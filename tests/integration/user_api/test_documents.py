@@ -20,7 +20,7 @@ from onefold.records.document_lists import Asked
 from onefold.records.numbers import TenureNumbers
 from onefold.records.resolution import Resolution
 from onefold.records.shards import shard_count
-from onefold.records.visibility import Visible
+from onefold.records.visibility import EVERYBODYS, Visible
 from onefold.workspace import document_ownership, documents
 from tests.support.working import carry_out
 from tests.support.worlds import EXACT, event
@@ -470,7 +470,7 @@ async def test_a_contact_that_gets_other_owners_while_its_document_is_edited_lea
     assert (await client.post("/tags", json={"slug": "vip", "title": "vip", "data": {}})).status_code == 201
     made = await document(client, contacts[0])
     async with store.transaction(["acme"]) as connection:
-        before = await documents.find(connection, "acme", UUID(made["id"]), documents.EVERYBODYS, will_write=True)
+        before = await documents.find(connection, "acme", UUID(made["id"]), EVERYBODYS, will_write=True)
         await documents.edit(connection, before, documents.Wanted(change=Change(tags=Edit(["vip"]))))
         losing = asyncio.create_task(
             client.patch(f"/contacts/{contacts[0]}/classification", json={"owners": {"remove": [user]}}, headers=ANY)

@@ -122,10 +122,14 @@ def _serving(found: dict[str, Any]) -> Any:
     return serve
 
 
+def _methods(path: str) -> list[str]:
+    """The methods of every route of a path; Starlette's own answer knows those of the first."""
+    return sorted({method for method, _, route in routes() if route.path_regex.fullmatch(path.removeprefix(PREFIX))})
+
+
 async def _of_http(request: Request, error: Exception) -> Response:
     """No such path, or not by this method."""
-    del request
     status = error.status_code if isinstance(error, HTTPException) else 500
     code, detail = {405: ("wrong_method", "This path does not take this method.")}.get(status, ("not_found", NOT_FOUND))
-    headers = error.headers if isinstance(error, HTTPException) else None
+    headers = {"allow": ", ".join(_methods(request.url.path))} if status == 405 else None  # noqa: PLR2004
     return problem(status if status == 405 else 404, code, detail, uuid.uuid4().hex, headers)  # noqa: PLR2004

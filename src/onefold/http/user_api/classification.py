@@ -116,7 +116,14 @@ async def hang(work: Doing, contact_id: UUID, body: Hanging) -> HangingShown:
     work.caller.demand_fields("contacts", ["owners"] if body.owners.add or body.owners.remove else [])
     await demand_contact(work.connection, work.workspace, contact_id, work.visible)
     done = await classify(
-        work.connection, work.workspace, contact_id, change_of(body), work.user(body.reason), if_version=version, shards=work.shards
+        work.connection,
+        work.workspace,
+        contact_id,
+        change_of(body),
+        work.user(body.reason),
+        if_version=version,
+        shards=work.shards,
+        sight=work.sight,
     )
     contact = done.plan.contacts_changed[0] if done.plan.contacts_changed else done.contact
     return _shown(work, contact, list(done.skipped_tags))

@@ -14,10 +14,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from onefold.contacts import proposals as deciding
 from onefold.contacts.merge import Wish, merge
 from onefold.contacts.unmerge import unmerge
-from onefold.errors import ContactNotFound, ProposalNotFound
+from onefold.errors import ContactNotFound
 from onefold.http.user_api.contact_shapes import ActShown, Reason, Why, act_shown, answer_of
 from onefold.http.user_api.contacts import root_for
-from onefold.http.user_api.door import Doing, DoorRoute, Work, allowed, lasting
+from onefold.http.user_api.door import Doing, DoorRoute, allowed, lasting
 from onefold.http.user_api.paging import Cursor, Limit
 from onefold.identity.rules_reading import document_of
 from onefold.ops.explain.explain import Question, explain
@@ -143,17 +143,16 @@ async def list_proposals(
 ) -> list[ProposalShown]:
     """The newest merges that wait for proof or for a person. Who sees only what they own sees those of which they own both sides."""
     states = proposals.STATES if state == "all" else {state}
-    found = await proposals.list_proposals(work.connection, work.workspace, limit, states=states)
-    return [_shown(each) for each in found if await _is_seen(work, each)]
+    found = await proposals.list_proposals(work.connection, work.workspace, limit, states=states, visible=work.visible)
+    return [_shown(each) for each in found]
 
 
 @router.post("/proposals/{proposal_id}/accept", responses=_ACT)
 @allowed("proposals", "decide")
 async def accept_proposal(work: Doing, proposal_id: UUID, body: Why | None = None, *, preview: Preview = False) -> Response:
     """Merge the two; the stronger one survives."""
-    await _demand_proposal(work, proposal_id)
-    user = work.user(body.reason if body is not None else None)
-    done = await deciding.accept(work.connection, work.workspace, proposal_id, user, shards=None if preview else work.shards)
+    user, shards = work.user(body.reason if body is not None else None), None if preview else work.shards
+    done = await deciding.accept(work.connection, work.workspace, proposal_id, user, shards=shards, visible=work.visible)
     return answer_of(act_shown(done.plan, executed=not preview))
 
 
@@ -161,9 +160,8 @@ async def accept_proposal(work: Doing, proposal_id: UUID, body: Why | None = Non
 @allowed("proposals", "decide")
 async def refuse_proposal(work: Doing, proposal_id: UUID, body: Why | None = None) -> None:
     """Keep the two apart: no event joins them, a person may."""
-    await _demand_proposal(work, proposal_id)
     reason = body.reason if body is not None else None
-    await deciding.refuse(work.connection, work.workspace, proposal_id, work.user(reason), execute=True)
+    await deciding.refuse(work.connection, work.workspace, proposal_id, work.user(reason), execute=True, visible=work.visible)
     work.note("refused", "proposals", proposal_id, reason=reason)
 
 
@@ -182,26 +180,6 @@ async def simulate(work: Doing, body: Simulated) -> Response:
         tried, present = StoredRun(document, recency), StoredRun(None, recency) if body.diff else None
         bad = await from_stored(stream, work.store, [each for each in (present, tried) if isinstance(each, StoredRun)], recency)
     return answer_of(report(tried, bad, present=present))
-
-
-async def _is_seen(work: Work, proposal: Proposal) -> bool:
-    if work.visible.kinds is None:
-        return True
-    try:
-        for each in proposal.contacts:
-            if each is None:
-                return False
-            await demand_contact(work.connection, work.workspace, each, work.visible)
-    except ContactNotFound:
-        return False
-    return True
-
-
-async def _demand_proposal(work: Work, proposal_id: UUID) -> None:
-    """Raises ProposalNotFound for what there is not, and for what the caller may not see (S31)."""
-    found = await proposals.find_proposal(work.connection, work.workspace, proposal_id)
-    if found is None or not await _is_seen(work, found):
-        raise ProposalNotFound(f"there is no proposal {proposal_id}")
 
 
 def _shown(each: Proposal) -> ProposalShown:

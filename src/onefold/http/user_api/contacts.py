@@ -123,7 +123,7 @@ async def create_contact(work: Doing, body: ContactMade) -> Response:
     """Make a contact, with everything that hangs on it. Whoever sees only what they own owns what they make."""
     work.caller.demand_fields("contacts", [name for name in ("is_vendor", "owners") if getattr(body, name)])
     raw = [Raw(each.semantic_type, each.identifier, each.slug, each.outreach) for each in body.identifiers]
-    draft = Draft(raw, values_of(body), body.is_vendor, hanging_of(body, _own(work)))
+    draft = Draft(raw, values_of(body), body.is_vendor, hanging_of(body, _own(work)), work.sight)
     async with naming_the_holder(work):
         made = await create(work.connection, work.workspace, draft, work.user(body.reason), numbers=work.parts.numbers, shards=work.shards)
     return await show(work, made.contact_id, status=201, skipped_tags=list(made.skipped_tags))
@@ -144,7 +144,7 @@ async def edit_contact(work: Doing, contact_id: UUID, body: ContactEdited) -> Re
     version = work.expected_version()
     work.caller.demand_fields("contacts", ["is_vendor"] if body.is_vendor is not None else [])
     root = await root_for(work, contact_id)
-    wanted = Edit(values_of(body), body.is_vendor, version)
+    wanted = Edit(values_of(body), body.is_vendor, version, work.sight["organizations"])
     await edit(work.connection, work.workspace, root, wanted, work.user(body.reason), shards=work.shards)
     return await show(work, root)
 
@@ -198,7 +198,7 @@ async def naming_the_holder(work: Work) -> AsyncIterator[None]:
         facts: dict[str, Any] = {"semantic_type": error.semantic_type}
         try:
             holder = UUID(str(error.holder))
-            await demand_contact(work.connection, work.workspace, holder, work.caller.visible(work.caller.scope("contacts", "read")))
+            await demand_contact(work.connection, work.workspace, holder, work.sight["contacts"])
             facts |= {"holder": str(holder), "merge": "POST /api/v1/contacts/merge"}
         except Refused:
             pass

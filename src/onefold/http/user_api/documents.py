@@ -32,7 +32,6 @@ from onefold.workspace.document_log import act_of
 
 if TYPE_CHECKING:
     from onefold.records.documents import Document
-    from onefold.records.visibility import Visible
 
 router = APIRouter(route_class=DoorRoute, tags=["documents"])
 
@@ -149,9 +148,9 @@ async def list_documents(
 async def create_document(work: Doing, body: DocumentMade) -> DocumentWritten:
     """Make a document of a contact. A Journey Manager owns what they make, unless its template says that owners are the contact's."""
     work.caller.demand_fields("documents", ["owners"] if body.owners else [])
-    await demand_contact(work.connection, work.workspace, body.contact_id, _may_read(work, "contacts"))
+    await demand_contact(work.connection, work.workspace, body.contact_id, work.sight["contacts"])
     if body.parent_id is not None:
-        await use_cases.find(work.connection, work.workspace, body.parent_id, _may_read(work, "documents"))
+        await use_cases.find(work.connection, work.workspace, body.parent_id, work.sight["documents"])
     named = body.template_id if body.template_id is not None else body.template
     if named is None or (body.template_id is not None and body.template is not None):
         raise InvalidMessage("say which template it is of: template_id or template, one of them", code="template_needed")
@@ -165,7 +164,7 @@ async def create_document(work: Doing, body: DocumentMade) -> DocumentWritten:
     )
     maker = str(work.caller.user_id) if work.caller.visible(work.caller.scope("documents", "update")).kinds is not None else None
     template = await use_cases.template_of(work.connection, work.workspace, named)
-    new = use_cases.New(body.contact_id, body.slug, body.title, body.attributes, change, body.parent_id, maker=maker)
+    new = use_cases.New(body.contact_id, body.slug, body.title, body.attributes, change, body.parent_id, maker, work.sight)
     return _written(work, await use_cases.create(work.connection, template, new), body.reason)
 
 
@@ -186,9 +185,9 @@ async def edit_document(work: Doing, document_id: UUID, body: DocumentEdited) ->
     work.caller.demand_fields("documents", ["owners"] if body.owners.add or body.owners.remove else [])
     before = await use_cases.find(work.connection, work.workspace, document_id, work.visible, will_write=True)
     if body.parent_id is not None:
-        await use_cases.find(work.connection, work.workspace, body.parent_id, _may_read(work, "documents"))
+        await use_cases.find(work.connection, work.workspace, body.parent_id, work.sight["documents"])
     parent_id: UUID | Literal["stays"] | None = body.parent_id if "parent_id" in body.model_fields_set else "stays"
-    wanted = use_cases.Wanted(body.title, parent_id, body.attributes, change_of(body), version)
+    wanted = use_cases.Wanted(body.title, parent_id, body.attributes, change_of(body), version, work.sight)
     return _written(work, await use_cases.edit(work.connection, before, wanted), body.reason)
 
 
@@ -246,7 +245,3 @@ def _written(work: Work, done: use_cases.Done, reason: str | None) -> DocumentWr
         work.journal.append(act_of(done, work.caller.actor, reason, work.origin))
     work.version = done.after.version
     return DocumentWritten(**shown_document(done.after).model_dump(), skipped_tags=list(done.skipped_tags))
-
-
-def _may_read(work: Work, resource: str) -> Visible:
-    return work.caller.visible(work.caller.scope(resource, "read"))

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from onefold.access.sessions import Lives
     from onefold.http.callers import Network
     from onefold.records.store import Connection, Store
-    from onefold.records.visibility import Visible
+    from onefold.records.visibility import Sight, Visible
 
     Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
     Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -166,6 +166,11 @@ class Work:
     def visible(self) -> Visible:
         """Whose records this route may show or change: goes into its queries (S77)."""
         return self.caller.visible(self.scope)
+
+    @property
+    def sight(self) -> Sight:
+        """Whose records the caller may read, of each kind that has owners."""
+        return {kind: self.caller.visible(self.caller.scope(kind, "read")) for kind in ("contacts", "organizations", "documents")}
 
     def user(self, reason: str | None = None) -> User:
         """The caller, as use cases on contacts know who acts. What they do is written into the log before the commit."""
@@ -415,6 +420,7 @@ def _kept_body(response: Response, work: Work) -> bytes:
 
 
 def _finished(response: Response, work: Work | None) -> Response:
+    """The answer with the headers that all have."""
     headers = response.headers
     if work is not None:
         headers["x-request-id"] = str(work.origin.request_id)

@@ -80,7 +80,9 @@ async def read_log(
 @router.get("/log/stream", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
 @lasting("log", "read")
 async def follow_log(
-    work: Doing, request: Request, last_event_id: Annotated[int | None, Header(ge=0, description="Where a reader was cut off.")] = None
+    work: Doing,
+    request: Request,
+    last_event_id: Annotated[int | None, Header(ge=0, lt=2**63, description="Where a reader was cut off.")] = None,
 ) -> StreamingResponse:
     """Every new entry as a server-sent event, in order; ends when the caller may no longer read it."""
     return StreamingResponse(_events(work, request, last_event_id), media_type="text/event-stream", headers={"x-accel-buffering": "no"})
@@ -100,17 +102,23 @@ async def _events(work: Work, request: Request, after: int | None) -> AsyncItera
         except OnefoldError as error:
             yield f"event: end\ndata: {error.code}\n\n".encode()
             return
-        for each in entries:
-            seq = each.seq
-            yield (
-                f"id: {each.seq}\nevent: entry\ndata: ".encode() + msgspec.json.encode(shown_entry(each).model_dump(mode="json")) + b"\n\n"
-            )
+        except Exception as error:  # noqa: BLE001 -- the answer has begun: what happens to it now, the door does not see
+            work.parts.failed(error, str(work.origin.request_id))
+            yield b"event: end\ndata: internal\n\n"
+            return
+        if entries:
+            seq = entries[-1].seq
+            yield b"".join(_event(each) for each in entries)
         silent = 0.0 if entries else silent + POLL_SECONDS
         if silent >= ALIVE_SECONDS:
             silent = 0.0
             yield b": alive\n\n"
         if len(entries) < MOST_AT_ONCE:
             await asyncio.sleep(POLL_SECONDS)
+
+
+def _event(entry: Entry) -> bytes:
+    return f"id: {entry.seq}\nevent: entry\ndata: ".encode() + msgspec.json.encode(shown_entry(entry).model_dump(mode="json")) + b"\n\n"
 
 
 def _visible(work: Work) -> str | None:
