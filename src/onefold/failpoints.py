@@ -30,12 +30,17 @@ POINTS: Final = frozenset(
         "rebuild.written",  # the index knows, the rebuild's progress is not stored
         "parked.produced",  # parked interactions lie on their topic again, nothing is recorded
         "redrive.produced",  # dead letters lie on their topic again, nothing is recorded
+        "webhooks.looked_up",  # it is known who was erased, nothing is written of what is due
         "webhooks.committed",  # what is due is committed, the messages are not acknowledged
         "webhooks.posted",  # the receiver has answered, nothing is recorded
         "jobs.claimed",  # a job of a workspace is this worker's
         "jobs.foreseen",  # the chunk after the present one is read and decided
         "jobs.carried",  # what a chunk does is written, with its progress; nothing is committed
         "jobs.committed",  # a chunk is committed
+        "outreach.committed",  # what is asked for is kept, the messages are not acknowledged
+        "outreach.claimed",  # a message is this worker's, nobody was spoken to
+        "outreach.handed_over",  # it is marked that the other side may act, which has heard nothing
+        "outreach.answered",  # the other side has acted, nothing is recorded
         "collector.translated",  # events are ready, the broker has none of them
     }
 )
