@@ -76,6 +76,7 @@ async def twins(services: Services, database: Database, topic_prefix: str, redis
 
 
 @pytest.mark.slow  # every operation, every kind of job, every command
+@pytest.mark.timeout(600)
 async def test_s94_nothing_that_one_workspace_does_reads_or_moves_its_twin(twins: Twins, tmp_path: Path) -> None:
     """S31, S94: told of what is the twin's, in every place, alone or together."""
     await _call_all(twins)

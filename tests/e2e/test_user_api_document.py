@@ -171,6 +171,7 @@ def _sent(call: Call, ids: Mapping[str, str]) -> dict[str, Any]:
 
 
 @pytest.mark.slow  # thousands of calls
+@pytest.mark.timeout(900)
 async def test_no_call_is_answered_otherwise_than_the_document_says(sweep: Sweep) -> None:
     """No 5xx, no undocumented status, media type or shape.
 
