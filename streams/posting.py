@@ -24,6 +24,7 @@ from onefold.messages.webhooks import signed_headers
 from onefold.outbound.client import Call, CallFailed
 from onefold.records import log as journal
 from onefold.records import webhook_deliveries as deliveries
+from onefold.records.store import RACES
 from onefold.records.webhooks import live_secrets
 from onefold.records.workspaces import list_workspaces
 
@@ -50,6 +51,8 @@ _SPARE_SECONDS: Final = 20.0
 """What a lease has on top of the longest call, for a database that is slow to hear of its end."""
 _POLL_SECONDS: Final = 0.5
 _MEASURE_SECONDS: Final = 10.0
+_MANY: Final = 1_000
+"""Deliveries that wait, from which on it matters how Postgres looks for them."""
 _PRUNE_SECONDS: Final = 600.0
 _PRUNE_ROWS: Final = 2_000
 
@@ -131,6 +134,8 @@ class _Underway:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     by_workspace: Counter[str] = field(default_factory=Counter)
     by_webhook: Counter[UUID] = field(default_factory=Counter)
+    freed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when something has ended."""
 
     def room(self, webhook: Ready, limits: Limits) -> int:
         """How many more deliveries of this webhook may be sent."""
@@ -151,6 +156,7 @@ class _Underway:
         self.tasks.discard(task)
         self.by_workspace -= Counter({webhook.workspace: 1})
         self.by_webhook -= Counter({webhook.webhook_id: 1})
+        self.freed.set()
 
 
 class Sender:
@@ -173,15 +179,19 @@ class Sender:
             tasks.create_task(_every(_MEASURE_SECONDS, stopping, lambda: self.measure(metrics), log))
             tasks.create_task(_every(_PRUNE_SECONDS, stopping, lambda: self.prune(metrics, log), log))
             while not stopping.is_set():
-                began = 0
+                begun = 0
+                self._underway.freed.clear()
                 try:
-                    began = await self.send_some(tasks, metrics, log)
+                    begun = await self.send_some(tasks, metrics, log)
                 except TemporaryError as error:
                     metrics.waits.labels(error.code).inc()
                     log.warning("sender_waits", code=error.code, reason=str(error))
-                if not began:
+                except Exception:  # whatever it is, what is due must go out
+                    metrics.waits.labels("unknown").inc()
+                    log.exception("sender_failed")
+                if not begun:  # nothing is due, or there is no room until something is freed
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(stopping.wait(), _POLL_SECONDS)
+                        await asyncio.wait_for(self._underway.freed.wait(), _POLL_SECONDS)
 
     async def send_some(self, tasks: asyncio.TaskGroup, metrics: WebhooksMetrics, log: Log) -> int:
         """Begin to send what is due, as far as there is room; gives how many."""
@@ -270,6 +280,8 @@ class Sender:
             workspaces = await list_workspaces(connection)
         async with self._store.transaction(workspaces) as connection:
             count, age = await deliveries.waiting(connection, workspaces)
+            if count >= _MANY:
+                await deliveries.know_yourself(connection, count)
         metrics.waiting.set(count)
         metrics.waiting_age.set(age)
 
@@ -292,7 +304,7 @@ async def _every(seconds: float, stopping: asyncio.Event, act: Callable[[], Awai
     while not stopping.is_set():
         try:
             await act()
-        except TemporaryError as error:
-            log.warning("upkeep_waits", code=error.code, reason=str(error))
+        except (TemporaryError, *RACES) as error:
+            log.warning("upkeep_waits", reason=str(error))
         with suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), seconds)

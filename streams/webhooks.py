@@ -103,6 +103,7 @@ class Notices:
             return 0
         await webhook_deliveries.begin(connection)
         erased = await webhook_deliveries.erased_among(connection, workspaces, {each.read.contact_id for each, _ in wanted})
+        await reach("webhooks.looked_up")
         due = [each.due_to(webhook, self._kind) for each, webhook in wanted if not _says_who_is_gone(each.read, erased)]
         return await webhook_deliveries.insert_due(connection, due)
 

@@ -30,6 +30,7 @@ POINTS: Final = frozenset(
         "rebuild.written",  # the index knows, the rebuild's progress is not stored
         "parked.produced",  # parked interactions lie on their topic again, nothing is recorded
         "redrive.produced",  # dead letters lie on their topic again, nothing is recorded
+        "webhooks.looked_up",  # it is known who was erased, nothing is written of what is due
         "webhooks.committed",  # what is due is committed, the messages are not acknowledged
         "webhooks.posted",  # the receiver has answered, nothing is recorded
         "jobs.claimed",  # a job of a workspace is this worker's

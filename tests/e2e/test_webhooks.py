@@ -1,4 +1,4 @@
-"""Webhooks in processes of their own commands: made through the User API, events in, and a receiver hears of the contact (S87)."""
+"""Webhooks by processes of their own commands: events in, and a receiver hears of the contact (S87)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
-from onefold.access import keys
-from onefold.access.users import Wish, create_user
-from onefold.local.ports import pick
-from onefold.workspace import segments
+from onefold import bootstrap
+from onefold.workspace import segments, webhooks
 from tests.support.installations import installation
 from tests.support.receivers import receiver, shown_verify
 from tests.support.worlds import event
@@ -26,12 +23,12 @@ LEASE_OVER = "update webhook_deliveries set next_attempt_at = clock_timestamp() 
 HERE = {"ONEFOLD_WEBHOOKS__ALLOWED_NETWORKS": '["127.0.0.1/32"]'}
 
 
-@pytest.mark.slow  # six processes, one of them killed: the group notices after its session timeout
+@pytest.mark.slow  # four processes, one of them killed: the group notices after its session timeout
 @pytest.mark.asyncio
 async def test_s87_events_come_in_and_a_receiver_hears_of_them_though_the_sender_is_killed_before_it_commits(
     services: Services, database: Database, topic_prefix: str, redis_url: str
 ) -> None:
-    """S87, F50: what was posted and not recorded arrives again under its id; a contact's versions in order; who entered a segment, too."""
+    """S87: what was posted and not recorded arrives again under its id; a contact's versions in order; who entered a segment, too."""
     async with installation(services, database, topic_prefix, redis_url, partitions=1) as mine, receiver() as here:
         async with mine.store.transaction(["acme"]) as connection:
             segment = await segments.create(connection, "acme", "leads", "Leads", LEADS)
@@ -57,15 +54,8 @@ async def test_s87_events_come_in_and_a_receiver_hears_of_them_though_the_sender
 
 
 async def _made(mine: Installation, url: str) -> str:
-    """A webhook that a Master made; gives its secret."""
+    """A webhook there; gives its secret."""
+    rules = bootstrap.webhook_rules(mine.role)._replace(allows_http=True)
     async with mine.store.transaction(["acme"]) as connection:
-        user = await create_user(connection, "acme", None, Wish("ann@example.com", roles=["master"]), None)
-        key = (await keys.create_key(connection, "acme", "service", "test", user_id=user.user_id)).text
-    port = pick(set())
-    async with (
-        mine.running("user-api", ONEFOLD_USER_API__PORT=str(port), **HERE),
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api/v1", headers={"authorization": f"Bearer {key}"}) as client,
-    ):
-        made = await client.post("/webhooks", json={"title": "CRM", "url": url})
-        assert made.status_code == 201, made.text
-        return str(made.json()["secret"])
+        _, secret = await webhooks.create_webhook(connection, "acme", webhooks.Wish("CRM", url), rules)
+    return secret

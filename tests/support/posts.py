@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 SECRETS = SigningSecrets({1: b"w" * 32})
 HERE = ip_network("127.0.0.1/32")
-SOON = "update webhook_deliveries set next_attempt_at = clock_timestamp() where state = 'waiting'"
+# Without the last error, so that an attempt which is under way is told from the one before.
+SOON = "update webhook_deliveries set next_attempt_at = clock_timestamp(), last_error = null where state = 'waiting'"
 RESTED = "update webhooks set paused_until = null"
 
 

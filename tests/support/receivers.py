@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections import Counter
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +53,8 @@ class Receiver:
     url: str
     answers: list[str] = field(default_factory=list)
     got: list[Got] = field(default_factory=list)
+    most_open: Counter[str] = field(default_factory=Counter)
+    """How many requests of a path were open at a time."""
     is_dead: bool = False
     """Takes connections, and says nothing."""
 
@@ -67,17 +70,23 @@ class Receiver:
 async def receiver(address: str = "127.0.0.1", *, port: int = 0, tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
     """A receiver at an address of this machine."""
     connected: set[asyncio.StreamWriter] = set()
+    open_now: Counter[str] = Counter()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connected.add(writer)
         with suppress(OSError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
             headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
+            path = head[0].split(" ")[1]
+            open_now[path] += 1
+            found.most_open[path] = max(found.most_open[path], open_now[path])
             found.got.append(Got(headers, await reader.readexactly(int(headers.get("content-length", "0")))))
             if not found.is_dead:
                 writer.write((found.answers.pop(0) if found.answers else "HTTP/1.1 204 No Content\r\n\r\n").encode())
                 await writer.drain()
                 writer.close()
+            await reader.read()  # until whoever called has gone
+            open_now[path] -= 1
 
     server = await asyncio.start_server(serve, address, port, ssl=tls)
     scheme, host = ("https", "localhost") if tls is not None else ("http", address)

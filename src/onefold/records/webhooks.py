@@ -36,6 +36,7 @@ update webhooks set title = $3, url = $4, kinds = $5, fields = $6, segments = $7
   paused_until = case when ($8 and not is_enabled) or $4 <> url then null else paused_until end
 where webhook_id = $2 and workspace = $1 returning {_COLUMNS}
 """
+WAKE = "update webhooks set paused_until = null where webhook_id = $2 and workspace = $1 and paused_until is not null"
 DELETE = "delete from webhooks where webhook_id = $2 and workspace = $1"
 LISTENING = f"select {_COLUMNS} from webhooks where workspace = any($1::text[]) and is_enabled"
 
@@ -122,6 +123,11 @@ async def update_webhook(connection: Connection, webhook: WebhookRow) -> Webhook
     if row is None:
         raise WebhookNotFound(f"workspace {webhook.workspace!r} has no webhook {webhook.webhook_id}")
     return WebhookRow(*row.values())
+
+
+async def wake(connection: Connection, webhook: WebhookRow) -> None:
+    """Leave a webhook alone no longer."""
+    await connection.execute(WAKE, webhook.workspace, webhook.webhook_id)
 
 
 async def delete_webhook(connection: Connection, workspace: str, webhook_id: UUID) -> None:

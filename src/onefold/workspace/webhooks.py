@@ -104,12 +104,14 @@ async def ping(connection: Connection, webhook: WebhookRow) -> Delivery:
     body = webhook_body(PING, time_text(at), said)
     due = Due(webhook.workspace, delivery_id, webhook.webhook_id, str(delivery_id), PING, None, None, body)
     await webhook_deliveries.insert_due(connection, [due])
+    await webhooks.wake(connection, webhook)
     return await webhook_deliveries.find_delivery(connection, webhook.workspace, webhook.webhook_id, delivery_id)
 
 
 async def send_again(connection: Connection, webhook: WebhookRow, delivery_id: UUID) -> Delivery:
     """Let a delivery be sent once more, under the same id. Raises WebhookDisabled, DeliveryNotFound."""
     _demand_enabled(webhook)
+    await webhooks.wake(connection, webhook)
     return await webhook_deliveries.send_again(connection, webhook.workspace, webhook.webhook_id, delivery_id)
 
 
