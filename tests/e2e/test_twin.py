@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -108,6 +109,7 @@ async def _run_all_jobs(twins: Twins) -> None:
     inputs: dict[str, tuple[dict[str, str], dict[str, int]]] = {
         workspace_jobs.ORGANIZATION_RENAME: ({"organization_id": others["organization"]}, {"rewritten": 0}),
         workspace_jobs.SEGMENT_FILL: ({"slug": "paying", "segment_id": str(segment_id)}, {}),
+        "ghost-sweep": ({"before": datetime.now(UTC).isoformat(), "days": "1"}, {"destroyed": 0, "kept": 0, "looked_at": 0}),
         workspace_jobs.DOCUMENT_OWNERSHIP: ({"template_id": others["document_template"]}, {"switched": 0}),
     }
     async with twins.mine.store.transaction(["acme"]) as connection:
@@ -173,6 +175,8 @@ def arguments(command: Command, others: Mapping[str, str], files: Mapping[str, s
         "keys": ["limits.values_per_type=7"],
         "purpose": ["newsletter"],
         "state": ["granted"],
+        "days": ["30"],
+        "wanted": ["de"],
         "source": ["form"],
         "slug": ["paying"],
         "query": ['{"field": "tags", "operator": "equals", "value": "vip"}'],

@@ -32,7 +32,7 @@ from onefold.http.user_api.door import COOKIE
 from onefold.records.store import Store
 from tests.support.apis import PASSWORD, WEBHOOKS, Api, api_on
 from tests.support.furnished import furnish
-from tests.support.operations import ENDLESS, JSON, Call, Operation, calls_of, operations
+from tests.support.operations import ENDLESS, JSON, REFUSED, Call, Operation, calls_of, operations
 from tests.support.workspaces import add_workspace
 
 if TYPE_CHECKING:
@@ -59,7 +59,6 @@ EXAMPLES = int(os.environ.get("ONEFOLD_TEST_EXAMPLES", "2"))
 """Drawn for an operation, with ids of nothing and with ids of something; with more, the long sweep (CONTRIBUTING.md), no poison is left out."""
 STRIDE = 4 if EXAMPLES <= 2 else 1
 """Every which poison each place gets, in turn."""
-REFUSED = {"PUT /me/password": "a service key changes no password; whoever signed in does, below"}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 ODD = ("%00", "%FF", "%ED%A0%80", "%F0%9F%90%9B", "%E2%80%AE", "x" * 3_000, "'\"--;", "1e400", "-1", "null", "[]", "%", "..%2F..", "9" * 40)
 """In a path or a query, as it goes over the wire."""
