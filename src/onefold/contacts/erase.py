@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from onefold.contacts import acting
+from onefold.contacts import acting, waiting_lines
 from onefold.errors import ContactErased, ContactNotFound
 from onefold.identity.erase import erase as planned
 from onefold.identity.plan import Rule
@@ -53,6 +53,7 @@ async def erase(
     root = await root_of(connection, workspace, named)
     if root is None:
         raise ContactNotFound(f"workspace {workspace} has no contact {named}. Is the workspace right (--workspace)?")
+    importing = await waiting_lines.hold(connection, workspace) if shards is not None else []
     tree = await load_tree(connection, workspace, root)
     if shards is not None:
         members = {root, *tree.absorbed}
@@ -66,5 +67,8 @@ async def erase(
     elsewhere = await held_elsewhere(connection, workspace, {tenure.key for tenure in tree.tenures}, [root, *tree.absorbed])
     erasing = Erasing(tree, planned(tree, elsewhere, await acting.begin(connection, user), rule))
     if shards is not None:
+        if importing:
+            keys = {key for each in erasing.plan.erasures for key in each.keys}
+            await waiting_lines.forget(connection, importing, keys, (await acting.rules_of(connection, workspace)).to_find())
         await acting.write(connection, erasing.plan, shards, user)
     return erasing

@@ -57,6 +57,7 @@ MOST_LINE_BYTES: Final = 262_144
 BEGINS_WITH: Final = b"\xef\xbb\xbf"
 """What spreadsheets put before UTF-8."""
 OUTCOMES: Final = ("created", "updated", "merged", "unchanged", "refused")
+_BARRED: Final = "what it names was separated from somebody, or erased, after this import began; import it again"
 _NAMESPACE = uuid5(NAMESPACE_URL, "onefold:import")
 _OUTCOME_OF = {OutcomeKind.CREATED: "created", OutcomeKind.MERGED: "merged", OutcomeKind.SEEN: "unchanged"}
 
@@ -290,11 +291,14 @@ async def _organizations(connection: Connection, job: WorkspaceJob, slugs: set[s
 
 
 def _read(job: WorkspaceJob, part: Part, rules: Rules) -> tuple[list[Interaction], list[LineReport]]:
-    read_line, topic = _reader(job), f"import:{job.job_id}"
+    read_line, topic = reader(job), f"import:{job.job_id}"
     read, refused = [], []
     for numbered in part.lines:
         text, _, record = numbered.partition(b"\t")
         number = int(text)
+        if not record:  # of somebody who was erased since (`waiting_lines`)
+            refused.append(LineReport(number, "refused", None, Reason.BARRED, _BARRED))
+            continue
         try:
             read.append(_interaction(job, Position(topic, 0, number), read_line(record), rules))
         except InvalidMessage as error:
@@ -302,7 +306,8 @@ def _read(job: WorkspaceJob, part: Part, rules: Rules) -> tuple[list[Interaction
     return read, refused
 
 
-def _reader(job: WorkspaceJob) -> Callable[[bytes], Line]:
+def reader(job: WorkspaceJob) -> Callable[[bytes], Line]:
+    """What reads a line of this import. It raises InvalidMessage."""
     if job.input["format"] == "jsonl":
         return json_line
     columns = Columns(job.progress["header"])
@@ -388,8 +393,7 @@ def _alone(interaction: Interaction) -> ContactId:
 def _report(outcome: Outcome) -> LineReport:
     number = outcome.interaction.position.offset
     if outcome.kind in {OutcomeKind.BARRED, OutcomeKind.UNRESOLVED}:
-        reason = "what it names was separated from somebody, or erased, after this import began; import it again"
-        return LineReport(number, "refused", None, outcome.reason or Reason.BARRED, reason)
+        return LineReport(number, "refused", None, outcome.reason or Reason.BARRED, _BARRED)
     code = outcome.reason.value if outcome.reason is not None else None
     if outcome.kind is OutcomeKind.PARKED:
         code = Reason.LIMIT.value

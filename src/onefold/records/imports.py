@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 INSERT_PART = "insert into import_parts (workspace, job_id, part, first_line, lines) values ($1, $2, $3, $4, $5)"
 PART = "select first_line, lines from import_parts where job_id = $1 and workspace = $2 and part = $3"
+WAITING_PARTS = "select part from import_parts where job_id = $1 and workspace = $2 order by part"
 DELETE_PART = "delete from import_parts where job_id = $1 and workspace = $2 and part = $3"
 DELETE_PARTS = "delete from import_parts where job_id = $1 and workspace = $2"
 INSERT_LINES = """
@@ -61,6 +62,11 @@ async def part(connection: Connection, workspace: str, job_id: UUID, number: int
     """A part that is not imported yet."""
     row = await connection.fetchrow(PART, job_id, workspace, number)
     return Part(row["first_line"], list(row["lines"])) if row is not None else None
+
+
+async def waiting_parts(connection: Connection, workspace: str, job_id: UUID) -> list[int]:
+    """The numbers of the parts that are not imported yet."""
+    return [row["part"] for row in await connection.fetch(WAITING_PARTS, job_id, workspace)]
 
 
 async def delete_part(connection: Connection, workspace: str, job_id: UUID, number: int) -> None:

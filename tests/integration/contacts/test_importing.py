@@ -15,6 +15,7 @@ import pytest_asyncio
 from onefold import failpoints
 from onefold.contacts import imports
 from onefold.contacts.acting import User
+from onefold.contacts.erase import erase
 from onefold.errors import InvalidMessage
 from onefold.messages.contacts import ContactChange
 from onefold.messages.spreadsheets import csv_row
@@ -341,20 +342,54 @@ async def test_an_upload_that_breaks_off_leaves_nothing_to_import(store: Store) 
 
 @pytest.mark.asyncio
 async def test_whoever_was_erased_is_not_brought_back_by_an_import_of_before(store: Store) -> None:
-    """S103: a line whose import began before the erasure is refused; nothing of it is kept."""
-    job = await send(store, b'{"given_name": "Ann", "email": "ann@example.com"}')
+    """S103: lines of hers that wait are emptied by the erasure, however they write her, and refused; those of others are imported."""
+    spoken = '{"given_name": "Ann", "identifiers": [{"semantic_type": "email", "identifier": " ANN\\u0040Example.com"}], "phone": "+14155550100"}'
+    files: list[tuple[bytes, Format]] = [
+        ((spoken + '\n{"given_name": "Ann", "email": "ben@example.com"}\n{"given_name": "Ann", "email"').encode(), "jsonl"),
+        (b"email,given_name\r\nann@EXAMPLE.com,Ann\r\n", "csv"),
+    ]
+    waiting = [await send(store, text, form) for text, form in files]
     resolution = Resolution(shards=SHARDS, numbers=TenureNumbers(), budget=10_000)
     async with store.transaction(["acme"]) as connection:
         await resolution.resolve(connection, [event("email:ann@example.com", minutes=1)], {"acme": EXACT}, "test")
-    from onefold.contacts.erase import erase  # noqa: PLC0415
-
     ann = (await record(store, "ann@example.com")).contact.contact_id
     async with store.transaction(["acme"]) as connection:
         await erase(connection, "acme", ann, ANN, shards=SHARDS)
+    async with store.transaction(["acme"]) as connection:
+        kept = [line async for row in connection.cursor("select lines from import_parts order by first_line") for line in row["lines"]]
+    assert kept == [b"1\t", b'2\t{"given_name": "Ann", "email": "ben@example.com"}', b'3\t{"given_name": "Ann", "email"', b"2\t"]
     await carry_out(store)
-    assert [(each.outcome, each.code) for each in await reports(store, job)] == [("refused", "barred")]
-    assert await value(store, NAMES) is None
+    told = [[(each.outcome, each.code) for each in await reports(store, job)] for job in waiting]
+    assert told == [[("refused", "barred"), ("created", None), ("refused", "invalid_json")], [("refused", "barred")]]
+    assert await value(store, "select count(*) from contacts where erased_at is null") == 1
     assert await value(store, PARTS) == 0
+
+
+@pytest.mark.asyncio
+async def test_an_erasure_waits_for_the_part_that_is_being_imported(store: Store) -> None:
+    """And for no contact before: neither holds what the other one waits for. What the parts made of the person goes."""
+    resolution = Resolution(shards=SHARDS, numbers=TenureNumbers(), budget=10_000)
+    async with store.transaction(["acme"]) as connection:
+        await resolution.resolve(connection, [event("email:n700@example.com", minutes=1)], {"acme": EXACT}, "test")
+    ann = (await record(store, "n700@example.com")).contact.contact_id
+
+    async def erased() -> None:
+        async with store.transaction(["acme"]) as connection:
+            await erase(connection, "acme", ann, ANN, shards=SHARDS)
+
+    erasing: list[asyncio.Task[None]] = []
+
+    async def begin() -> None:
+        erasing.append(asyncio.create_task(erased()))
+        await asyncio.sleep(0.1)
+        assert not erasing[0].done()
+
+    async with foreseen(begin):
+        found = await imported(store, *({"given_name": f"N{n}", "email": f"n{n}@example.com"} for n in range(900)))
+    await erasing[0]
+    assert [each.line for each in found if each.outcome != "created"] == [701]  # refused, unless its part was faster than the erasure
+    assert await value(store, "select count(*) from contacts where given_name = 'N700'") == 0
+    assert await value(store, "select erased_at from contacts where identifiers_total = 0") is not None
 
 
 @pytest.mark.asyncio
