@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import socket
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -14,12 +15,18 @@ from datetime import timedelta
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from onefold.errors import ConfigurationError
 from onefold.index.lookup import Index
 from onefold.index.resolution_index import ResolutionIndex
 from onefold.index.upkeep import IndexUpkeep
+from onefold.local.mailbox import Mailbox
 from onefold.observe import IndexMetrics, Log, Metrics, set_up_logs
-from onefold.outbound.addresses import public_or
-from onefold.outbound.client import Outbound
+from onefold.outbound.addresses import anywhere, public_or
+from onefold.outbound.client import Outbound, split_url
+from onefold.outreach.mail import Writes
+from onefold.outreach.mail_folder import FolderSender
+from onefold.outreach.sms_gateway import GatewaySender
+from onefold.outreach.smtp import Server, SmtpSender, is_this_machine
 from onefold.records.numbers import TenureNumbers
 from onefold.records.resolution import Resolution
 from onefold.records.rules import RulesCache
@@ -34,7 +41,9 @@ from onefold.workspace.webhooks import Rules
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from onefold.settings import Settings
+    from onefold.messages.outreach import Channel
+    from onefold.outreach.sending import Sender
+    from onefold.settings import OutreachSettings, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +111,35 @@ def webhook_rules(role: Role) -> Rules:
 def outbound(role: Role) -> Outbound:
     """Calls to addresses that workspaces chose: public ones, and those that the installation allows (S87)."""
     return Outbound(public_or(role.settings.webhooks.allowed_networks))
+
+
+def outreach_senders(role: Role) -> dict[Channel, Sender]:
+    """The ways to send that the installation has. Raises ConfigurationError."""
+    settings = role.settings.outreach
+    found: dict[Channel, Sender] = {}
+    if settings.smtp_host is not None:
+        if settings.sender is None:
+            raise ConfigurationError("ONEFOLD_OUTREACH__SENDER is missing: the address that mail comes from, such as no-reply@example.com")
+        password = settings.smtp_password.get_secret_value() if settings.smtp_password is not None else None
+        where = (settings.smtp_host, settings.smtp_port, settings.smtp_security, settings.smtp_username, password)
+        found["email"] = SmtpSender(Server(*where, settings.timeout_seconds), Writes(settings.sender, settings.reply_to))
+    if settings.sms_folder is not None:
+        if role.settings.profile == "production":
+            raise ConfigurationError("ONEFOLD_OUTREACH__SMS_FOLDER is for development: in production texts go to ONEFOLD_OUTREACH__SMS_URL")
+        found["sms"] = FolderSender(Mailbox(settings.sms_folder))
+    elif settings.sms_url is not None:
+        found["sms"] = _gateway(settings)
+    return found
+
+
+def _gateway(settings: OutreachSettings) -> GatewaySender:
+    secret, url = settings.sms_secret, str(settings.sms_url)
+    if secret is None or not re.fullmatch("[0-9a-fA-F]{64}", secret.get_secret_value()):
+        raise ConfigurationError("ONEFOLD_OUTREACH__SMS_SECRET must have 64 hexadecimal digits, such as from openssl rand -hex 32")
+    parts = split_url(url)
+    if parts is None or (parts.scheme != "https" and not is_this_machine(str(parts.hostname))):
+        raise ConfigurationError("ONEFOLD_OUTREACH__SMS_URL must be an https URL, or on this machine")
+    return GatewaySender(Outbound(anywhere), url, bytes.fromhex(secret.get_secret_value()), seconds=settings.timeout_seconds)
 
 
 @asynccontextmanager

@@ -37,6 +37,10 @@ POINTS: Final = frozenset(
         "jobs.foreseen",  # the chunk after the present one is read and decided
         "jobs.carried",  # what a chunk does is written, with its progress; nothing is committed
         "jobs.committed",  # a chunk is committed
+        "outreach.committed",  # what is asked for is kept, the messages are not acknowledged
+        "outreach.claimed",  # a message is this worker's, nobody was spoken to
+        "outreach.handed_over",  # it is marked that the other side may act, which has heard nothing
+        "outreach.answered",  # the other side has acted, nothing is recorded
         "collector.translated",  # events are ready, the broker has none of them
     }
 )

@@ -334,6 +334,31 @@ class WebhooksMetrics:
         self.waits = metrics.counter("onefold_webhooks_waits", "Pauses because a server was away, by error code.", "code")
 
 
+class OutreachMetrics:
+    """What the outreach's worker counts."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.requested = metrics.counter(
+            "onefold_outreach_requested", "Messages asked for: new, dropped (known, or of an erased person), or unreadable.", "result"
+        )
+        self.attempts = metrics.counter(
+            "onefold_outreach_attempts",
+            "Attempts by channel and fate: sent, again (not taken yet), failed (never), unclear (no answer), lapsed (too late).",
+            "channel",
+            "fate",
+        )
+        self.settled = metrics.counter(
+            "onefold_outreach_settled",
+            "Messages that have ended: sent, failed, expired, or unclear (handed over, no answer).",
+            "channel",
+            "state",
+        )
+        self.attempt_seconds = metrics.histogram("onefold_outreach_attempt_seconds", "From connecting to the answer.", _SECONDS)
+        self.waiting = metrics.gauge("onefold_outreach_waiting", "Messages that wait to be sent.")
+        self.waiting_age = metrics.gauge("onefold_outreach_waiting_age_seconds", "Age of the oldest message that waits.")
+        self.waits = metrics.counter("onefold_outreach_waits", "Pauses because a server was away, by error code.", "code")
+
+
 def where(error: Exception) -> list[str]:
     """Where an error came from: code and lines, never values (S96)."""
     trace, places = error.__traceback__, []
@@ -378,6 +403,7 @@ METRICS_BY_ROLE: Final = {
     "timeline": (TimelineMetrics,),
     "jobs-worker": (JobsMetrics,),
     "webhooks-worker": (WebhooksMetrics,),
+    "outreach-worker": (OutreachMetrics,),
     "user-api": (UserApiMetrics,),
 }
 """Which role serves which metrics."""

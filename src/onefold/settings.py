@@ -176,6 +176,44 @@ class WebhooksSettings(_Concern):
         return secrets
 
 
+class OutreachSettings(_Concern):
+    """Messages to people."""
+
+    smtp_host: str | None = None
+    """Server that mail is handed in to. Unset, no mail is sent: what is asked for waits until it expires."""
+    smtp_port: int = Field(default=587, ge=1, le=65_535)
+    """Its port: 587 for STARTTLS, 465 for TLS, as a rule."""
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    """`starttls`, `tls` from the first byte, or `none`, which is for a server on this machine. Certificates are always verified."""
+    smtp_username: str | None = None
+    """Who signs in there; unset, nobody does."""
+    smtp_password: SecretStr | None = None
+    """Their password."""
+    sender: str | None = None
+    """Address that mail comes from, such as no-reply@example.com. The name beside it is the workspace's title."""
+    reply_to: str | None = None
+    """Address that answers go to."""
+    sms_url: str | None = None
+    """Gateway that texts are posted to. Unset, none is sent."""
+    sms_secret: SecretStr | None = None
+    """64 hexadecimal digits: what these posts are signed with, as webhooks are."""
+    sms_folder: Path | None = None
+    """A mailbox of a development machine, where texts are put instead of being sent. Refused in production."""
+    links_url: str = Field(default="http://127.0.0.1:8081", pattern="^https?://[^/?#]+/?$")
+    """Origin of the pages that links in messages lead to, such as https://app.example.com. The User API needs it, too."""
+    at_once: int = Field(default=10, ge=1, le=200)
+    """Messages of one channel that one worker sends at a time."""
+    timeout_seconds: float = Field(default=30.0, ge=0.1, le=120.0)
+    """How long a server may take to accept a recipient, and again to accept a message."""
+    retention_days: int = Field(default=30, ge=1)
+    """How long it is kept what became of messages. Their text and address are gone as soon as they are sent."""
+
+    @field_validator("smtp_host", "smtp_username", "smtp_password", "sender", "reply_to", "sms_url", "sms_secret", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
+
 class HealthSettings(_Concern):
     """Health and metrics, on a port of their own."""
 
@@ -214,6 +252,7 @@ class Settings(BaseSettings):
     collector: CollectorSettings = CollectorSettings()
     user_api: UserApiSettings = UserApiSettings()
     webhooks: WebhooksSettings = WebhooksSettings()
+    outreach: OutreachSettings = OutreachSettings()
     health: HealthSettings = HealthSettings()
     logs: Logs = Logs()
 

@@ -68,6 +68,11 @@ def of_change(user_id: UUID) -> list[Bucket]:
     return [Bucket(_name("change", str(user_id)), *FROM_ONE_PLACE, is_own=True)]
 
 
+def of_reset(address: str | None) -> list[Bucket]:
+    """What a try of a link to another password counts for: the place that it comes from."""
+    return [Bucket(_name("reset", block(address)), *FROM_ONE_PLACE, is_own=False)]
+
+
 async def count(connection: Connection, workspace: str, buckets: Sequence[Bucket]) -> None:
     """Count an attempt as failed, which it is until it is known to be none. Raises TooManyAttempts: then roll back."""
     for each in sorted(buckets):  # one order, so that two wait for one another and not for each other

@@ -21,13 +21,18 @@ from onefold.records import issuers, log, users
 from onefold.records.store import name_workspaces
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
+    from typing import TypeAlias
 
     from onefold.access.attempts import Bucket
     from onefold.access.oidc import Subject
     from onefold.access.passwords import Passwords, Verified
     from onefold.records.log import Origin
     from onefold.records.store import Connection, Store
+    from onefold.records.users import UserRow
+
+    Tell: TypeAlias = Callable[[Connection, UserRow], Awaitable[None]]
+    """What tells a user what was done to their account, in the transaction that did it (S23)."""
 
 TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _REFUSAL: Final = "the workspace, the e-mail or the password is wrong"
@@ -109,11 +114,11 @@ async def by_subject(connection: Connection, subject: Subject, origin: Origin) -
 
 
 async def change_password(
-    store: Store, passwords: Passwords, caller: Caller, present: str, wanted: str, *, reason: str | None = None
+    store: Store, passwords: Passwords, caller: Caller, present: str, wanted: str, tell: Tell, *, reason: str | None = None
 ) -> None:
-    """Give the caller another password; every other session of theirs ends (S23). Raises InvalidMessage, NotSignedIn, TooManyAttempts.
+    """Give the caller another password; every other session of theirs ends, and they are told (S23).
 
-    Not one transaction: none is held open while passwords are hashed.
+    Raises InvalidMessage, NotSignedIn, TooManyAttempts. Not one transaction: none is held open while passwords are hashed.
     """
     async with store.transaction([caller.workspace]) as connection:
         user = await find_user(connection, caller.workspace, caller.user_id)
@@ -131,6 +136,7 @@ async def change_password(
             raise InvalidMessage("the present password is another one", code="wrong_password")
         await users.set_password(connection, again, hashed, must_reset=False, is_change=True)
         await users.end_sessions(connection, caller.workspace, caller.user_id, but=caller.session_id)
+        await tell(connection, again)
         act = log.Act(caller.actor, "password_changed", "users", str(caller.user_id), again.version + 1, reason, origin=caller.origin)
         await log.append(connection, caller.workspace, [act])
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from email_validator import EmailNotValidError, validate_email
 
-from onefold.access import matrix
+from onefold.access import matrix, resets
 from onefold.access.caller import NotAllowed
 from onefold.errors import InvalidMessage, Refused, VersionConflict
-from onefold.records import users
+from onefold.records import password_resets, users
 from onefold.records.users import NewUser, UserRow
 
 if TYPE_CHECKING:
@@ -113,13 +113,14 @@ async def archive_user(connection: Connection, caller: Caller, user_id: UUID, *,
     return before, await _store(connection, before, before._replace(archived_at=None if restore else datetime.now(UTC)), admins)
 
 
-async def start_reset(connection: Connection, caller: Caller, user_id: UUID) -> UserRow:
-    """Void a user's password and end their sessions: a new one is chosen by whoever proves the address. Nobody sees or sets one (S24)."""
+async def start_reset(connection: Connection, caller: Caller, user_id: UUID) -> tuple[UserRow, str]:
+    """Void a user's password and end their sessions. Nobody sees or sets one (S24): the token, sent to the user, lets them choose one."""
     user = await find_user(connection, caller.workspace, user_id, will_write=True)
     _demand_rank(caller, user.roles)
     await users.set_password(connection, user, None, must_reset=True, is_change=True)
     await users.end_sessions(connection, caller.workspace, user_id)
-    return user._replace(must_reset=True, password_hash=None, version=user.version + 1)
+    token = await resets.begin(connection, user)
+    return user._replace(must_reset=True, password_hash=None, version=user.version + 1), token
 
 
 async def _store(connection: Connection, before: UserRow, after: UserRow, admins: Sequence[UUID]) -> UserRow:
@@ -129,6 +130,8 @@ async def _store(connection: Connection, before: UserRow, after: UserRow, admins
     if before.user_id in admins and not still and len(admins) == 1:
         raise LastAdmin("this is the last Super Admin who can sign in; make another one first")
     stored = await users.update_user(connection, after)
+    if not stored.is_enabled or stored.archived_at is not None or stored.email != before.email:
+        await password_resets.end_all(connection, after.workspace, after.user_id)
     if not stored.is_enabled or stored.archived_at is not None:
         await users.end_sessions(connection, after.workspace, after.user_id)
     return stored

@@ -25,8 +25,10 @@ from onefold.cli import (
     index,
     jobs,
     keys,
+    mailbox,
     merging,
     output,
+    outreach,
     parked,
     proposals,
     quarantine,
@@ -83,6 +85,8 @@ app.add_typer(events.app, name="events", rich_help_panel=LOOK)
 app.add_typer(keys.app, name="keys", rich_help_panel=LOOK)
 app.command("script", rich_help_panel=LOOK)(script.script)
 app.add_typer(users.app, name="users", rich_help_panel=LOOK)
+app.add_typer(outreach.app, name="outreach", rich_help_panel=LOOK)
+app.add_typer(mailbox.app, name="mailbox", rich_help_panel=LOOK)
 app.add_typer(identity_keys.app, name="identity-keys", rich_help_panel=LOOK)
 app.add_typer(topics.app, name="topics", rich_help_panel=LOOK)
 app.add_typer(rules.app, name="rules", rich_help_panel=LOOK)

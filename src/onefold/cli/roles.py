@@ -74,6 +74,13 @@ def webhooks_worker(health_port: HealthPort = None) -> None:
     _play("webhooks-worker", run, health_port)
 
 
+def outreach_worker(health_port: HealthPort = None) -> None:
+    """Send mails and texts: codes, links, notices."""
+    from streams.outreach import run  # noqa: PLC0415
+
+    _play("outreach-worker", run, health_port)
+
+
 def user_api(health_port: HealthPort = None) -> None:
     """Serve the User API, for people in a browser and their software."""
     from onefold.http.user_api.role import run  # noqa: PLC0415
@@ -89,6 +96,7 @@ COMMANDS = {
     "timeline": timeline,
     "jobs-worker": jobs_worker,
     "webhooks-worker": webhooks_worker,
+    "outreach-worker": outreach_worker,
     "user-api": user_api,
 }
 

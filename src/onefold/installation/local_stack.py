@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import socket
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ROLES = ("collector", "resolver", "relay", "segments-worker", "timeline", "jobs-worker", "webhooks-worker", "user-api")
+ROLES = ("collector", "resolver", "relay", "segments-worker", "timeline", "jobs-worker", "webhooks-worker", "outreach-worker", "user-api")
 ENV_FILE = "onefold.env"
+MAILBOX = "mailbox"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +50,16 @@ def local_stack(folder: Path) -> Iterator[LocalStack]:
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     with LocalServers(folder) as servers:
-        ports = _free_ports(len(ROLES) + 2)
-        health = dict(zip(ROLES, ports[2:], strict=True))
-        env_file = _write_env(folder, servers, ports[0], ports[1])
+        ports = _free_ports(len(ROLES) + 3)
+        health = dict(zip(ROLES, ports[3:], strict=True))
+        env_file = _write_env(folder, servers, *ports[:3])
         os.environ["ONEFOLD_ENV_FILE"] = str(env_file)
         settings = Settings.load()
         asyncio.run(_set_up(settings))
         urls = {name: f"http://127.0.0.1:{port}" for name, port in health.items()}
         roles = [StackRole.ours(name, "--health-port", str(health[name]), ready_url=f"{urls[name]}/ready") for name in ROLES]
+        serve = ("mailbox", "serve", "--folder", str(folder / MAILBOX), "--port", str(ports[2]))
+        roles.append(StackRole("mailbox", (sys.executable, "-m", "onefold", *serve)))
         with Stack(roles, folder / "logs", {"ONEFOLD_ENV_FILE": str(env_file)}) as running:
             collector, user_api = (f"http://127.0.0.1:{port}" for port in ports[:2])
             yield LocalStack(settings, running, collector, user_api, urls, env_file)
@@ -66,7 +70,7 @@ async def _set_up(settings: Settings) -> None:
     await setup.make_topics(settings, bootstrap.begin("setup", settings).kafka)
 
 
-def _write_env(folder: Path, servers: LocalServers, collector_port: int, user_api_port: int) -> Path:
+def _write_env(folder: Path, servers: LocalServers, collector_port: int, user_api_port: int, mailbox_port: int) -> Path:
     """The addresses of this stack, readable by this user only; the index's secret stays what it was."""
     file = folder / ENV_FILE
     known = dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line) if file.is_file() else {}
@@ -80,6 +84,11 @@ def _write_env(folder: Path, servers: LocalServers, collector_port: int, user_ap
         "ONEFOLD_WEBHOOKS__ALLOWED_NETWORKS": '["127.0.0.0/8", "::1/128"]',
         "ONEFOLD_COLLECTOR__PORT": str(collector_port),
         "ONEFOLD_USER_API__PORT": str(user_api_port),
+        "ONEFOLD_OUTREACH__SMTP_HOST": "127.0.0.1",
+        "ONEFOLD_OUTREACH__SMTP_PORT": str(mailbox_port),
+        "ONEFOLD_OUTREACH__SMTP_SECURITY": "none",
+        "ONEFOLD_OUTREACH__SENDER": "no-reply@onefold.example",
+        "ONEFOLD_OUTREACH__SMS_FOLDER": str(folder / MAILBOX),
         "ONEFOLD_LOGS__FORMAT": "console",
     }
     file.touch(mode=0o600)

@@ -18,6 +18,7 @@ from onefold.messages import cloudevents, dead_letters, topics
 from onefold.messages.contacts import ContactChange
 from onefold.messages.examples import example
 from onefold.messages.interactions import InteractionMessage
+from onefold.messages.outreach import OutreachRequested
 from onefold.messages.resolved import ResolvedInteraction
 from onefold.messages.segments import SegmentMembership
 
@@ -28,6 +29,7 @@ MESSAGES: Final[dict[str, type[msgspec.Struct]]] = {
     topics.CONTACTS_CHANGED: ContactChange,
     topics.INTERACTIONS_RESOLVED: ResolvedInteraction,
     topics.SEGMENTS_MEMBERSHIP: SegmentMembership,
+    topics.OUTREACH_REQUESTED: OutreachRequested,
 }
 """The struct of each topic's values. A dead letter's value is the original's bytes, whatever they are."""
 
@@ -57,7 +59,8 @@ def asyncapi() -> dict[str, Any]:
         "info": {
             "title": "Onefold",
             "version": "1.0.0",
-            "description": "Interactions in; contacts, changes and memberships out. A deployment may put a prefix before every topic.",
+            "description": "Interactions in; contacts, changes, memberships and messages to send out."
+            " A deployment may put a prefix before every topic.",
         },
         "defaultContentType": "application/json",
         "channels": {name: _channel(spec) for name, spec in specs.items()},

@@ -17,6 +17,7 @@ INTERACTIONS: Final = "interactions"
 CONTACTS_CHANGED: Final = "contacts.changed"
 INTERACTIONS_RESOLVED: Final = "interactions.resolved"
 SEGMENTS_MEMBERSHIP: Final = "segments.membership"
+OUTREACH_REQUESTED: Final = "outreach.requested"
 DEAD_LETTER: Final = "interactions.dead-letter"
 
 DEFAULT_PARTITIONS: Final = 12
@@ -30,7 +31,8 @@ MAX_WRAPPED_BYTES: Final = 2 * MAX_MESSAGE_BYTES
 MAX_DEAD_LETTER_BYTES: Final = 10 * MAX_MESSAGE_BYTES
 """Whatever a served topic took must fit, with more headers, and also what had been compressed better than we compress it."""
 
-_DAY_MS: Final = 24 * 60 * 60 * 1000
+_MINUTE_MS: Final = 60 * 1000
+_DAY_MS: Final = 24 * 60 * _MINUTE_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,18 @@ SPECS: Final = (
         "Contacts entering and leaving segments",
         "the contact's id, as text",
         _config(retention_days=30, max_bytes=MAX_MESSAGE_BYTES),
+    ),
+    TopicSpec(
+        OUTREACH_REQUESTED,
+        "Messages to send: codes, links, notices",
+        "the contact's id, or the user's, as text",
+        {
+            "cleanup.policy": "delete",
+            "max.message.bytes": str(MAX_MESSAGE_BYTES),
+            # Codes and links lie there in the clear. A segment goes as a whole, an hour after its last record: it must end soon.
+            "retention.ms": str(60 * _MINUTE_MS),
+            "segment.ms": str(10 * _MINUTE_MS),
+        },
     ),
     TopicSpec(
         DEAD_LETTER,

@@ -17,6 +17,7 @@ from onefold.records.apart import insert_barriers, insert_pairs
 from onefold.records.changes import change_row
 from onefold.records.following import follow
 from onefold.records.merges import move_roots, undo_merges, write_merges
+from onefold.records.outbox import INSERT as INSERT_OUTBOX
 from onefold.records.rows import provenance_text, summary_text, to_json
 
 if TYPE_CHECKING:
@@ -79,11 +80,6 @@ where e.tenure_id = n.tenure_id and e.ordinal = n.ordinal and e.workspace = n.wo
 """
 
 INSERT_SEPARATIONS = "insert into separations (xid, bucket) select pg_current_xact_id(), unnest($1::integer[])"
-
-INSERT_OUTBOX = """
-insert into outbox (shard, topic, key, payload, headers)
-select * from unnest($1::smallint[], $2::text[], $3::bytea[], $4::bytea[], $5::jsonb[])
-"""
 
 _ORDINALS = {EvidenceKind.FIRST: 1, EvidenceKind.STRONGEST: 2, EvidenceKind.LAST: 3}
 

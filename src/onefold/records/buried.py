@@ -11,7 +11,7 @@ from zlib import crc32
 
 from onefold.messages.dead_letters import DeadLetter, to_headers
 from onefold.messages.topics import DEAD_LETTER
-from onefold.records.apply import INSERT_OUTBOX
+from onefold.records.outbox import INSERT as INSERT_OUTBOX
 from onefold.records.rows import to_json
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import msgspec
 
 from onefold.messages.contacts import ContactChange
 from onefold.messages.topics import CONTACTS_CHANGED
-from onefold.records import activities, documents, idempotency, log, webhook_deliveries
+from onefold.records import activities, documents, idempotency, log, outreach, webhook_deliveries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -120,6 +120,7 @@ async def take_out(connection: Connection, erasures: Sequence[Erasure]) -> None:
         await log.forget_details(connection, workspace, contacts, theirs)
         await idempotency.forget_answers(connection, workspace, [*contacts, *theirs])
         await activities.forget_of_contacts(connection, workspace, contacts)
+        await outreach.forget_contacts(connection, workspace, contacts)
         await webhook_deliveries.forget_contacts(connection, workspace, contacts)
         await _forget_mentions(connection, each)
         await _rewrite(connection, contacts)
@@ -196,6 +197,7 @@ async def sweep(connection: Connection, workspace: str, contacts: Sequence[UUID]
     """Once more what a transaction may have written that began before the erasure and locked nobody."""
     await connection.execute(DELETE_PROPOSALS, list(contacts), workspace)
     await connection.execute(DELETE_PARKED, list(contacts), workspace, [])
+    await outreach.forget_contacts(connection, workspace, contacts)
     await webhook_deliveries.forget_older(connection, workspace, contacts)
 
 

@@ -41,6 +41,9 @@ select * from (
   select 'document ' || d.document_id, 'belongs to contact ' || g.contact_id || ', which was erased'
   from gone g join documents d on d.contact_id = g.contact_id and d.workspace = g.workspace
   union all
+  select 'message ' || m.message_id, 'is to be sent, or was, to contact ' || g.contact_id || ', which was erased'
+  from gone g join outreach_messages m on m.contact_id = g.contact_id and m.workspace = g.workspace
+  union all
   select 'tenure ' || i.tenure_id, 'belongs to contact ' || i.contact_id || ', which was erased'
   from gone g join identifiers i on i.contact_id = g.contact_id and i.workspace = g.workspace
   union all

@@ -34,6 +34,11 @@ from generate_series(0, (select count - 1 from relay_shards)) as s (shard)
 cross join lateral (select created_at from outbox o where o.shard = s.shard order by id limit 1) as oldest
 """
 
+INSERT = """
+insert into outbox (shard, topic, key, payload, headers)
+select * from unnest($1::smallint[], $2::text[], $3::bytea[], $4::bytea[], $5::jsonb[])
+"""
+
 _headers = msgspec.json.Decoder(dict[str, str]).decode
 
 

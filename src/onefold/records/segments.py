@@ -17,7 +17,7 @@ from onefold.messages.cloudevents import headers as cloudevent_headers
 from onefold.messages.segments import SegmentMembership, SegmentReference
 from onefold.messages.times import time_text
 from onefold.messages.topics import SEGMENTS_MEMBERSHIP
-from onefold.records.apply import INSERT_OUTBOX
+from onefold.records.outbox import INSERT as INSERT_OUTBOX
 from onefold.records.rows import to_json
 from onefold.segments.compile import compile_query
 from onefold.segments.query import NOBODY, Query, parse

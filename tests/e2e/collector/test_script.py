@@ -15,11 +15,13 @@ from onefold.access.identity_keys import create_identity_key
 from onefold.access.keys import create_key
 from onefold.http.collector.script import newest
 from onefold.http.collector.snippets import Snippets
+from onefold.installation.site import FOLDER, sample_site
 from onefold.settings import CollectorSettings
 from tests.e2e.collector.chromium import browser
-from tests.e2e.collector.sdks import browser_sdk
+from tests.e2e.collector.sdks import ROOT, browser_sdk
 from tests.e2e.collector.sites import Page, serving
 from tests.support.collectors import WORKSPACE, collector_on, running_collector
+from tests.support.commands import onefold
 from tests.support.installations import installation
 from tests.support.signing import Server
 
@@ -133,6 +135,8 @@ async def test_a_visitor_browses_leaves_and_comes_back_as_one_contact_with_every
     async with installation(services, database, topic_prefix, redis_url, partitions=3) as mine:
         settings = mine.role.settings.model_copy(update={"collector": CollectorSettings(port=0)})
         async with mine.resolvers(1), collector_on(settings, mine.store) as collector, visiting(collector) as visit:
+            printed = (await onefold(mine, "script", "--workspace", WORKSPACE, "--url", collector.host, "--json")).json()
+            assert (printed["element"], printed["integrity"]) == (visit.snippets.element, newest().integrity)
             policy = f"default-src 'self'; script-src 'self' {collector.host}; connect-src {collector.host}"
             for path in ("/", "/thanks"):
                 visit.add(path, visit.snippets.element, '<script defer src="/site.js"></script>', policy=policy)
@@ -238,10 +242,10 @@ async def test_tabs_and_subdomains_are_one_visitor_and_a_dead_tabs_queue_is_take
         assert await third.evaluate(TOKEN) == await second.evaluate(TOKEN) != tokens[0]
 
 
-async def test_where_cookies_and_storage_are_blocked_a_page_has_a_token_of_its_own(
+async def test_where_cookies_and_storage_are_blocked_a_page_has_a_token_of_its_own_and_sends_the_rest_as_it_is_left(
     database: Database, services: Services, topic_prefix: str
 ) -> None:
-    """A sandboxed page has an opaque origin, where both throw."""
+    """A sandboxed page has an opaque origin, where both throw; so only a request that outlives it, or a beacon, can bring what was not sent."""
     async with running_collector(database, services.kafka_servers, topic_prefix) as collector, visiting(collector) as visit:
         visit.add("/", visit.snippets.element, policy="sandbox allow-scripts")
         tab = await visit.tab("/")
@@ -249,7 +253,37 @@ async def test_where_cookies_and_storage_are_blocked_a_page_has_a_token_of_its_o
         events = await visit.events(2)
         assert [said(each) for each in events] == ["page", "Blocked"]
         assert {token_of(each) for each in events} == {await tab.evaluate(TOKEN)}
-    assert ["alias() is for servers" in each for each in visit.complaints] == [True]
+        assert ["alias() is for servers" in each for each in visit.complaints] == [True]
+        await tab.evaluate("onefold.track('By a request'); location = '/?2'")
+        await visit.events(4)
+        await tab.evaluate("delete Request.prototype.keepalive; onefold.track('By a beacon'); location = 'about:blank'")
+        events = await visit.events(5)
+        assert [said(each) for each in events] == ["page", "Blocked", "By a request", "page", "By a beacon"]
+        assert len({token_of(each) for each in events}) == 2
+        assert len(await collector.written()) == 5
+
+
+async def test_the_sample_site_asks_first_and_then_tells_what_visitors_do(
+    database: Database, services: Services, topic_prefix: str
+) -> None:
+    """deploy/demo, as `onefold up` serves it."""
+    async with running_collector(database, services.kafka_servers, topic_prefix) as collector, visiting(collector) as visit:
+        element = visit.snippets.element.replace("<script", '<script data-consent="wait"')
+        with sample_site(ROOT / FOLDER, element, collector.host) as address:
+            tab = await visit.context.new_page()
+            await tab.goto(f"{address}/")
+            await tab.click("text=Buy the iron teapot")
+            assert await tab.evaluate(STORED) == "[]"
+            await tab.click("text=Yes")
+            await tab.click("text=Account")
+            await tab.fill("[name=name]", "Ann Lee")
+            await tab.fill("[name=email]", "ann@example.com")
+            await tab.click("text=Sign up")
+            events = await visit.events(4)
+    assert [said(each) for each in events] == ["page", "Teapot Bought", "page", "identify"]
+    assert {token_of(each) for each in events} == {token_of(events[0])}
+    assert {"semantic_type": "email", "identifier": "ann@example.com"} in events[-1]["identifiers"]
+    assert visit.complaints == []
 
 
 @pytest.mark.slow  # the first time, npm fetches the SDK

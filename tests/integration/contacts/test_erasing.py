@@ -25,10 +25,14 @@ from onefold.identity.contact import ContactId
 from onefold.identity.identifiers import identifier_key
 from onefold.identity.plan import Excess, Limit, OutcomeKind, Parked, Proposed, Quarantined, Reason
 from onefold.identity.separation import bucket
+from onefold.messages.codec import decode
+from onefold.messages.outreach import OutreachRequested
 from onefold.messages.times import to_milliseconds
+from onefold.messages.topics import OUTREACH_REQUESTED
 from onefold.ops import purge
 from onefold.ops.explain.explain import Question, explain
-from onefold.records import erased, parked, proposals, quarantine, timeline, webhook_deliveries
+from onefold.outreach import request as asking
+from onefold.records import erased, outreach, parked, proposals, quarantine, timeline, webhook_deliveries
 from onefold.records.histories import tenure_then
 from onefold.records.numbers import TenureNumbers
 from onefold.records.reads import find_holder, load_record
@@ -55,6 +59,7 @@ ANN = User("ann@host", "she asked for it")
 ASSERTED = Assurance.ASSERTED
 EAGER = replace(EXACT, policy="eager")
 CANARY = "canary"
+HOUR = timedelta(hours=1)
 SIGNS = webhooks.Rules(SigningSecrets({1: b"w" * 32}))
 TABLES = """
 select c.relname as name, array(select a.attname from pg_attribute a where a.attrelid = c.oid and a.atttypid = 'bytea'::regtype) as binary
@@ -142,6 +147,12 @@ async def everything(store: Store) -> tuple[UUID, UUID]:
         elsewhere = msgspec.structs.replace(late, event_id="six", position=late.position._replace(offset=1_000_000))
         others = Parked(elsewhere, (Excess(Limit.BYTES_PER_CONTACT),), ContactId(ben))
         await parked.park(connection, [Parked(late, (excess,), held.contact_id), others])
+        wish = asking.Wish(
+            "acme", "verification_code", "canary@example.com", HOUR, "asked_by_owner", parameters={"code": "1"}, contact_id=her
+        )
+        await asking.request(connection, wish)
+        waiting = await connection.fetchval("select payload from outbox where topic = $1", OUTREACH_REQUESTED)
+        await outreach.insert_due(connection, [decode(waiting, OutreachRequested)])
         webhook, _ = await webhooks.create_webhook(connection, "acme", webhooks.Wish("T", "https://a.example"), SIGNS)
         due = Due("acme", uuid4(), webhook.webhook_id, "seven", "contact.changed", her, 1, b'{"email": "canary@example.com"}')
         await webhook_deliveries.insert_due(connection, [due])
@@ -155,7 +166,8 @@ async def test_no_row_of_any_table_says_anything_of_an_erased_person(store: Stor
     """S103, S105, S107, I7, I17: a husk and a tombstone for every id; what the outbox still holds keeps its versions alone; Ben keeps his."""
     her, ben = await everything(store)
     everywhere = {
-        "contacts", "identifiers", "kept_apart", "log_details", "merges", "outbox", "parked", "quarantine", "webhook_deliveries",
+        "contacts", "identifiers", "kept_apart", "log_details", "merges", "outbox", "outreach_messages", "parked", "quarantine",
+        "webhook_deliveries",
     }  # fmt: skip
     assert set(await left(database, CANARY)) == everywhere, "what is looked for is found"
     erasing = await gone(store, her)

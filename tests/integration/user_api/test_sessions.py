@@ -14,6 +14,7 @@ from onefold.access.passwords import Passwords
 from onefold.access.sessions import Lives
 from onefold.records import users
 from tests.support.apis import PASSWORD, QUICK, Api, api_on, cookie_of
+from tests.support.outreach import requested
 
 if TYPE_CHECKING:
     import httpx
@@ -107,12 +108,15 @@ async def test_s83_roles_act_at_once(api: Api, store: Store) -> None:
 
 
 async def test_s23_another_password_needs_the_present_one_and_ends_every_other_session(api: Api) -> None:
-    """S23, but for the notice to proved addresses, which outreach brings."""
+    """S23: and they are told at their address, in the transaction that changes it."""
     user = await api.user("coach")
     async with api.signed_in(user) as client, api.signed_in(user) as other:
         wrong = await client.put("/me/password", json={"present": "another one altogether", "wanted": BETTER})
         assert (wrong.status_code, wrong.json()["code"]) == (422, "wrong_password")
+        assert await requested(api.store) == []
         assert (await client.put("/me/password", json={"present": PASSWORD, "wanted": BETTER})).status_code == 204
+        (notice,) = await requested(api.store)
+        assert (notice.template, notice.address, notice.parameters) == ("password_changed", user.email, {})
         assert (await client.get("/me")).status_code == 200
         assert (await other.get("/me")).status_code == 401
         assert (await sign_in(client, user)).status_code == 401

@@ -102,7 +102,7 @@ def test_a_change_carries_cloudevents_headers_and_a_pass_through_does_not() -> N
         "traceparent": "00-a-b-01",
     }
     assert set(found) == set(cloudevents.HEADER_TITLES)
-    assert set(cloudevents.TYPES) == {topics.CONTACTS_CHANGED, topics.SEGMENTS_MEMBERSHIP}
+    assert set(cloudevents.TYPES) == {topics.CONTACTS_CHANGED, topics.SEGMENTS_MEMBERSHIP, topics.OUTREACH_REQUESTED}
 
 
 def test_the_asyncapi_document_tells_how_each_topic_is_made() -> None:

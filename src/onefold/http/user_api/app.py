@@ -28,6 +28,7 @@ from onefold.http.user_api import (
     keys,
     log,
     organizations,
+    password_resets,
     resolution,
     seeds,
     segments,
@@ -47,6 +48,7 @@ PREFIX = "/api/v1"
 TITLE, VERSION = "Onefold User API", "1"
 ROUTERS = (
     session.router,
+    password_resets.router,
     users.router,
     keys.router,
     issuers.router,

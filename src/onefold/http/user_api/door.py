@@ -103,6 +103,8 @@ class Parts:
     """Told of what is not the caller's fault, with the request's id."""
     answered: Callable[[str, int, float], None] = lambda _route, _status, _seconds: None
     """Told of every answer: the route's template, its status, how long it took."""
+    links_url: str = "http://127.0.0.1:8081"
+    """Origin of the pages that links in messages lead to: from settings, never from a call (S13)."""
     numbers: TenureNumbers = field(default_factory=TenureNumbers)
     """Of new tenures."""
     webhooks: WebhookRules = field(default_factory=lambda: WebhookRules(SigningSecrets({})))

@@ -67,6 +67,7 @@ async def serving(role: Role, store: Store) -> AsyncIterator[int]:
         settings.origins,
         failed,
         metrics.answered,
+        links_url=role.settings.outreach.links_url,
         webhooks=bootstrap.webhook_rules(role),
     )
     try:

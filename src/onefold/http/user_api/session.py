@@ -14,6 +14,7 @@ from onefold.access.users import find_user
 from onefold.http.user_api.door import COOKIE, Doing, DoorRoute, allowed, lasting, open_to_everybody
 from onefold.http.user_api.problems import TOO_MANY, Answered
 from onefold.http.user_api.users import UserShown, shown_user
+from onefold.outreach import notices
 from onefold.records import users
 
 router = APIRouter(route_class=DoorRoute, tags=["session"])
@@ -103,11 +104,12 @@ class PasswordChanged(BaseModel):
 @router.put("/me/password", status_code=204, responses=TOO_MANY)
 @lasting("account", "update")
 async def change_password(work: Doing, body: PasswordChanged) -> None:
-    """Choose another password: 12 to 128 characters, and not easily guessed. Every other session of yours ends."""
+    """Choose another password: 12 to 128 characters, not easily guessed. Every other session of yours ends, and you are told by mail."""
     if work.caller.is_machine:
         raise Answered(403, "not_allowed", "A service key does not change a password. Sign in.")
     present, wanted = body.present.get_secret_value(), body.wanted.get_secret_value()
-    await sessions.change_password(work.store, work.parts.passwords, work.caller, present, wanted)
+    tell = notices.password_changed
+    await sessions.change_password(work.store, work.parts.passwords, work.caller, present, wanted, tell)
 
 
 @router.delete("/sessions/{session_id}", status_code=204)

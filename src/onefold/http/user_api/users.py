@@ -9,11 +9,13 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from onefold.access import resets
 from onefold.access import users as use_cases
 from onefold.access.matrix import TITLES, Role, rank
 from onefold.access.users import Wish
 from onefold.http.user_api.door import Doing, DoorRoute, allowed
 from onefold.http.user_api.paging import Cursor, Limit, Page, cursor_of, place_of
+from onefold.outreach import notices
 from onefold.records import users
 from onefold.records.activities import open_of
 from onefold.records.users import UserRow
@@ -172,8 +174,9 @@ async def restore_user(work: Doing, user_id: UUID) -> UserShown:
 @router.post("/users/{user_id}/reset", status_code=202)
 @allowed("users", "update")
 async def start_reset(work: Doing, user_id: UUID) -> UserShown:
-    """Void a user's password and end their sessions; they choose a new one after proving the address."""
-    after = await use_cases.start_reset(work.connection, work.caller, user_id)
+    """Void a user's password and end their sessions; they choose a new one by a link that is sent to their address."""
+    after, token = await use_cases.start_reset(work.connection, work.caller, user_id)
+    await notices.password_reset(work.connection, after, resets.link(work.parts.links_url, token), resets.LIFE)
     work.note("reset_started", "users", user_id, version=after.version)
     work.version = after.version
     return shown_user(after)

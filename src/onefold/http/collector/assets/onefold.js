@@ -248,6 +248,7 @@
       if ("keepalive" in Request.prototype) post(body).catch(() => {});
       else navigator.sendBeacon(url(), body);
     }
+    sending = sending.concat(batch); // being hidden comes next
     save(0);
   }
 
@@ -334,7 +335,7 @@
     reset: forget,
   };
 
-  // Whatever goes wrong here is no trouble of the page.
+  // What goes wrong here is no trouble of the page.
   function run(method, seen, said) {
     try { return METHODS[method](seen, ...said) || null; } catch (error) { warn(method + "():", error); return null; }
   }
@@ -381,7 +382,7 @@
       consent = consent || (settings.globalPrivacyControl && navigator.globalPrivacyControl ? "denied" : settings.consent || "granted");
       addEventListener("online", () => { notBefore = 0; flushIn(0); });
       addEventListener("pagehide", leave);
-      addEventListener("pageshow", (event) => { if (event.persisted) goOn(); });
+      addEventListener("pageshow", (event) => { if (event.persisted) { sending = []; goOn(); } });
       document.addEventListener("visibilitychange", () => { if (document.visibilityState === "hidden") flush(); });
       setInterval(() => { if (consent === "granted") takeOver(); }, TEND);
       api.consent(consent);
