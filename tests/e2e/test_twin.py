@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -75,8 +76,17 @@ async def twins(services: Services, database: Database, topic_prefix: str, redis
         assert await naming(mine.store, "acme", ids, without=AS_ASKED) == []
 
 
-async def test_s94_no_operation_reads_or_moves_the_twin(twins: Twins) -> None:
-    """S31, S94: in its path, its query or its body, alone or together."""
+@pytest.mark.slow  # every operation, every kind of job, every command
+@pytest.mark.timeout(600)
+async def test_s94_nothing_that_one_workspace_does_reads_or_moves_its_twin(twins: Twins, tmp_path: Path) -> None:
+    """S31, S94: told of what is the twin's, in every place, alone or together."""
+    await _call_all(twins)
+    await _run_all_jobs(twins)
+    await _command_all(twins, tmp_path)
+
+
+async def _call_all(twins: Twins) -> None:
+    """Every operation, with the twin's ids in its path, its query or its body."""
     client = twins.client
     document = (await client.get("/openapi.json")).json()
     told: list[str] = []
@@ -91,14 +101,15 @@ async def test_s94_no_operation_reads_or_moves_the_twin(twins: Twins) -> None:
     assert called == set(operations(document))
 
 
-async def test_s94_no_job_reads_or_moves_the_twin(twins: Twins) -> None:
-    """S94: every kind of job, told of what is the twin's."""
+async def _run_all_jobs(twins: Twins) -> None:
+    """Every kind of job, told of what is the twin's."""
     others = twins.others
     async with twins.mine.store.transaction(["twin"]) as connection:
         segment_id = await connection.fetchval("select segment_id from segments limit 1")
     inputs: dict[str, tuple[dict[str, str], dict[str, int]]] = {
         workspace_jobs.ORGANIZATION_RENAME: ({"organization_id": others["organization"]}, {"rewritten": 0}),
-        workspace_jobs.SEGMENT_FILL: ({"segment_id": str(segment_id)}, {}),
+        workspace_jobs.SEGMENT_FILL: ({"slug": "paying", "segment_id": str(segment_id)}, {}),
+        "ghost-sweep": ({"before": datetime.now(UTC).isoformat(), "days": "1"}, {"destroyed": 0, "kept": 0, "looked_at": 0}),
         workspace_jobs.DOCUMENT_OWNERSHIP: ({"template_id": others["document_template"]}, {"switched": 0}),
     }
     async with twins.mine.store.transaction(["acme"]) as connection:
@@ -164,6 +175,8 @@ def arguments(command: Command, others: Mapping[str, str], files: Mapping[str, s
         "keys": ["limits.values_per_type=7"],
         "purpose": ["newsletter"],
         "state": ["granted"],
+        "days": ["30"],
+        "wanted": ["de"],
         "source": ["form"],
         "slug": ["paying"],
         "query": ['{"field": "tags", "operator": "equals", "value": "vip"}'],
@@ -192,8 +205,8 @@ def arguments(command: Command, others: Mapping[str, str], files: Mapping[str, s
     return [*command.words, *said]
 
 
-async def test_s94_no_command_reads_or_moves_the_twin(twins: Twins, tmp_path: Path) -> None:
-    """S94: every command that takes a workspace, told of what is the twin's."""
+async def _command_all(twins: Twins, tmp_path: Path) -> None:
+    """Every command that takes a workspace, told of what is the twin's."""
     seed = [{"object_type": "contacts", "data": {"last_name": "Seeded", "organization_id": twins.others["organization"]}}]
     (tmp_path / "seed.json").write_text(json.dumps(seed))
     (tmp_path / "key.pem").write_bytes(ECKey.generate_key("P-256").as_pem(private=False))

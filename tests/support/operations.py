@@ -221,6 +221,13 @@ FILES: Final[Mapping[str, Any]] = {
 }
 
 
+REFUSED: Final = {
+    "PUT /me/password": "a service key changes no password; whoever signed in does",
+    "POST /password-resets/confirm": "what the mail brought is nobody else's",
+}
+"""What no service key can do, each with the reason."""
+
+
 def operations(document: Mapping[str, Any]) -> list[Operation]:
     """Every operation that has an end: what reads, what writes, then what deletes."""
     found = [

@@ -48,16 +48,15 @@ def welcome(work: Workbench, interaction: Interaction, rules: Rules) -> Outcome 
 
 
 def _are_new(work: Workbench, interaction: Interaction, rules: Rules) -> bool:
-    """Whether nobody ever held any of the identifiers, and a contact may hold them all."""
-    identifiers, entries = interaction.identifiers, rules.catalog.entries
-    if len(identifiers) > rules.limits.identifiers_per_contact or rules.limits.values_per_type < 1 or interaction.proof is not None:
-        return False
-    kinds = {identifier.semantic_type for identifier in identifiers}
-    return (
-        len(kinds) == len(identifiers)
-        and all(entries[kind].max_per_contact != 0 for kind in kinds)
-        and not any(work.has_past(interaction.workspace, identifier.key) for identifier in identifiers)
-    )
+    """Whether nobody ever held any of the identifiers, and a contact may hold them all. Whoever is known costs one look, as a rule."""
+    identifiers, entries, workspace = interaction.identifiers, rules.catalog.entries, interaction.workspace
+    kinds = set()
+    for identifier in identifiers:
+        kind = identifier.semantic_type
+        if work.has_past(workspace, identifier.key) or kind in kinds or entries[kind].max_per_contact == 0:
+            return False
+        kinds.add(kind)
+    return len(kinds) <= rules.limits.identifiers_per_contact and rules.limits.values_per_type > 0 and interaction.proof is None
 
 
 def _contact_of(interaction: Interaction) -> Contact:
