@@ -24,10 +24,10 @@ async def step(connection: Connection, job: WorkspaceJob, tools: Tools) -> Advan
     """The next contacts; of a segment that is gone, the next memberships to forget. A fill of a newer query leaves nothing to do."""
     del tools
     found = await segments.find_segment(connection, job.workspace, job.input["slug"])
-    wanted = UUID(job.input["segment_id"])
-    if found is None or found.segment_id != wanted:
-        return Advance(dict(job.progress), is_done=await segments.forget_members(connection, job.workspace, wanted, CHUNK))
-    if not found.is_filling:
+    named = job.input.get("segment_id")  # not in jobs that are older than the end of a segment
+    if named is not None and (found is None or str(found.segment_id) != named):
+        return Advance(dict(job.progress), is_done=await segments.forget_members(connection, job.workspace, UUID(named), CHUNK))
+    if found is None or not found.is_filling:
         return Advance(dict(job.progress), is_done=True)
     after, transitions = await segments.fill_chunk(connection, found, CHUNK, datetime.now(UTC))
     moved = job.progress.get("moved", 0) + len(transitions)

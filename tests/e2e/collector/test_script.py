@@ -17,7 +17,7 @@ from onefold.http.collector.script import newest
 from onefold.http.collector.snippets import Snippets
 from onefold.installation.site import FOLDER, sample_site
 from onefold.settings import CollectorSettings
-from tests.e2e.collector.chromium import browser
+from tests.e2e.collector.chromium import browser, chromium
 from tests.e2e.collector.sdks import ROOT, browser_sdk
 from tests.e2e.collector.sites import Page, serving
 from tests.support.collectors import WORKSPACE, collector_on, running_collector
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tests.support.collectors import RunningCollector
     from tests.support.servers import Database, Services
 
-pytestmark = [pytest.mark.asyncio]
+pytestmark = [pytest.mark.asyncio, pytest.mark.usefixtures("fetched")]
 
 TOKEN = "onefold.user().anonymousId()"
 STORED = "JSON.stringify(Object.keys(localStorage).filter((key) => key !== 'onlooker')) + document.cookie"
@@ -93,6 +93,13 @@ def said(event: dict[str, Any]) -> str:
 def token_of(event: dict[str, Any]) -> str:
     [token] = [each["identifier"] for each in event["identifiers"] if each["semantic_type"] == "anonymous_token"]
     return str(token)
+
+
+@pytest.fixture(scope="module")
+def fetched() -> None:
+    """Browser and SDK are there before a server waits for an answer: fetching them holds up the event loop."""
+    chromium()
+    browser_sdk()
 
 
 @asynccontextmanager

@@ -247,7 +247,8 @@ async def test_proposals_are_written_and_read_by_their_indexes_whatever_lies_the
     questions: list[tuple[str, tuple[object, ...]]] = [
         (records.NEWEST, (records.EXPIRES, "w1", None, None, records.EXPIRES, 20)),
         (records.OF, (records.EXPIRES, "w1", some, 20)),
-        (records.ONE, (records.EXPIRES, "w1", some[0])),
+        (records.ONE, (records.EXPIRES, "w1", some[0], None, None)),
+        (records.ONE, (records.EXPIRES, "w1", some[0], ["owner"], str(some[0]))),
         (records.DECIDE, (some, "w1", "refused", None, "a", None)),
         (records.FORGET, (["w1"], records.KEPT, 10)),
         (records.TREE, (some[0], "w1")),

@@ -126,7 +126,8 @@ async def create_contact(work: Doing, body: ContactMade) -> Response:
     draft = Draft(raw, values_of(body), body.is_vendor, hanging_of(body, _own(work)), work.sight)
     async with naming_the_holder(work):
         made = await create(work.connection, work.workspace, draft, work.user(body.reason), numbers=work.parts.numbers, shards=work.shards)
-    return await show(work, made.contact_id, status=201, skipped_tags=list(made.skipped_tags))
+    skipped = {"skipped_tags": list(made.skipped_tags)} if made.skipped_tags else {}
+    return await show(work, made.contact_id, None, status=201, **skipped)
 
 
 @router.get("/contacts/{contact_id}", responses=_SHOWN)
