@@ -108,7 +108,7 @@ class _Admin:
         before = await self.describe(spec, partitions)
         if before.state == "missing":
             created = await self._create(spec, partitions, replication)
-            after = await self._visible(spec, partitions)
+            after = await self._visible(spec, partitions, as_made=created)
             if created:
                 return TopicReport(spec.name, after.name, "created", after.partitions, after.replication, after.config)
             before = after
@@ -119,7 +119,7 @@ class _Admin:
         settings = {name: wanted for name, (_, wanted) in before.differs.items() if name != "partitions"}
         if settings:
             await self._alter(before.name, {**before.config, **settings})
-        after = await self._visible(spec, partitions)
+        after = await self._visible(spec, partitions, as_made=True)
         return TopicReport(
             spec.name, after.name, "changed", after.partitions, after.replication, after.config, before.differs, after.differs
         )
@@ -161,12 +161,12 @@ class _Admin:
                 raise kafka.for_code(code)(f"{spec.name}: {message}")
         return True
 
-    async def _visible(self, spec: TopicSpec, partitions: int) -> TopicReport:
-        """The topic, once the broker that is asked shows it as it was made."""
+    async def _visible(self, spec: TopicSpec, partitions: int, *, as_made: bool) -> TopicReport:
+        """The topic, once the broker that is asked shows it, as it was made just now; one that somebody else made, whatever it is like."""
         async with asyncio.timeout(_VISIBLE_SECONDS):
             while True:
                 report = await self.describe(spec, partitions)
-                if report.state != "missing" and not report.differs:
+                if report.state != "missing" and not (as_made and report.differs):
                     return report
                 await asyncio.sleep(0.05)
 
