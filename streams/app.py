@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import faust
 
 from onefold.errors import TemporaryError
+from onefold.failpoints import reach
 from onefold.messages.dead_letters import DeadLetter
 from onefold.messages.times import from_milliseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterable, Awaitable, Callable, Sequence
     from pathlib import Path
+    from typing import TypeAlias
 
     from prometheus_client import Counter
 
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from onefold.errors import OnefoldError
     from onefold.messages.dead_letters import Headers
     from onefold.observe import Log
+
+    Settle: TypeAlias = Callable[[Sequence["Message"]], Awaitable[None]]
+    """Brings one batch to its end, committed."""
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 10.0
 LONGEST_STOP_SECONDS: Final = 20.0
@@ -86,6 +91,15 @@ def make_app(role: Role, group: str, folder: Path) -> faust.App:
         value_serializer="raw",
         loghandlers=[],
     )
+
+
+async def settle_each(batches: AsyncIterable[Sequence[Any]], acknowledge: Any, settle: Settle, committed: str) -> None:
+    """Settle batch after batch of Faust's events; acknowledge what was committed, once the failpoint of that name is passed."""
+    async for events in batches:
+        await settle([Message.of(event.message) for event in events])
+        await reach(committed)
+        for event in events:
+            await acknowledge(event)
 
 
 async def patiently(once: Callable[[], Awaitable[None]], waits: Counter, log: Log) -> None:

@@ -30,6 +30,7 @@ from onefold.records.resolution import Resolution
 from onefold.records.shards import shard_count
 from onefold.records.store import RACES, REJECTED, Moved
 from onefold.records.workspace_jobs import MOST_ATTEMPTS
+from onefold.records.workspaces import list_workspaces
 from onefold.workspace import document_loading, document_ownership
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ async def work(parts: Parts, stopping: asyncio.Event) -> None:
 async def claim(parts: Parts, *, only: UUID | None = None) -> WorkspaceJob | None:
     """The oldest job that is nobody's, or the one that is asked for; what was claimed too often in vain is given up."""
     async with parts.store.connection() as connection:
-        named = await workspace_jobs.workspaces(connection)
+        named = await list_workspaces(connection)
     async with parts.store.transaction(named) as connection:
         job = await workspace_jobs.claim(connection, named, list(parts.kinds), parts.worker, parts.lease, only=only)
     if job is not None and job.attempts > MOST_ATTEMPTS:
@@ -251,7 +252,7 @@ async def measure(parts: Parts, stopping: asyncio.Event) -> None:
     while not stopping.is_set():
         with suppress(TemporaryError):
             async with parts.store.connection() as connection:
-                named = await workspace_jobs.workspaces(connection)
+                named = await list_workspaces(connection)
             async with parts.store.transaction(named) as connection:
                 count, age = await workspace_jobs.waiting(connection, named)
             parts.metrics.open.set(count)
@@ -272,12 +273,13 @@ async def schedule(parts: Parts, kafka: KafkaConnection, stopping: asyncio.Event
 async def begin_sweeps(parts: Parts, kafka: KafkaConnection) -> None:
     """A job for every workspace whose ghosts were not swept within a day; of several workers one begins it."""
     async with parts.store.connection() as connection:
-        named = await workspace_jobs.workspaces(connection)
+        named = await list_workspaces(connection)
     async with parts.store.transaction(named) as connection:
         due = await records_of_ghosts.due(connection, named, ghosts.KIND, SWEEP_EVERY)
-    horizon = await decided_until(kafka, parts.store) if due else None
+    if not due:
+        return
+    horizon = await decided_until(kafka, parts.store)
     for workspace, days in due:
-        assert horizon is not None  # noqa: S101 -- somebody is due
         number = uuid5(_SWEEPS, f"{workspace}\0{datetime.now(UTC).date()}")
         with suppress(*REJECTED):
             async with parts.store.transaction([workspace]) as connection:

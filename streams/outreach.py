@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from onefold import bootstrap
 from onefold.errors import PermanentError
-from onefold.failpoints import reach
 from onefold.messages.outreach import read
 from onefold.messages.topics import OUTREACH_REQUESTED
 from onefold.observe import OutreachMetrics
 from onefold.records import outreach
-from streams.app import Message, make_app, patiently, stop
+from streams.app import Message, make_app, patiently, settle_each, stop
 from streams.delivering import Delivering, Limits
 
 if TYPE_CHECKING:
@@ -44,11 +43,7 @@ class Requests:
 
     async def follow(self, batches: AsyncIterable[Sequence[Any]], acknowledge: Any) -> None:
         """Keep batch after batch of Faust's events; acknowledge what was committed."""
-        async for events in batches:
-            await self.settle([Message.of(event.message) for event in events])
-            await reach("outreach.committed")
-            for event in events:
-                await acknowledge(event)
+        await settle_each(batches, acknowledge, self.settle, "outreach.committed")
 
     async def settle(self, messages: Sequence[Message]) -> None:
         """One batch, to its end: nothing is raised but cancellation."""

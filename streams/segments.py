@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from onefold import bootstrap
 from onefold.errors import OnefoldError, PermanentError
-from onefold.failpoints import reach
 from onefold.messages.codec import decode
 from onefold.messages.contacts import ContactChange
 from onefold.messages.times import parse_time
@@ -23,7 +22,7 @@ from onefold.records.buried import bury
 from onefold.records.segments import Evaluation, Segment, holds_in_store, record_evaluations, shared_segments
 from onefold.segments.evaluate import Subject, evaluate, looks_at_identifiers, matters
 from onefold.segments.query import SETS
-from streams.app import Message, make_app, patiently, stop
+from streams.app import Message, make_app, patiently, settle_each, stop
 
 if TYPE_CHECKING:
     import asyncio
@@ -50,11 +49,7 @@ class Membership:
 
     async def follow(self, batches: AsyncIterable[Sequence[Any]], acknowledge: Any) -> None:
         """Settle batch after batch of Faust's events; acknowledge what was committed."""
-        async for events in batches:
-            await self.settle([Message.of(event.message) for event in events])
-            await reach("segments.committed")
-            for event in events:
-                await acknowledge(event)
+        await settle_each(batches, acknowledge, self.settle, "segments.committed")
 
     async def settle(self, messages: Sequence[Message]) -> None:
         """One batch, to its end: nothing is raised but cancellation."""

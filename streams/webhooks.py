@@ -28,7 +28,7 @@ from onefold.records.buried import bury
 from onefold.records.webhook_deliveries import Due
 from onefold.records.webhooks import WebhookRow, listening
 from onefold.workspace.webhooks import due_to
-from streams.app import Message, make_app, patiently, stop
+from streams.app import Message, make_app, patiently, settle_each, stop
 from streams.posting import Limits, Sender
 
 if TYPE_CHECKING:
@@ -76,11 +76,7 @@ class Notices:
 
     async def follow(self, batches: AsyncIterable[Sequence[Any]], acknowledge: Any) -> None:
         """Settle batch after batch of Faust's events; acknowledge what was committed."""
-        async for events in batches:
-            await self.settle([Message.of(event.message) for event in events])
-            await reach("webhooks.committed")
-            for event in events:
-                await acknowledge(event)
+        await settle_each(batches, acknowledge, self.settle, "webhooks.committed")
 
     async def settle(self, messages: Sequence[Message]) -> None:
         """One batch, to its end: nothing is raised but cancellation."""

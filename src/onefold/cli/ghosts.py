@@ -114,14 +114,18 @@ async def _keep(workspace: str, days: int | None, who: User) -> Keeping:
 
 async def _sweep(workspace: str, days: int | None, who: User, *, dry_run: bool) -> dict[str, Any]:
     from onefold import bootstrap  # noqa: PLC0415
-    from onefold.contacts import ghosts  # noqa: PLC0415
+    from onefold.contacts import acting, ghosts  # noqa: PLC0415
     from onefold.ops.horizon import decided_until  # noqa: PLC0415
     from onefold.records import ghosts as records  # noqa: PLC0415
     from onefold.settings import Settings  # noqa: PLC0415
 
     role = bootstrap.begin("cli", Settings.load())
     async with bootstrap.store(role) as store:
-        wanted = days if days is not None else (await _keeping(workspace)).inactive_days
+        wanted = days
+        if wanted is None:
+            async with store.transaction([workspace]) as connection:
+                await acting.rules_of(connection, workspace)
+                wanted = (await records.keeping(connection, workspace)).inactive_days
         if wanted is None:
             raise InvalidMessage(f"workspace {workspace} keeps ghosts for ever: say --days, or onefold ghosts keep DAYS", code="no_days")
         horizon = await decided_until(role.kafka, store)

@@ -101,7 +101,6 @@ WAITING = """
 select count(*), coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float8 from (
   select created_at from workspace_jobs where workspace = any($1::text[]) and state in ('waiting', 'running') limit 10000) as open
 """
-WORKSPACES = "select list_workspaces()"
 LAST_OF_ALL = (datetime(9999, 1, 1, tzinfo=UTC), UUID(int=(1 << 128) - 1))
 
 _decode = msgspec.json.decode
@@ -178,11 +177,6 @@ async def cancel(connection: Connection, workspace: str, job_id: UUID) -> Worksp
     if row is None:
         raise JobEnded(f"job {job_id} is {(await find(connection, workspace, job_id)).state} already")
     return _job(row)
-
-
-async def workspaces(connection: Connection) -> list[str]:
-    """Every workspace: a worker works for all of them."""
-    return [row[0] for row in await connection.fetch(WORKSPACES)]
 
 
 async def claim(
