@@ -271,7 +271,10 @@ async def schedule(parts: Parts, kafka: KafkaConnection, stopping: asyncio.Event
 
 
 async def begin_sweeps(parts: Parts, kafka: KafkaConnection) -> None:
-    """A job for every workspace whose ghosts were not swept within a day; of several workers one begins it."""
+    """A job for every workspace whose ghosts were not swept within a day; of several workers one begins it.
+
+    A workspace that none can be begun for (its rules are a newer build's, say) is tried again by the next round.
+    """
     async with parts.store.connection() as connection:
         named = await list_workspaces(connection)
     async with parts.store.transaction(named) as connection:
@@ -280,11 +283,20 @@ async def begin_sweeps(parts: Parts, kafka: KafkaConnection) -> None:
         return
     horizon = await decided_until(kafka, parts.store)
     for workspace, days in due:
-        number = uuid5(_SWEEPS, f"{workspace}\0{datetime.now(UTC).date()}")
-        with suppress(*REJECTED):
-            async with parts.store.transaction([workspace]) as connection:
-                await ghosts.begin(connection, workspace, days, horizon, ghosts.SWEEPER, job_id=number)
-            parts.log.info("sweep_begun", workspace=workspace, days=days)
+        try:
+            await _begin_sweep(parts, workspace, days, horizon)
+        except (TemporaryError, Refused) as error:
+            parts.log.warning("sweep_not_begun", workspace=workspace, code=error.code, reason=str(error))
+        except Exception:  # the envelope: one workspace's trouble holds back neither the others' sweeps nor any job
+            parts.log.exception("sweep_not_begun", workspace=workspace)
+
+
+async def _begin_sweep(parts: Parts, workspace: str, days: int, horizon: datetime) -> None:
+    number = uuid5(_SWEEPS, f"{workspace}\0{datetime.now(UTC).date()}")
+    with suppress(*REJECTED):
+        async with parts.store.transaction([workspace]) as connection:
+            await ghosts.begin(connection, workspace, days, horizon, ghosts.SWEEPER, job_id=number)
+        parts.log.info("sweep_begun", workspace=workspace, days=days)
 
 
 async def _pause(stopping: asyncio.Event, seconds: float) -> None:

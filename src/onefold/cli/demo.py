@@ -123,12 +123,12 @@ async def _plant(store: Store) -> None:
         written = await export(connection, workspace)
         again = await seeds.plan(seeds.Work(connection, workspace, user, shards, TenureNumbers()), written.items)
     counts = Counter(each.object_type for each in steps if each.action == "created")
-    built = ", ".join(_named(object_type, count) for object_type, count in counts.items())
+    built = ", ".join(named(object_type, count) for object_type, count in counts.items())
     same = "writes what it reads" if all(each.action == "unchanged" for each in again) else "differs from what it read"
     say(f"workspace {workspace}, from a seed: {built}; its export {same}\n")
 
 
-def _named(object_type: str, count: int) -> str:
+def named(object_type: str, count: int) -> str:
     """So many of a kind of object, whose name is a plural."""
     name = object_type.replace("_", " ")
     return f"{count} {SINGULARS.get(name, name.removesuffix('s')) if count == 1 else name}"
