@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 from onefold import bootstrap
 from onefold.errors import Fenced, OnefoldError, StoreUnavailable, TemporaryError
 from onefold.failpoints import reach
-from onefold.messages.topics import partition_of
+from onefold.messages.topics import INTERACTIONS, partition_of
 from onefold.observe import RelayMetrics
 from onefold.records.outbox import own, presence
 from onefold.records.separations import collapse
 from onefold.records.shards import shard_count
+from onefold.topics.batches import default_partition
 from onefold.topics.transactions import TransactionalProducer
 
 if TYPE_CHECKING:
@@ -219,7 +220,7 @@ class Relay:
         async with producer.transaction() as transaction:
             for topic, of_topic in _by_topic(rows).items():
                 partitions = await producer.partitions(topic)
-                await transaction.send_batches(topic, _by_partition(of_topic, partitions))
+                await transaction.send_batches(topic, _by_partition(of_topic, topic, partitions))
             await reach("relay.sent")
         await reach("relay.acknowledged")
         await outbox.delete(rows)
@@ -236,10 +237,12 @@ def _by_topic(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return found
 
 
-def _by_partition(rows: Sequence[Row], partitions: int) -> dict[int, list[Triple]]:
+def _by_partition(rows: Sequence[Row], topic: str, partitions: int) -> dict[int, list[Triple]]:
+    """On the topic that collectors produce to as well, a visitor's records of both lie in one partition, in order."""
+    find = default_partition if topic == INTERACTIONS else partition_of
     found: dict[int, list[Triple]] = {}
     for row in rows:
-        found.setdefault(partition_of(row.key, partitions), []).append((row.key, row.payload, row.headers))
+        found.setdefault(find(row.key, partitions), []).append((row.key, row.payload, row.headers))
     return found
 
 

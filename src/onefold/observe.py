@@ -382,17 +382,31 @@ class CollectorMetrics:
         self.produce_seconds = metrics.histogram("onefold_collector_produce_seconds", "From first send to last acknowledgement.", _SECONDS)
 
 
-class UserApiMetrics:
-    """What the User API counts."""
+class _CallMetrics:
+    """What an API counts."""
+
+    name: str
 
     def __init__(self, metrics: Metrics) -> None:
-        self._requests = metrics.counter("onefold_user_api_requests", "Calls by route and status.", "route", "status")
-        self._seconds = metrics.histogram("onefold_user_api_seconds", "From a call's first byte read to its answer.", _SECONDS)
+        self._requests = metrics.counter(f"onefold_{self.name}_requests", "Calls by route and status.", "route", "status")
+        self._seconds = metrics.histogram(f"onefold_{self.name}_seconds", "From a call's first byte read to its answer.", _SECONDS)
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """One call was answered; `route`: its template, so that no id makes a series."""
         self._requests.labels(route, str(status)).inc()
         self._seconds.observe(seconds)
+
+
+class UserApiMetrics(_CallMetrics):
+    """What the User API counts."""
+
+    name = "user_api"
+
+
+class ContactApiMetrics(_CallMetrics):
+    """What the Contact API counts."""
+
+    name = "contact_api"
 
 
 METRICS_BY_ROLE: Final = {
@@ -405,5 +419,6 @@ METRICS_BY_ROLE: Final = {
     "webhooks-worker": (WebhooksMetrics,),
     "outreach-worker": (OutreachMetrics,),
     "user-api": (UserApiMetrics,),
+    "contact-api": (ContactApiMetrics,),
 }
 """Which role serves which metrics."""

@@ -148,6 +148,23 @@ class UserApiSettings(_Concern):
     """Secrets that are mixed into passwords before they are hashed, by version (JSON object); the newest is used for new ones (S25)."""
 
 
+class ContactApiSettings(_Concern):
+    """The Contact API."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: int = Field(default=8082, ge=0, le=65_535)
+    """Port to listen on."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks whose X-Forwarded-For counts (JSON list)."""
+    requests_per_second: float = Field(default=500.0, gt=0)
+    """Calls that one process takes at most; bursts of five seconds' worth, here and below."""
+    requests_per_second_and_key: float = Field(default=100.0, gt=0)
+    """Of these, of one write key."""
+    requests_per_second_and_place: float = Field(default=10.0, gt=0)
+    """Of these, of one address (an IPv6 /64)."""
+
+
 class WebhooksSettings(_Concern):
     """Webhooks."""
 
@@ -253,6 +270,7 @@ class Settings(BaseSettings):
     jobs: JobsSettings = JobsSettings()
     collector: CollectorSettings = CollectorSettings()
     user_api: UserApiSettings = UserApiSettings()
+    contact_api: ContactApiSettings = ContactApiSettings()
     webhooks: WebhooksSettings = WebhooksSettings()
     outreach: OutreachSettings = OutreachSettings()
     health: HealthSettings = HealthSettings()

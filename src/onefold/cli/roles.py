@@ -88,6 +88,13 @@ def user_api(health_port: HealthPort = None) -> None:
     _play("user-api", run, health_port)
 
 
+def contact_api(health_port: HealthPort = None) -> None:
+    """Serve the Contact API, for sites' pages and the visitors before them."""
+    from onefold.http.contact_api.role import run  # noqa: PLC0415
+
+    _play("contact-api", run, health_port)
+
+
 COMMANDS = {
     "collector": collector,
     "resolver": resolver,
@@ -98,6 +105,7 @@ COMMANDS = {
     "webhooks-worker": webhooks_worker,
     "outreach-worker": outreach_worker,
     "user-api": user_api,
+    "contact-api": contact_api,
 }
 
 

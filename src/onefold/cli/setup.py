@@ -53,5 +53,5 @@ def _tell(report: Report) -> None:
         say(f"{key.kind} key, shown this once: {key.text}")
     if report.admin is not None:
         say(f"Super Admin {report.admin.email}, password shown this once, to be changed at first sign-in: {report.admin.password}")
-    roles = "collector, resolver, relay, segments-worker, timeline, jobs-worker, webhooks-worker, outreach-worker, user-api"
+    roles = "collector, resolver, relay, segments-worker, timeline, jobs-worker, webhooks-worker, outreach-worker, user-api, contact-api"
     say(f"\nnext: onefold doctor, then start the roles: onefold {roles}")

@@ -31,7 +31,8 @@ def up(
     say("starting Kafka, Postgres, Valkey and every role …")
     try:
         with local_stack(folder) as stack:
-            say(f"collector: {stack.collector_url}\nUser API: {stack.user_api_url}/api/v1\naddresses for other commands: {stack.env_file}")
+            say(f"collector: {stack.collector_url}\nUser API: {stack.user_api_url}/api/v1")
+            say(f"Contact API: {stack.contact_api_url}/contact/v1\naddresses for other commands: {stack.env_file}")
             say(f"mails and texts are kept, not sent: onefold mailbox list --folder {folder / MAILBOX}")
             keys, admin = run(_first(stack, workspace))
             for key in keys:

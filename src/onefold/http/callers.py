@@ -7,8 +7,13 @@ import re
 from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING, Any
 
+from onefold.errors import ConfigurationError
+from onefold.records.log import Origin
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from fastapi import Request
 
 Network = IPv4Network | IPv6Network
 
@@ -28,6 +33,22 @@ def client_address(client: Sequence[Any] | None, headers: Mapping[bytes, bytes],
         if not _is_trusted(hop, trusted):
             break
     return peer
+
+
+def origin_of(request: Request, trusted: Sequence[Network], request_id: str) -> Origin:
+    """Where a call comes from, as the log keeps it."""
+    client = (request.client.host, request.client.port) if request.client is not None else None
+    raw = {name.lower(): value for name, value in request.scope["headers"]}
+    agent = request.headers.get("user-agent")
+    return Origin(client_address(client, raw, trusted), agent[:500] if agent else None, request_id)
+
+
+def networks_of(texts: Sequence[str], setting: str) -> tuple[Network, ...]:
+    """Networks as a setting names them. Raises ConfigurationError."""
+    try:
+        return tuple(ipaddress.ip_network(network) for network in texts)
+    except ValueError as error:
+        raise ConfigurationError(f"{setting}: {error}. Name networks, such as 10.0.0.0/8.") from error
 
 
 def base_url(scheme: str, headers: Mapping[bytes, bytes], public_url: str | None) -> str | None:

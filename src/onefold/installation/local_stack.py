@@ -23,10 +23,23 @@ from onefold.local.stack import Stack
 from onefold.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-ROLES = ("collector", "resolver", "relay", "segments-worker", "timeline", "jobs-worker", "webhooks-worker", "outreach-worker", "user-api")
+ROLES = (
+    "collector",
+    "resolver",
+    "relay",
+    "segments-worker",
+    "timeline",
+    "jobs-worker",
+    "webhooks-worker",
+    "outreach-worker",
+    "user-api",
+    "contact-api",
+)
+DOORS = ("COLLECTOR", "USER_API", "CONTACT_API")
+"""Who serves, as settings name them."""
 ENV_FILE = "onefold.env"
 MAILBOX = "mailbox"
 
@@ -39,6 +52,7 @@ class LocalStack:
     roles: Stack
     collector_url: str
     user_api_url: str
+    contact_api_url: str
     health_urls: dict[str, str]
     """By role, without a path."""
     env_file: Path
@@ -50,19 +64,19 @@ def local_stack(folder: Path) -> Iterator[LocalStack]:
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     with LocalServers(folder) as servers:
-        ports = _free_ports(len(ROLES) + 3)
-        health = dict(zip(ROLES, ports[3:], strict=True))
-        env_file = _write_env(folder, servers, *ports[:3])
+        mailbox, *ports = _free_ports(1 + len(DOORS) + len(ROLES))
+        doors, health = dict(zip(DOORS, ports, strict=False)), dict(zip(ROLES, ports[len(DOORS) :], strict=True))
+        env_file = _write_env(folder, servers, doors, mailbox)
         os.environ["ONEFOLD_ENV_FILE"] = str(env_file)
         settings = Settings.load()
         asyncio.run(_set_up(settings))
         urls = {name: f"http://127.0.0.1:{port}" for name, port in health.items()}
         roles = [StackRole.ours(name, "--health-port", str(health[name]), ready_url=f"{urls[name]}/ready") for name in ROLES]
-        serve = ("mailbox", "serve", "--folder", str(folder / MAILBOX), "--port", str(ports[2]))
+        serve = ("mailbox", "serve", "--folder", str(folder / MAILBOX), "--port", str(mailbox))
         roles.append(StackRole("mailbox", (sys.executable, "-m", "onefold", *serve)))
         with Stack(roles, folder / "logs", {"ONEFOLD_ENV_FILE": str(env_file)}) as running:
-            collector, user_api = (f"http://127.0.0.1:{port}" for port in ports[:2])
-            yield LocalStack(settings, running, collector, user_api, urls, env_file)
+            collector, user_api, contact_api = (f"http://127.0.0.1:{doors[door]}" for door in DOORS)
+            yield LocalStack(settings, running, collector, user_api, contact_api, urls, env_file)
 
 
 async def _set_up(settings: Settings) -> None:
@@ -70,7 +84,7 @@ async def _set_up(settings: Settings) -> None:
     await setup.make_topics(settings, bootstrap.begin("setup", settings).kafka)
 
 
-def _write_env(folder: Path, servers: LocalServers, collector_port: int, user_api_port: int, mailbox_port: int) -> Path:
+def _write_env(folder: Path, servers: LocalServers, doors: Mapping[str, int], mailbox_port: int) -> Path:
     """The addresses of this stack, readable by this user only; the index's secret stays what it was."""
     file = folder / ENV_FILE
     known = dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line) if file.is_file() else {}
@@ -82,8 +96,7 @@ def _write_env(folder: Path, servers: LocalServers, collector_port: int, user_ap
         "ONEFOLD_INDEX__SECRET": known.get("ONEFOLD_INDEX__SECRET") or secrets.token_hex(32),
         "ONEFOLD_WEBHOOKS__SECRETS": known.get("ONEFOLD_WEBHOOKS__SECRETS") or json.dumps({"1": secrets.token_hex(32)}),
         "ONEFOLD_WEBHOOKS__ALLOWED_NETWORKS": '["127.0.0.0/8", "::1/128"]',
-        "ONEFOLD_COLLECTOR__PORT": str(collector_port),
-        "ONEFOLD_USER_API__PORT": str(user_api_port),
+        **{f"ONEFOLD_{door}__PORT": str(port) for door, port in doors.items()},
         "ONEFOLD_OUTREACH__SMTP_HOST": "127.0.0.1",
         "ONEFOLD_OUTREACH__SMTP_PORT": str(mailbox_port),
         "ONEFOLD_OUTREACH__SMTP_SECURITY": "none",

@@ -115,11 +115,12 @@ def _check(wish: Wish) -> None:
         raise InvalidMessage("a message concerns a contact or a user", code="no_recipient")
     if wish.language is not None:
         checked_language(wish.language)
-    if not _is_address(wish.channel, wish.address):
+    if not is_address(wish.channel, wish.address):
         raise InvalidMessage(f"this is no address for {wish.channel}", code="invalid_address")
 
 
-def _is_address(channel: Channel, address: str) -> bool:
+def is_address(channel: Channel, address: str) -> bool:
+    """Whether messages of this channel can be sent there, as far as its form tells."""
     if channel == "sms":
         return _PHONE.fullmatch(address) is not None
     try:

@@ -6,6 +6,8 @@ import asyncio
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from aiokafka.partitioner import murmur2
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -14,6 +16,11 @@ Pair = tuple[bytes | None, bytes | None]
 """Key and value."""
 Triple = tuple[bytes | None, bytes | None, Headers]
 """Key, value and headers."""
+
+
+def default_partition(key: bytes, partitions: int) -> int:
+    """Where producers put a key by default, as Java's and the collector's do: murmur2 without its sign."""
+    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
 
 
 class BatchWriter:

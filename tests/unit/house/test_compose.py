@@ -73,9 +73,9 @@ def test_every_secret_must_be_given_and_the_dev_profile_gives_exactly_those() ->
     assert "ONEFOLD_PROFILE: ${ONEFOLD_PROFILE:-production}" in TEXT
 
 
-def test_nothing_is_published_but_the_two_doors_and_those_on_loopback() -> None:
+def test_nothing_is_published_but_the_doors_and_those_on_loopback() -> None:
     published = {name: service["ports"] for name, service in COMPOSE["services"].items() if "ports" in service}
-    assert list(published) == ["collector", "user-api"]
+    assert list(published) == ["collector", "user-api", "contact-api"]
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 

@@ -16,7 +16,7 @@ from onefold.http.collector import auth, boot, script
 from onefold.http.collector.answers import Answer, NoSuchPath, Overloaded, WrongMethod, document, failure, preflight, success
 from onefold.http.collector.bodies import ClientGone, read_body
 from onefold.http.collector.intake import Intake
-from onefold.http.collector.rates import Rates
+from onefold.http.rates import Rates
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping

@@ -16,7 +16,7 @@ import msgspec
 from onefold.failpoints import reach
 from onefold.http.callers import client_address
 from onefold.http.collector import auth, identity
-from onefold.http.collector.answers import TAKEN, Answer, BodyTooLarge, Strict, partly
+from onefold.http.collector.answers import TAKEN, Answer, BodyTooLarge, Strict, TooManyRequests, partly
 from onefold.http.collector.bodies import read_body
 from onefold.http.collector.events import read_batch, read_event
 from onefold.http.collector.identity import Tokens
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from onefold.http.collector.identity import VerifyIdentity
     from onefold.http.collector.meters import Meters
     from onefold.http.collector.options import Options
-    from onefold.http.collector.rates import Rates
 
     Send = Callable[[Sequence[tuple[bytes, bytes]]], Awaitable[None]]
     """Produces (key, value) pairs to `interactions` and returns when all are acknowledged, or raises LogUnavailable."""
+    from onefold.http.rates import Rates
 
 _encode = msgspec.json.Encoder().encode
 
@@ -146,12 +146,17 @@ class Intake:
         if authorization is None:
             return None
         key = await auth.verified(self._verify, auth.from_header(authorization), place)
-        self._rates.take(key.key_id)
+        self._count(key)
         return key
+
+    def _count(self, key: WriteKey) -> None:
+        wait = self._rates.take(key.key_id)
+        if wait is not None:
+            raise TooManyRequests("This write key sends more requests than its limit.", retry_after_seconds=wait)
 
     async def _public_key(self, named: object, place: Place) -> WriteKey:
         key = await auth.verified_public(self._verify, named, place)
-        self._rates.take(key.key_id)
+        self._count(key)
         return key
 
     def _named_by_first(self, events: Sequence[Any]) -> object:

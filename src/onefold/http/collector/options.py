@@ -6,10 +6,9 @@ Made from the settings by `role`; everything else in this room takes it from the
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from onefold.errors import ConfigurationError
+from onefold.http.callers import networks_of
 from onefold.http.collector.events import Bounds
 from onefold.http.connection import HeadBounds
 
@@ -49,15 +48,11 @@ class Options:
 
 def options_of(settings: CollectorSettings) -> Options:
     """What the settings say. Raises ConfigurationError."""
-    try:
-        trusted = tuple(ip_network(network) for network in settings.trusted_proxies)
-    except ValueError as error:
-        raise ConfigurationError(f"ONEFOLD_COLLECTOR__TRUSTED_PROXIES: {error}. Name networks, such as 10.0.0.0/8.") from error
     return Options(
         body_bytes=settings.body_bytes,
         bounds=Bounds(event_bytes=settings.event_bytes),
         rate_per_second=settings.requests_per_second,
         rate_burst=max(1, round(settings.requests_per_second or 1)),
-        trusted_proxies=trusted,
+        trusted_proxies=networks_of(settings.trusted_proxies, "ONEFOLD_COLLECTOR__TRUSTED_PROXIES"),
         public_url=settings.public_url,
     )

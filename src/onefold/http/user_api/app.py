@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from onefold.errors import ConfigurationError
+from onefold.http.problems import HARMLESS, NOT_FOUND, problem
 from onefold.http.user_api import (
     activities,
     bulk,
@@ -38,7 +39,6 @@ from onefold.http.user_api import (
     webhooks,
 )
 from onefold.http.user_api.door import PROBLEM_SCHEMA, DoorRoute, Parts
-from onefold.http.user_api.problems import HARMLESS, NOT_FOUND, problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,8 +22,9 @@ from onefold.access.caller import NotSignedIn
 from onefold.access.oidc import looks_like_token
 from onefold.contacts.acting import User
 from onefold.errors import ConfigurationError, PermanentError, Refused
-from onefold.http.callers import client_address
-from onefold.http.user_api.problems import HARMLESS, Answered, Problem, documented, problem_of
+from onefold.http.callers import origin_of
+from onefold.http.json_bodies import read_json
+from onefold.http.problems import HARMLESS, Answered, Problem, documented, problem_of
 from onefold.records import idempotency, log
 from onefold.records.numbers import TenureNumbers
 from onefold.records.store import RACES, UNSTORABLE, Moved
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
 COOKIE: Final = "__Host-onefold"
 READS: Final = frozenset({"GET", "HEAD"})
 ATTEMPTS: Final = 5
-MOST_BYTES: Final = 1_000_000
 _DECLARED: Final = "_onefold_declared"
 _NEVER_KEPT: Final = frozenset({"set-cookie"})
 
@@ -230,8 +230,9 @@ class DoorRoute(APIRoute):
 
         async def answer(request: Request) -> Response:
             request_id = request.headers.get("x-request-id", "")
-            origin = _origin(request, request_id if 0 < len(request_id) <= 100 and request_id.isascii() else uuid.uuid4().hex)  # noqa: PLR2004
-            work = Work(request.app.state.parts, origin, declared)
+            told = request_id if 0 < len(request_id) <= 100 and request_id.isascii() else uuid.uuid4().hex  # noqa: PLR2004
+            parts = request.app.state.parts
+            work = Work(parts, origin_of(request, parts.trusted_proxies, told), declared)
             request.state.work = work
             began = time.perf_counter()
             response = await _answered(request, work, handler, known)
@@ -331,30 +332,7 @@ async def _check_write(request: Request, work: Work) -> None:
         raise Answered(403, "cross_site", "A page of another site may not do this. Call from our own, or with a service key.")
     if work.declared.takes_stream:
         return
-    length = request.headers.get("content-length", "0")
-    if length.isdigit() and int(length) > MOST_BYTES:
-        raise _too_large()
-    read = bytearray()
-    async for chunk in request.stream():
-        read += chunk
-        if len(read) > MOST_BYTES:
-            raise _too_large()
-    request._body = bytes(read)  # noqa: SLF001 -- as `Request.body` keeps it, which has no bound
-    if not read:
-        return
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in {
-        "application/json",
-        "application/merge-patch+json",
-    }:
-        raise Answered(415, "json_only", "Send JSON, and say so: Content-Type: application/json.")
-    try:
-        msgspec.json.decode(request._body)  # noqa: SLF001
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise Answered(400, "malformed_json", f"The body is no JSON that can be read: {error}") from error
-
-
-def _too_large() -> Answered:
-    return Answered(413, "too_large", f"A body has at most {MOST_BYTES:,} bytes; larger data goes through imports.")
+    await read_json(request)
 
 
 def _is_same_site(request: Request, origins: Sequence[str]) -> bool:
@@ -431,13 +409,6 @@ def _finished(response: Response, work: Work | None) -> Response:
     headers.setdefault("cache-control", "no-store")
     headers.update(HARMLESS)
     return response
-
-
-def _origin(request: Request, request_id: str) -> log.Origin:
-    client = (request.client.host, request.client.port) if request.client is not None else None
-    raw = {name.lower(): value for name, value in request.scope["headers"]}
-    agent = request.headers.get("user-agent")
-    return log.Origin(client_address(client, raw, request.app.state.parts.trusted_proxies), agent[:500] if agent else None, request_id)
 
 
 PROBLEM_SCHEMA = Problem.model_json_schema()

@@ -10,7 +10,7 @@ import msgspec
 from fastapi import Query
 from pydantic import BaseModel, Field
 
-from onefold.http.user_api.problems import Answered
+from onefold.http.problems import Answered
 
 Item = TypeVar("Item")
 Place = TypeVar("Place")

@@ -6,8 +6,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from onefold.access import resets
+from onefold.http.problems import TOO_MANY
 from onefold.http.user_api.door import Doing, DoorRoute, open_to_everybody
-from onefold.http.user_api.problems import TOO_MANY
 from onefold.outreach import notices
 
 router = APIRouter(route_class=DoorRoute, tags=["session"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from onefold import bootstrap
@@ -14,7 +13,8 @@ from onefold.access.oidc import AccessTokens
 from onefold.access.passwords import Passwords
 from onefold.access.provider_keys import ProviderKeys
 from onefold.access.sessions import Lives
-from onefold.errors import ConfigurationError, TemporaryError
+from onefold.errors import TemporaryError
+from onefold.http.callers import networks_of
 from onefold.http.connection import HeadBounds
 from onefold.http.server import listening
 from onefold.http.user_api.app import make_app
@@ -26,10 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from onefold.bootstrap import Role
-    from onefold.http.callers import Network
     from onefold.observe import Health
     from onefold.records.store import Store
-    from onefold.settings import UserApiSettings
 
 
 async def run(role: Role, health: Health, stopping: asyncio.Event) -> None:
@@ -63,7 +61,7 @@ async def serving(role: Role, store: Store) -> AsyncIterator[int]:
         passwords,
         Lives(timedelta(minutes=settings.session_idle_minutes), timedelta(hours=settings.session_hours)),
         AccessTokens(issuer_finder(store), ProviderKeys().find),
-        _networks(settings),
+        networks_of(settings.trusted_proxies, "ONEFOLD_USER_API__TRUSTED_PROXIES"),
         settings.origins,
         failed,
         metrics.answered,
@@ -75,10 +73,3 @@ async def serving(role: Role, store: Store) -> AsyncIterator[int]:
             yield port
     finally:
         passwords.close()
-
-
-def _networks(settings: UserApiSettings) -> tuple[Network, ...]:
-    try:
-        return tuple(ip_network(network) for network in settings.trusted_proxies)
-    except ValueError as error:
-        raise ConfigurationError(f"ONEFOLD_USER_API__TRUSTED_PROXIES: {error}. Name networks, such as 10.0.0.0/8.") from error

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from onefold.access import matrix, sessions
 from onefold.access.users import find_user
+from onefold.http.problems import TOO_MANY, Answered
 from onefold.http.user_api.door import COOKIE, Doing, DoorRoute, allowed, lasting, open_to_everybody
-from onefold.http.user_api.problems import TOO_MANY, Answered
 from onefold.http.user_api.users import UserShown, shown_user
 from onefold.outreach import notices
 from onefold.records import users

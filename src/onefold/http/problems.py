@@ -1,4 +1,4 @@
-"""Every error as an answer: RFC 9457 problem details with a stable `code`. The one table of this door (house style, section 4)."""
+"""Every error as an answer of the two APIs: RFC 9457 problem details with a stable `code`. Their one table (house style, section 4)."""
 
 from __future__ import annotations
 

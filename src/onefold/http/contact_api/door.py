@@ -1,0 +1,249 @@
+"""What happens to every call of the Contact API, in this order: whose site calls, is there room, who is signed in, one transaction, commit.
+
+The site shows its public write key in `api-key`; which pages and addresses may, the key says. A session is a bearer token in
+`authorization`, so that no cookie authenticates anybody, and a page of another site can do nothing in a visitor's name. Cookies travel
+only to recognise the browser that asked for a code (S9), and an answer can be read only by pages that the key admits.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TypeVar
+
+from fastapi import Depends, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+
+from onefold.access.attempts import block
+from onefold.access.keys import looks_secret
+from onefold.access.places import Place
+from onefold.errors import ConfigurationError, PermanentError, Refused, TemporaryError
+from onefold.http.callers import origin_of
+from onefold.http.json_bodies import read_json
+from onefold.http.problems import HARMLESS, Answered, documented, problem_of
+from onefold.http.rates import Rates
+from onefold.records.store import RACES, UNSTORABLE, Moved
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+
+    from onefold.access.keys import WriteKey
+    from onefold.http.callers import Network
+    from onefold.records.log import Origin
+    from onefold.records.store import Connection, Store
+
+    Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+    Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+KEY: Final = "api-key"
+MOST_BYTES: Final = 100_000
+ATTEMPTS: Final = 5
+READS: Final = frozenset({"GET", "HEAD"})
+_DECLARED: Final = "_onefold_declared"
+_PREFLIGHT_SECONDS: Final = 600
+
+
+class Declared(NamedTuple):
+    """How a route works."""
+
+    is_one_transaction: bool = True
+
+
+def in_one_transaction(endpoint: Endpoint) -> Endpoint:
+    """Say that a route is one transaction, which is repeated where an event was faster."""
+    setattr(endpoint, _DECLARED, Declared())
+    return endpoint
+
+
+def in_its_own(endpoint: Endpoint) -> Endpoint:
+    """Say that a route works in transactions of its own: where a guess is counted whatever follows, or a password is hashed."""
+    setattr(endpoint, _DECLARED, Declared(is_one_transaction=False))
+    return endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one process takes (S32)."""
+
+    per_key: Rates = field(default_factory=lambda: Rates(None, 1))
+    per_place: Rates = field(default_factory=lambda: Rates(None, 1))
+    overall: Rates = field(default_factory=lambda: Rates(None, 1))
+
+    def wait(self, key: WriteKey, address: str | None) -> float | None:
+        """How long until there is room; None where there is."""
+        asked = ((self.overall, "all"), (self.per_key, key.key_id), (self.per_place, block(address)))
+        return next((wait for rates, name in asked if (wait := rates.take(name)) is not None), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the door works with; at `app.state.parts`."""
+
+    store: Store
+    shards: int
+    verify: Callable[[str], Awaitable[WriteKey | None]]
+    """`KeyRing.verify`."""
+    limits: Limits = field(default_factory=Limits)
+    trusted_proxies: Sequence[Network] = ()
+    failed: Callable[[Exception, str], None] = lambda _error, _request_id: None
+    """Told of what is not the caller's fault, with the request's id."""
+    answered: Callable[[str, int, float], None] = lambda _route, _status, _seconds: None
+    """Told of every answer: the route's template, its status, how long it took."""
+
+
+@dataclass(slots=True)
+class Call:
+    """One call, as its route sees it."""
+
+    parts: Parts
+    origin: Origin
+    page: str | None
+    """The page that calls, as its browser says."""
+    language: str | None
+    _key: WriteKey | None = None
+    _connection: Connection | None = None
+
+    @property
+    def workspace(self) -> str:
+        """The site's."""
+        if self._key is None:
+            raise ConfigurationError("this call has shown no key yet")
+        return self._key.workspace
+
+    @property
+    def connection(self) -> Connection:
+        """The transaction of this call."""
+        if self._connection is None:
+            raise ConfigurationError("this route works in transactions of its own")
+        return self._connection
+
+
+async def _call(request: Request) -> Call:
+    found: Call = request.state.call
+    return found
+
+
+Calling = Annotated[Call, Depends(_call)]
+"""How a route asks for its call."""
+
+
+class DoorRoute(APIRoute):
+    """A route of the Contact API."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        declared = getattr(endpoint, _DECLARED, None)
+        if not isinstance(declared, Declared):
+            raise ConfigurationError(f"the route {path} does not say how it works: put @in_one_transaction on {endpoint.__name__}")
+        is_write = not set(options.get("methods") or {"GET"}) <= READS
+        options["responses"] = {**documented(is_write=is_write), **(options.get("responses") or {})}
+        self.declared = declared
+        super().__init__(path, endpoint, **options)
+
+    def get_route_handler(self) -> Handler:
+        """FastAPI's own handler, inside ours."""
+        handler, declared = super().get_route_handler(), self.declared
+
+        async def answer(request: Request) -> Response:
+            parts: Parts = request.app.state.parts
+            request_id = uuid.uuid4().hex
+            page = request.headers.get("origin") or request.headers.get("referer")
+            call = Call(parts, origin_of(request, parts.trusted_proxies, request_id), page, _language(request))
+            request.state.call = call
+            began = time.perf_counter()
+            response = await _answered(request, call, handler, declared)
+            parts.answered(self.path_format, response.status_code, time.perf_counter() - began)
+            return _readable(response, request, call)
+
+        return answer
+
+
+async def _answered(request: Request, call: Call, handler: Handler, declared: Declared) -> Response:
+    """The envelope of this door: whatever happens, an answer of ours."""
+    request_id = str(call.origin.request_id)
+    try:
+        call._key = await _site(request, call)  # noqa: SLF001 -- the door makes it
+        if request.method not in READS:
+            await read_json(request, MOST_BYTES)
+        return await (_transact if declared.is_one_transaction else _handle)(request, call, handler)
+    except (Refused, PermanentError, RequestValidationError, Answered) as error:
+        return problem_of(error, request_id)
+    except Exception as error:  # noqa: BLE001
+        call.parts.failed(error, request_id)
+        return problem_of(error, request_id)
+
+
+async def _site(request: Request, call: Call) -> WriteKey:
+    """Whose site calls. Raises Answered."""
+    if request.query_params:
+        raise Answered(422, "unknown_parameter", "Calls have no parameters in their address; what they say is in the body.")
+    text = request.headers.get(KEY)
+    if not text:
+        raise Answered(401, "missing_key", "Send the site's public write key in the header api-key: of_pub_…")
+    if looks_secret(text):
+        told = "This is a secret or service key, and pages are no place for it: replace it, and send the public write key (of_pub_…)."
+        raise Answered(401, "secret_key", told)
+    key = await call.parts.verify(text)
+    if key is None or key.secret:
+        raise Answered(401, "unknown_key", "This write key is not known, or was revoked. `onefold keys list` shows those that are live.")
+    if not key.places.admits(Place(call.origin.address, call.page)):
+        raise Answered(403, "wrong_place", "This key may not be used from this page or address; administrators say from where it may.")
+    wait = call.parts.limits.wait(key, call.origin.address)
+    if wait is not None:
+        raise Answered(429, "rate_limited", "Too many calls. Wait, and try again.", {"retry-after": str(max(1, round(wait)))})
+    return key
+
+
+async def _handle(request: Request, call: Call, handler: Handler) -> Response:
+    del call
+    return await handler(request)
+
+
+async def _transact(request: Request, call: Call, handler: Handler) -> Response:
+    """The whole call in one transaction; anew where an event was faster."""
+    for _ in range(ATTEMPTS):
+        try:
+            async with call.parts.store.transaction([call.workspace]) as connection:
+                call._connection = connection  # noqa: SLF001 -- the door makes it
+                return await handler(request)
+        except (Moved, *RACES):
+            continue
+        except UNSTORABLE as error:
+            told = "A value holds what cannot be stored or compared, such as a NUL or a time without a zone."
+            raise Answered(422, "unstorable", told) from error
+    raise TemporaryError("the same records change all the time")
+
+
+def preflight(request: Request) -> Response:
+    """The same for every page: whether its calls are answered, its key says."""
+    headers = {
+        "access-control-allow-origin": request.headers.get("origin", "*"),
+        "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE",
+        "access-control-allow-headers": f"{KEY}, authorization, content-type, accept-language",
+        "access-control-allow-credentials": "true",
+        "access-control-max-age": str(_PREFLIGHT_SECONDS),
+        "vary": "origin",
+    }
+    return Response(status_code=204, headers=headers)
+
+
+def _readable(response: Response, request: Request, call: Call) -> Response:
+    """The answer with the headers that all have, readable by the page that called where its key admits it, and for errors of the key."""
+    headers = response.headers
+    headers.setdefault("cache-control", "no-store")
+    headers.update(HARMLESS)
+    headers["x-request-id"] = str(call.origin.request_id)
+    headers["vary"] = "origin"
+    origin = request.headers.get("origin")
+    if origin is not None and (call._key is not None or response.status_code in {401, 403}):  # noqa: SLF001
+        headers["access-control-allow-origin"] = origin
+        headers["access-control-allow-credentials"] = "true"
+        headers["access-control-expose-headers"] = "retry-after, x-request-id"
+    return response
+
+
+def _language(request: Request) -> str | None:
+    """The first that the browser names."""
+    first = request.headers.get("accept-language", "").split(",")[0].partition(";")[0].strip()
+    return first if first.replace("-", "").isalnum() and first.isascii() and first != "*" else None

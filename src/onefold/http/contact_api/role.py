@@ -1,0 +1,71 @@
+"""The Contact API as a role: connects, serves, drains before it stops. Health and metrics are on another port (S116)."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from onefold import bootstrap
+from onefold.access.keys import KeyRing
+from onefold.errors import TemporaryError
+from onefold.http.callers import networks_of
+from onefold.http.connection import HeadBounds
+from onefold.http.contact_api.app import make_app
+from onefold.http.contact_api.door import Limits, Parts
+from onefold.http.rates import Rates
+from onefold.http.server import listening
+from onefold.observe import ContactApiMetrics, where
+from onefold.records.shards import shard_count
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from onefold.bootstrap import Role
+    from onefold.observe import Health
+    from onefold.records.store import Store
+    from onefold.settings import ContactApiSettings
+
+
+async def run(role: Role, health: Health, stopping: asyncio.Event) -> None:
+    """Answer calls until told to stop. Raises StoreUnavailable or ConfigurationError at the start."""
+    async with bootstrap.store(role) as store, serving(role, store) as port:
+        role.log.info("contact_api_listens", host=role.settings.contact_api.host, port=port)
+        health.ready("start")
+        while not stopping.is_set():
+            health.tick()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), 1.0)
+        health.waiting("stop", "stopping")
+
+
+@asynccontextmanager
+async def serving(role: Role, store: Store) -> AsyncIterator[int]:
+    """The Contact API of these settings; gives the port. The block's end drains it."""
+    settings = role.settings.contact_api
+
+    def failed(error: Exception, request_id: str) -> None:
+        if isinstance(error, TemporaryError):
+            role.log.warning("call_cannot_be_answered", code=error.code, reason=str(error), request_id=request_id)
+        else:  # the traceback holds code and types, not values (S96)
+            role.log.error("call_failed", error=type(error).__name__, request_id=request_id, where=where(error))
+
+    metrics = ContactApiMetrics(role.metrics)
+    parts = Parts(
+        store,
+        await shard_count(store),
+        KeyRing(store).verify,
+        limits_of(settings),
+        networks_of(settings.trusted_proxies, "ONEFOLD_CONTACT_API__TRUSTED_PROXIES"),
+        failed,
+        metrics.answered,
+    )
+    async with listening(make_app(parts), HeadBounds(), host=settings.host, port=settings.port) as port:
+        yield port
+
+
+def limits_of(settings: ContactApiSettings) -> Limits:
+    """What the settings say; a burst is five seconds' worth."""
+    asked = (settings.requests_per_second_and_key, settings.requests_per_second_and_place, settings.requests_per_second)
+    per_key, per_place, overall = (Rates(each, max(1, round(5 * each))) for each in asked)
+    return Limits(per_key, per_place, overall)
