@@ -35,7 +35,7 @@ async def test_only_a_public_key_that_lives_opens_the_door(api: ContactApi, stor
 
 @pytest.mark.asyncio
 async def test_a_key_counts_on_its_own_pages_and_only_they_can_read_the_answer(api: ContactApi, store: Store) -> None:
-    """Product-facts 2.3: allowed URLs with wildcards, and addresses. S66: credentials never go with `*`."""
+    """Product-facts 2.3: allowed URLs with wildcards, and addresses. Credentials never go with `*`."""
     key = await public_key(store, allowed_urls=["https://*.example.com/*"], allowed_addresses=["192.0.2.0/24"])
     for address, origin, status in (
         ("192.0.2.7", SITE, 202),
