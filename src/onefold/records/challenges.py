@@ -55,6 +55,7 @@ COUNT_CODE = (
 )
 COUNT_CODE_OF_LINK = _COUNTS.format(which="link_hash = $2", lives="expires_at > clock_timestamp() and used_at is null") + f"returning {_COLUMNS}"
 OPEN_LINK = f"select {_COLUMNS} from challenges where link_hash = $2 and workspace = $1 and ended_at is null and expires_at > clock_timestamp()"
+READ = f"select {_COLUMNS} from challenges where challenge_id = $2 and workspace = $1"
 LOCK_OPEN = """
 select challenge_id from challenges where identifier_key = $2 and workspace = $1 and ended_at is null order by challenge_id for update
 """
@@ -174,15 +175,19 @@ async def open_link(connection: Connection, workspace: str, link_hash: bytes) ->
     return _read(await connection.fetchrow(OPEN_LINK, workspace, link_hash))
 
 
-async def use(connection: Connection, challenge: Challenge, browser_hash: bytes, *, by_link: bool) -> bool:
-    """Use a challenge up, and end what its proof in that browser overtakes; False for whoever comes second, even at the same time."""
+async def use(connection: Connection, challenge: Challenge, browser_hash: bytes, *, by_link: bool) -> Challenge | None:
+    """Use a challenge up, and end what its proof in that browser overtakes; gives it as it was when it was used.
+
+    None for whoever comes second, even at the same time.
+    """
     workspace, key = challenge.workspace, challenge.identifier_key
     await connection.fetch(LOCK_OPEN, workspace, key)
+    present = _read(await connection.fetchrow(READ, workspace, challenge.challenge_id))
     statement = USE_LINK if by_link else USE_CODE
-    if not await connection.fetchval(statement, workspace, challenge.challenge_id):
-        return False
+    if present is None or not await connection.fetchval(statement, workspace, challenge.challenge_id):
+        return None
     await connection.execute(END_OTHERS, workspace, key, challenge.challenge_id, challenge.purpose, browser_hash)
-    return True
+    return present
 
 
 async def end(connection: Connection, workspace: str, challenges: Sequence[UUID]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from onefold.records.store import Connection
 
@@ -29,8 +29,11 @@ select case when count >= $3 then ends_at
   else least(ends_at, last_at + least($4::interval * power(2, count - 1), $5::interval)) end - clock_timestamp()
 from validation_counts where bucket = $2 and workspace = $1
 """
-NEXT = "select least($3::interval * power(2, count - 1), $4::interval) from validation_counts where bucket = $2 and workspace = $1"
-TAKE_BACK = "update validation_counts set count = greatest(count - 1, 0) where bucket = $2 and workspace = $1"
+NEXT = """
+select case when count >= $3 then ends_at else least(ends_at, last_at + least($4::interval * power(2, count - 1), $5::interval)) end
+from validation_counts where bucket = $2 and workspace = $1
+"""
+FORGET = "delete from validation_counts where bucket = $2 and workspace = $1"
 FORGET_OLD = """
 delete from validation_counts where ctid in (
   select ctid from validation_counts where workspace = $1 and ends_at < clock_timestamp() limit 100 for update skip locked)
@@ -55,15 +58,15 @@ async def count(connection: Connection, workspace: str, bucket: bytes, limit: Li
     return wait
 
 
-async def pause(connection: Connection, workspace: str, bucket: bytes, limit: Limit) -> timedelta | None:
-    """How long after the last one the next may come."""
-    found: timedelta | None = await connection.fetchval(NEXT, workspace, bucket, limit.pause, limit.longest_pause)
+async def next_at(connection: Connection, workspace: str, bucket: bytes, limit: Limit) -> datetime:
+    """When the next may come, of what was counted already."""
+    found: datetime = await connection.fetchval(NEXT, workspace, bucket, limit.most, limit.pause, limit.longest_pause)
     return found
 
 
-async def take_back(connection: Connection, workspace: str, bucket: bytes) -> None:
-    """Count one less."""
-    await connection.execute(TAKE_BACK, workspace, bucket)
+async def forget(connection: Connection, workspace: str, bucket: bytes) -> None:
+    """Count from nothing again."""
+    await connection.execute(FORGET, workspace, bucket)
 
 
 async def forget_old(connection: Connection, workspace: str) -> None:
