@@ -48,13 +48,15 @@ update challenges set attempts = attempts + 1
 where {which} and workspace = $1 and ended_at is null and attempts < most_attempts and {lives}
 """
 COUNT_CODE = (
-    _COUNTS.format(
-        which="challenge_id = $2 and browser_hash = $3", lives="code_expires_at > clock_timestamp() and used_at is null"
-    )
+    _COUNTS.format(which="challenge_id = $2 and browser_hash = $3", lives="code_expires_at > clock_timestamp() and used_at is null")
     + f"returning {_COLUMNS}"
 )
-COUNT_CODE_OF_LINK = _COUNTS.format(which="link_hash = $2", lives="expires_at > clock_timestamp() and used_at is null") + f"returning {_COLUMNS}"
-OPEN_LINK = f"select {_COLUMNS} from challenges where link_hash = $2 and workspace = $1 and ended_at is null and expires_at > clock_timestamp()"
+COUNT_CODE_OF_LINK = (
+    _COUNTS.format(which="link_hash = $2", lives="expires_at > clock_timestamp() and used_at is null") + f"returning {_COLUMNS}"
+)
+OPEN_LINK = (
+    f"select {_COLUMNS} from challenges where link_hash = $2 and workspace = $1 and ended_at is null and expires_at > clock_timestamp()"
+)
 READ = f"select {_COLUMNS} from challenges where challenge_id = $2 and workspace = $1"
 LOCK_OPEN = """
 select challenge_id from challenges where identifier_key = $2 and workspace = $1 and ended_at is null order by challenge_id for update
@@ -214,7 +216,8 @@ async def is_validated(connection: Connection, workspace: str, key: IdentifierKe
 
 async def latest(connection: Connection, workspace: str, semantic_type: str, most: int) -> Latest:
     """How the latest challenges of the last hour went, the newest left out."""
-    return Latest(*(await connection.fetchrow(LATEST, workspace, semantic_type, most)).values())
+    (row,) = await connection.fetch(LATEST, workspace, semantic_type, most)
+    return Latest(*row.values())
 
 
 def _read(row: Any) -> Challenge | None:

@@ -33,7 +33,7 @@ NEXT = """
 select case when count >= $3 then ends_at else least(ends_at, last_at + least($4::interval * power(2, count - 1), $5::interval)) end
 from validation_counts where bucket = $2 and workspace = $1
 """
-FORGET = "delete from validation_counts where bucket = $2 and workspace = $1"
+TAKE_BACK = "update validation_counts set count = greatest(count - 1, 0) where bucket = $2 and workspace = $1"
 FORGET_OLD = """
 delete from validation_counts where ctid in (
   select ctid from validation_counts where workspace = $1 and ends_at < clock_timestamp() limit 100 for update skip locked)
@@ -64,9 +64,9 @@ async def next_at(connection: Connection, workspace: str, bucket: bytes, limit: 
     return found
 
 
-async def forget(connection: Connection, workspace: str, bucket: bytes) -> None:
-    """Count from nothing again."""
-    await connection.execute(FORGET, workspace, bucket)
+async def take_back(connection: Connection, workspace: str, bucket: bytes) -> None:
+    """Count one less."""
+    await connection.execute(TAKE_BACK, workspace, bucket)
 
 
 async def forget_old(connection: Connection, workspace: str) -> None:

@@ -76,8 +76,12 @@ class LinkSettings(_Part):
     """Magic links."""
 
     expires_after_seconds: LinkSeconds = Field(default=86_400, description="How long a link lives.")
-    visits: int | None = Field(default=1, ge=1, le=1_000, description="How often a link can be used; null: while it lives. Opening uses nothing up.")
-    redirect_url: str = Field(default="/", max_length=2_000, description="Where it leads: a path of the asking site, or a URL at a listed origin.")
+    visits: int | None = Field(
+        default=1, ge=1, le=1_000, description="How often a link can be used; null: while it lives. Opening uses nothing up."
+    )
+    redirect_url: str = Field(
+        default="/", max_length=2_000, description="Where it leads: a path of the asking site, or a URL at a listed origin."
+    )
     template: str | None = Field(default=None, description="What the message is made of; null: what fits the purpose.")
 
     @field_validator("template")
@@ -91,7 +95,9 @@ class Breaker(_Part):
 
     least_success_percent: int = Field(default=10, ge=0, le=90, description="Of the last hour's challenges; 0 lets everything pass.")
     sample: int = Field(default=100, ge=10, le=1_000, description="From how many challenges on that is judged.")
-    then_per_minute: int = Field(default=10, ge=1, le=1_000, description="How many may ask then; browsers that proved the address before always may.")
+    then_per_minute: int = Field(
+        default=10, ge=1, le=1_000, description="How many may ask then; browsers that proved the address before always may."
+    )
 
 
 class ValidationSettings(_Part):
@@ -101,7 +107,9 @@ class ValidationSettings(_Part):
     otp_sms: SmsSettings = SmsSettings()
     magic_link_contacts: LinkSettings = LinkSettings()
     magic_link_users: LinkSettings = LinkSettings()
-    redirect_origins: tuple[str, ...] = Field(default=(), max_length=50, description="Origins that links may lead to, such as https://www.example.com.")
+    redirect_origins: tuple[str, ...] = Field(
+        default=(), max_length=50, description="Origins that links may lead to, such as https://www.example.com."
+    )
     breaker: Breaker = Breaker()
 
     @field_validator("redirect_origins")
@@ -109,7 +117,9 @@ class ValidationSettings(_Part):
     def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         wrong = [each for each in origins if not _ORIGIN.fullmatch(each)]
         if wrong:
-            raise ValueError(f"an origin is scheme, host and perhaps port, in lower case, such as https://www.example.com, and not {wrong[0]!r}")
+            raise ValueError(
+                f"an origin is scheme, host and perhaps port, in lower case, such as https://www.example.com, and not {wrong[0]!r}"
+            )
         return origins
 
     @model_validator(mode="after")

@@ -96,6 +96,8 @@ class Attempt(NamedTuple):
     browser: bytes
     """Hash of the browser in which it was brought."""
     by_link: bool
+    counted: bytes | None = None
+    """What it was counted for as a failure, until it is known to be none."""
 
     @property
     def in_asking_browser(self) -> bool:
@@ -174,8 +176,8 @@ class Challenges:
         hashed = self._browser(browser or "")
         async with store.transaction([workspace]) as connection:
             found = await challenges.count_code(connection, workspace, challenge_id, hashed)
-            await self._count_failure(connection, found, hashed)
-        return self._compared(found, code, hashed, purpose, by_link=False)
+            counted = await self._count_failure(connection, found, hashed)
+        return self._compared(found, code, purpose)._replace(browser=hashed, counted=counted)
 
     async def count_attempt_at_link(self, store: Store, token: str, code: str, browser: str | None) -> Attempt:
         """The same for the code that came with a link, in whatever browser: it lives as long as the link does."""
@@ -183,8 +185,8 @@ class Challenges:
         hashed = self._browser(browser or "")
         async with store.transaction([workspace]) as connection:
             found = await challenges.count_code_of_link(connection, workspace, self._link(workspace, secret))
-            await self._count_failure(connection, found, hashed)
-        return self._compared(found, code, hashed, None, by_link=True)
+            counted = await self._count_failure(connection, found, hashed)
+        return self._compared(found, code, None)._replace(browser=hashed, by_link=True, counted=counted)
 
     async def find_link(self, connection: Connection, token: str, browser: str | None) -> Attempt:
         """The challenge of a link, which changes nothing. Raises ChallengeRefused."""
@@ -203,10 +205,8 @@ class Challenges:
         present = await challenges.use(connection, found, attempt.browser, by_link=attempt.by_link)
         if present is None:
             raise ChallengeRefused
-        asker = Asker(found.workspace, found.semantic_type, found.identifier, attempt.browser, is_known=False)
-        for is_known in (False, True):
-            counted = limits.of_failing(self._keyed, asker._replace(is_known=is_known))
-            await validation_counts.forget(connection, found.workspace, counted.bucket)
+        if attempt.counted is not None:
+            await validation_counts.take_back(connection, found.workspace, attempt.counted)
         if attempt.browser != self._browser(""):
             await challenges.know_browser(connection, found.workspace, found.identifier_key, attempt.browser)
         is_own = attempt.in_asking_browser
@@ -224,7 +224,7 @@ class Challenges:
         )
 
     async def confirm(self, store: Store, workspace: str, challenge_id: UUID, code: str, browser: str | None) -> Confirmed:
-        """Count, compare and consume, for whom nothing else is to be in one transaction with it. Raises ChallengeRefused, TooManyRequests."""
+        """Count, compare and consume, where nothing else is to be in one transaction with it. Raises what these raise."""
         attempt = await self.count_attempt(store, workspace, challenge_id, code, browser)
         async with store.transaction([workspace]) as connection:
             return await self.consume(connection, attempt)
@@ -236,21 +236,23 @@ class Challenges:
         counted = limits.of_sending(self._keyed, asker, ask.address, settings.otp_sms)
         await limits.count(connection, ask.workspace, [*counted, *slowed])
 
-    async def _count_failure(self, connection: Connection, found: Challenge | None, browser: bytes) -> None:
+    async def _count_failure(self, connection: Connection, found: Challenge | None, browser: bytes) -> bytes | None:
         """What is tried counts as failed until it is known to be right."""
         if found is None:
-            return
+            return None
         is_known = await challenges.is_known(connection, found.workspace, found.identifier_key, browser)
         asker = Asker(found.workspace, found.semantic_type, found.identifier, browser, is_known)
-        await limits.count(connection, found.workspace, [limits.of_failing(self._keyed, asker)])
+        counted = limits.of_failing(self._keyed, asker)
+        await limits.count(connection, found.workspace, [counted])
+        return counted.bucket
 
-    def _compared(self, found: Challenge | None, code: str, browser: bytes, purpose: Purpose | None, *, by_link: bool) -> Attempt:
+    def _compared(self, found: Challenge | None, code: str, purpose: Purpose | None) -> Attempt:
         given = "".join(code.split())
         if found is None or (purpose is not None and found.purpose != purpose):
             raise ChallengeRefused
         if not hmac.compare_digest(found.code_hash, self._code(found, given)):
             raise ChallengeRefused
-        return Attempt(found, browser, by_link)
+        return Attempt(found, found.browser_hash, by_link=False)
 
     def _make(self, ask: Ask, asker: Asker, settings: ValidationSettings) -> _Made:
         is_link = ask.method == "magic_link"
