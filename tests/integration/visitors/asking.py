@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from onefold.records import validation_settings
-from onefold.records.validation_settings import ValidationSettings
 from onefold.visitors.challenges import Ask, Asked, Challenges, Confirmed
 from tests.support.outreach import requested
 
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
 
     from onefold.messages.outreach import OutreachRequested
     from onefold.records.store import Store
+    from onefold.records.validation_settings import ValidationSettings
 
 SECRET = bytes(range(32))
 ANN = Ask("acme", "sign_in", "email", "ann@example.com", "https://go.example.com")
@@ -29,14 +29,17 @@ class Sent(NamedTuple):
 
     @property
     def code(self) -> str:
+        """The right one."""
         return self.message.parameters["code"]
 
     @property
     def wrong(self) -> str:
+        """Another one."""
         return f"{(int(self.code) + 1) % 1_000_000:06}"
 
     @property
     def token(self) -> str:
+        """What the link ends with."""
         return self.message.parameters["link"].partition("#")[2]
 
 
@@ -50,16 +53,19 @@ class Asking:
     challenges: Challenges = field(default_factory=lambda: Challenges(SECRET))
 
     async def ask(self, ask: Ask = ANN, **other: Any) -> Sent:
+        """Ask, with these differences, in a transaction of its own."""
         wanted = replace(ask, **other)
         async with self.store.transaction([wanted.workspace]) as connection:
             asked = await self.challenges.ask(connection, wanted)
         return Sent(asked, (await requested(self.store))[-1], wanted)
 
     async def confirm(self, sent: Sent, code: str | None = None, **other: Any) -> Confirmed:
+        """Bring the code back as it was sent, with these differences."""
         wanted = {"workspace": sent.ask.workspace, "challenge_id": sent.asked.challenge_id, "browser": sent.asked.browser, **other}
         return await self.challenges.confirm(self.store, code=sent.code if code is None else code, **wanted)
 
     async def set(self, settings: ValidationSettings, workspace: str = "acme") -> None:
+        """Put settings in force."""
         async with self.store.transaction([workspace]) as connection:
             await validation_settings.write(connection, workspace, settings)
 
@@ -76,5 +82,6 @@ class Asking:
             )
 
     async def fetch(self, query: str, *values: Any) -> list[Any]:
+        """What a statement gives to the owner of the database."""
         async with self.owner.transaction(["acme", "other"]) as connection:
             return list(await connection.fetch(query, *values))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest_asyncio
 
 from onefold.records.store import Store
-
 from tests.integration.visitors.asking import Asking
 from tests.support.workspaces import add_workspace
 
