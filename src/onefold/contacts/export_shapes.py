@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from uuid import UUID
 
 import msgspec
 from msgspec import Meta, Struct
 
-from onefold.messages.topics import SPECS
+from onefold.messages.topics import SPECS, kept_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 FORMAT: Final = "onefold.person.v1"
 _DAY_MS: Final = 86_400_000
@@ -380,12 +383,7 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **own, "$defs": definitions}
 
 
-def _kept(config: dict[str, str] | Any) -> str:
-    if config["cleanup.policy"] == "compact":
-        return f"the last version of each contact; earlier ones for at most {_days(config['max.compaction.lag.ms'])}"
-    return _days(config["retention.ms"])
-
-
-def _days(milliseconds: str) -> str:
-    hours = int(milliseconds) // 3_600_000
-    return f"{hours // 24} days" if hours >= 24 else f"{hours} hour{'s' if hours > 1 else ''}"  # noqa: PLR2004
+def _kept(config: Mapping[str, str]) -> str:
+    kept = kept_ms(config)
+    span = "for good" if kept is None else f"for at most {-(-kept // _DAY_MS)} days"
+    return span if config["cleanup.policy"] == "delete" else f"the last version of each contact for good, those before it {span}"

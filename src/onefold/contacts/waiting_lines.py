@@ -1,7 +1,8 @@
 """Take what imports that wait say of an erased person out of them: nobody is to read it any more, and no worker either.
 
 A line goes whole, whatever it says beside. Of a CSV file that is still being uploaded the columns are not known yet; its lines are refused
-when they are imported, since the import began before the erasure, and go then. Called by `contacts.erase`; `contacts.export` looks at the same lines.
+when they are imported, since the import began before the erasure, and go then. Called by `contacts.erase`;
+`contacts.export` looks at the same lines.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ they are, or gave away, is theirs. A new table that says something of a person g
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
-from uuid import UUID
 
 import msgspec
 
@@ -15,6 +14,7 @@ from onefold.records.erased import mentioning
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from uuid import UUID
 
     from onefold.identity.identifiers import IdentifierKey
     from onefold.records.store import Connection
@@ -105,7 +105,10 @@ from merges where workspace = $1 and (survivor = any($2::uuid[]) or absorbed = a
     ),
     Section(
         "kept_apart",
-        "select one, other, why, actor, reason, at from kept_apart where workspace = $1 and (one = any($2::uuid[]) or other = any($2::uuid[]))",
+        """
+select one, other, why, actor, reason, at from kept_apart
+where workspace = $1 and (one = any($2::uuid[]) or other = any($2::uuid[]))
+""",
         ("contacts",),
         order="at",
     ),
