@@ -6,11 +6,9 @@ import base64
 import hashlib
 import hmac
 import json
-import re
 import traceback
 import uuid
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,7 +23,6 @@ from tests.support.signing import NOW, Server, pieces
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-HOW_TO = Path(__file__).parents[3] / "docs/how-to/identity-tokens.md"
 ACME, OTHER = Server(), Server("beta")
 AT = int(NOW.timestamp())
 
@@ -206,18 +203,6 @@ async def test_a_key_counts_within_its_time_only() -> None:
     assert await verified(new.token(), keys=keys)
     assert await refusal(new.token(before), keys=keys, now=before) == "token_unknown_key"
     assert await refusal(ACME.token(after), keys=keys, now=after) == "token_unknown_key"
-
-
-@pytest.mark.asyncio
-async def test_the_how_to_signs_what_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page's own code, with the key and the `kid` that the command prints, makes a token that counts."""
-    (code,) = re.findall(r"```python\n(.*?)```", HOW_TO.read_text(encoding="utf-8"), re.DOTALL)
-    (tmp_path / "onefold-identity.pem").write_bytes(ACME.pair.as_pem(private=True))
-    monkeypatch.chdir(tmp_path)
-    names: dict[str, Any] = {}
-    exec(code.replace("KID", str(ACME.key_id)), names)  # noqa: S102 - our own page
-    token = names["identity_token"]("u-7", "ann@example.com", None)
-    assert await verified(token, now=datetime.now(UTC)) == Identity("u-7", "ann@example.com")
 
 
 def test_only_a_public_key_on_the_right_curve_is_taken_over() -> None:
