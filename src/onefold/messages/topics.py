@@ -20,6 +20,15 @@ SEGMENTS_MEMBERSHIP: Final = "segments.membership"
 OUTREACH_REQUESTED: Final = "outreach.requested"
 DEAD_LETTER: Final = "interactions.dead-letter"
 
+SEGMENTS_GROUP: Final = "onefold-segments"
+TIMELINE_GROUP: Final = "onefold-timeline"
+WEBHOOKS_GROUP: Final = "onefold-webhooks"
+OUTREACH_GROUP: Final = "onefold-outreach"
+"""Consumer groups, without the prefix; that of the resolvers is a setting."""
+
+RELAYS: Final = "onefold-relay-"
+"""What the transactional ids of relays begin with, after the prefix."""
+
 DEFAULT_PARTITIONS: Final = 12
 
 MAX_MESSAGE_BYTES: Final = 1_048_576
