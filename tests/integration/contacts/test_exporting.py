@@ -118,7 +118,7 @@ async def fill(store: Store, her: UUID, client: httpx.AsyncClient) -> None:
 async def test_an_export_holds_every_word_that_any_table_says_of_a_person_in_the_documented_format(
     store: Store, database: Database
 ) -> None:
-    """section 11 of product.md: compared with a scan of all tables; by the generated schema; of others it says nothing but ids."""
+    """Section 11 of product.md: compared with a scan of all tables; by the generated schema; of others it says nothing but ids."""
     her, ben = await everything(store)
     async with api_on(store) as api, api.as_role("super_admin") as client:
         await fill(store, her, client)
@@ -146,7 +146,7 @@ async def test_an_export_holds_every_word_that_any_table_says_of_a_person_in_the
 
 
 async def test_every_table_is_exported_or_named_as_one_that_says_nothing_more(database: Database) -> None:
-    """section 11 of product.md: a new table does not come in unseen; it gets a section, or a reason."""
+    """Section 11 of product.md: a new table does not come in unseen; it gets a section, or a reason."""
     connection = await asyncpg.connect(database.admin_url)
     try:
         statement = """
