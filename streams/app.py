@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from onefold.errors import OnefoldError
     from onefold.messages.dead_letters import Headers
     from onefold.observe import Log
+    from onefold.topics.client import KafkaConnection
 
     Settle: TypeAlias = Callable[[Sequence["Message"]], Awaitable[None]]
     """Brings one batch to its end, committed."""
@@ -76,6 +77,7 @@ def make_app(role: Role, group: str, folder: Path) -> faust.App:
     return faust.App(
         kafka.topic_prefix + group,
         broker="kafka://" + kafka.servers.replace(",", ";kafka://"),
+        broker_credentials=_credentials(role.kafka),
         broker_session_timeout=kafka.session_timeout_ms / 1000,
         broker_heartbeat_interval=max(0.3, kafka.session_timeout_ms / 4000),
         broker_commit_every=1_000,
@@ -91,6 +93,18 @@ def make_app(role: Role, group: str, folder: Path) -> faust.App:
         value_serializer="raw",
         loghandlers=[],
     )
+
+
+def _credentials(connection: KafkaConnection) -> faust.auth.Credentials | None:
+    """What Faust shows to brokers, and verifies them by: the same as every other client of ours."""
+    if connection.security_protocol.startswith("SASL_"):
+        return faust.SASLCredentials(
+            username=connection.sasl_username,
+            password=connection.sasl_password,
+            ssl_context=connection.ssl_context,
+            mechanism=connection.sasl_mechanism,
+        )
+    return faust.SSLCredentials(connection.ssl_context) if connection.ssl_context is not None else None
 
 
 async def settle_each(batches: AsyncIterable[Sequence[Any]], acknowledge: Any, settle: Settle, committed: str) -> None:

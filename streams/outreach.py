@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from onefold import bootstrap
 from onefold.errors import PermanentError
 from onefold.messages.outreach import read
-from onefold.messages.topics import OUTREACH_REQUESTED
+from onefold.messages.topics import OUTREACH_GROUP, OUTREACH_REQUESTED
 from onefold.observe import OutreachMetrics
 from onefold.records import outreach
 from streams.app import Message, make_app, patiently, settle_each, stop
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from onefold.observe import Health, Log
     from onefold.records.store import Store
 
-GROUP = "onefold-outreach"
 MOST_MESSAGES, WITHIN_SECONDS = 200, 0.05
 
 
@@ -76,7 +75,7 @@ async def run(role: Role, health: Health, stopping: asyncio.Event) -> None:
     with tempfile.TemporaryDirectory(prefix="onefold-outreach-") as folder:
         async with bootstrap.store(role) as store:
             requests = Requests(store, metrics, role.log)
-            app = make_app(role, GROUP, Path(folder))
+            app = make_app(role, OUTREACH_GROUP, Path(folder))
 
             async def follow(stream: Any) -> None:
                 await requests.follow(stream.noack_take(MOST_MESSAGES, within=WITHIN_SECONDS), stream.ack)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from onefold import bootstrap
 from onefold.errors import Fenced, OnefoldError, StoreUnavailable, TemporaryError
 from onefold.failpoints import reach
-from onefold.messages.topics import partition_of
+from onefold.messages.topics import RELAYS, partition_of
 from onefold.observe import RelayMetrics
 from onefold.records.outbox import own, presence
 from onefold.records.separations import collapse
@@ -191,7 +191,7 @@ class Relay:
                 return
             self._owned.add(shard)
             # Only an owner takes the id: anybody else would fence the owner.
-            transactional_id = parts.kafka.topic(f"onefold-relay-{shard}")
+            transactional_id = parts.kafka.topic(f"{RELAYS}{shard}")
             async with TransactionalProducer(parts.kafka, transactional_id, timeout_seconds=TRANSACTION_SECONDS) as producer:
                 parts.metrics.shards.set(len(self._owned))
                 parts.log.info("shard_owned", shard=shard)

@@ -347,7 +347,7 @@ async def run(role: Role, health: Health, stopping: asyncio.Event) -> None:
         resolver = Resolver(role, parts, metrics)
         kafka = role.settings.kafka
         consumer = PartitionedConsumer(
-            servers=kafka.servers,
+            connection=role.kafka,
             topic=role.kafka.topic(INTERACTIONS),
             group=kafka.topic_prefix + kafka.group,
             work=resolver.follow,

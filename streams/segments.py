@@ -16,7 +16,7 @@ from onefold.errors import OnefoldError, PermanentError
 from onefold.messages.codec import decode
 from onefold.messages.contacts import ContactChange
 from onefold.messages.times import parse_time
-from onefold.messages.topics import CONTACTS_CHANGED, MAX_WRAPPED_BYTES
+from onefold.messages.topics import CONTACTS_CHANGED, MAX_WRAPPED_BYTES, SEGMENTS_GROUP
 from onefold.observe import SegmentsMetrics
 from onefold.records.buried import bury
 from onefold.records.segments import Evaluation, Segment, holds_in_store, record_evaluations, shared_segments
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from onefold.observe import Health, Log
     from onefold.records.store import Connection, Store
 
-GROUP = "onefold-segments"
 MOST_CHANGES, WITHIN_SECONDS = 500, 0.05
 ALWAYS = frozenset({"merged_into", "archived_at", "erased_at"})
 """Changes that matter to every segment."""
@@ -160,7 +159,7 @@ async def run(role: Role, health: Health, stopping: asyncio.Event) -> None:
     with tempfile.TemporaryDirectory(prefix="onefold-segments-") as folder:
         async with bootstrap.store(role) as store:
             membership = Membership(store, SegmentsMetrics(role.metrics), role.log)
-            app = make_app(role, GROUP, Path(folder))
+            app = make_app(role, SEGMENTS_GROUP, Path(folder))
             topic = app.topic(role.kafka.topic(CONTACTS_CHANGED), key_type=bytes, value_type=bytes)
 
             async def follow(stream: Any) -> None:

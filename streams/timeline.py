@@ -21,7 +21,7 @@ from onefold.messages.codec import decode
 from onefold.messages.dead_letters import DeadLetter
 from onefold.messages.resolved import TimelineLine
 from onefold.messages.times import from_milliseconds
-from onefold.messages.topics import INTERACTIONS_RESOLVED, MAX_WRAPPED_BYTES
+from onefold.messages.topics import INTERACTIONS_RESOLVED, MAX_WRAPPED_BYTES, TIMELINE_GROUP
 from onefold.observe import TimelineMetrics
 from onefold.ops.purge import purge_all
 from onefold.records import progress
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from onefold.records.store import Store
     from onefold.topics.consumer import PartitionFeed, Record
 
-GROUP = "onefold-timeline"
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
 MOST_RACES = 9
 MOST_PROPERTIES_BYTES = 8_192
@@ -237,9 +236,9 @@ async def run(role: Role, health: Health, stopping: asyncio.Event) -> None:
     async with bootstrap.store(role) as store:
         timeline = Timeline(role, store, TimelineMetrics(role.metrics))
         consumer = PartitionedConsumer(
-            servers=kafka.servers,
+            connection=role.kafka,
             topic=role.kafka.topic(INTERACTIONS_RESOLVED),
-            group=kafka.topic_prefix + GROUP,
+            group=kafka.topic_prefix + TIMELINE_GROUP,
             work=timeline.follow,
             log=role.log,
             session_timeout_ms=kafka.session_timeout_ms,

@@ -20,7 +20,7 @@ from onefold.messages.codec import decode
 from onefold.messages.contacts import ContactChange
 from onefold.messages.segments import SegmentMembership
 from onefold.messages.times import from_milliseconds
-from onefold.messages.topics import CONTACTS_CHANGED, MAX_WRAPPED_BYTES, SEGMENTS_MEMBERSHIP
+from onefold.messages.topics import CONTACTS_CHANGED, MAX_WRAPPED_BYTES, SEGMENTS_MEMBERSHIP, WEBHOOKS_GROUP
 from onefold.messages.webhooks import KIND_OF_TOPIC, webhook_body
 from onefold.observe import WebhooksMetrics
 from onefold.records import webhook_deliveries
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
     Read = ContactChange | SegmentMembership
 
-GROUP = "onefold-webhooks"
 MOST_MESSAGES, WITHIN_SECONDS = 200, 0.05
 STRUCTS: Mapping[str, type[Read]] = {CONTACTS_CHANGED: ContactChange, SEGMENTS_MEMBERSHIP: SegmentMembership}
 
@@ -128,7 +127,7 @@ async def run(role: Role, health: Health, stopping: asyncio.Event) -> None:
     metrics = WebhooksMetrics(role.metrics)
     with tempfile.TemporaryDirectory(prefix="onefold-webhooks-") as folder:
         async with bootstrap.store(role) as store:
-            app = make_app(role, GROUP, Path(folder))
+            app = make_app(role, WEBHOOKS_GROUP, Path(folder))
             for topic in STRUCTS:
                 _follow(app, role, Notices(store, topic, metrics, role.log), topic)
             sender = Sender(store, bootstrap.outbound(role), bootstrap.webhook_rules(role).secrets, Limits.of(role.settings.webhooks))

@@ -32,7 +32,7 @@ from onefold.records.resolution import Resolution
 from onefold.records.rules import RulesCache
 from onefold.records.shards import shard_count
 from onefold.records.store import Store
-from onefold.topics.client import KafkaConnection
+from onefold.topics.client import KafkaConnection, verifying
 from onefold.topics.dead_letters import DeadLetters
 from onefold.topics.producer import IdempotentProducer
 from onefold.workspace.webhook_secrets import SigningSecrets
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from onefold.messages.outreach import Channel
     from onefold.outreach.sending import Sender
-    from onefold.settings import OutreachSettings, Settings
+    from onefold.settings import Kafka, OutreachSettings, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,21 @@ class Role:
     @property
     def kafka(self) -> KafkaConnection:
         """How to reach the log."""
-        kafka = self.settings.kafka
-        return KafkaConnection(kafka.servers, kafka.topic_prefix, client_id=f"onefold-{self.name}")
+        return kafka_connection(self.settings.kafka, self.name)
+
+
+def kafka_connection(kafka: Kafka, role: str) -> KafkaConnection:
+    """How this role reaches the log under these settings. Raises ConfigurationError."""
+    return KafkaConnection(
+        kafka.servers,
+        kafka.topic_prefix,
+        client_id=f"onefold-{role}",
+        security_protocol=kafka.security_protocol,
+        ssl_context=verifying(kafka.ca_file) if kafka.security_protocol.endswith("SSL") else None,
+        sasl_mechanism=kafka.sasl_mechanism,
+        sasl_username=kafka.username,
+        sasl_password=kafka.password.get_secret_value() if kafka.password is not None else None,
+    )
 
 
 GARBAGE_THRESHOLDS = (25_000, 20, 50)

@@ -10,8 +10,9 @@ import re
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from onefold.errors import ConfigurationError
@@ -47,12 +48,30 @@ class Redis(_Concern):
     timeout_ms: int = Field(default=250, ge=1)
     """How long a look-up may take before the batch goes on without the index. Not less than a busy worker's own pauses."""
 
+    @field_validator("url")
+    @classmethod
+    def _verifies(cls, url: SecretStr) -> SecretStr:
+        for name, said in parse_qsl(urlsplit(url.get_secret_value()).query):
+            if name in {"ssl_cert_reqs", "ssl_check_hostname"} and said.lower() not in {"required", "true"}:
+                raise ValueError(f"{name}={said} would trust whoever answers; leave it out, and name an authority by ssl_ca_certs")
+        return url
+
 
 class Kafka(_Concern):
     """The log."""
 
     servers: str
     """Bootstrap servers, comma-separated: host:9092."""
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    """How to speak to them. `SSL` and `SASL_SSL` always verify the brokers' certificates and names; nothing turns that off."""
+    ca_file: Path | None = None
+    """PEM of the authorities that sign the brokers' certificates; unset, those of the system."""
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    """How a role proves who it is."""
+    username: str | None = None
+    """Who this role is to Kafka. One for each role, so that each has its own rights: `onefold topics rights`."""
+    password: SecretStr | None = None
+    """Of that user."""
     topic_prefix: str = ""
     """Goes before the name of every topic, to keep installations apart on one cluster."""
     partitions: int = Field(default=12, ge=1)
@@ -63,6 +82,17 @@ class Kafka(_Concern):
     """Consumer group of the resolvers."""
     session_timeout_ms: int = Field(default=10_000, ge=1_000)
     """After how long a silent worker loses its partitions."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Kafka:
+        by_name = self.security_protocol.startswith("SASL_")
+        if by_name and not (self.username and self.password):
+            raise ValueError(f"{self.security_protocol} needs a username and a password")
+        if not by_name and (self.username or self.password):
+            raise ValueError(f"a username or password is never sent under {self.security_protocol}: say SASL_SSL, or leave them out")
+        if self.ca_file is not None and not self.security_protocol.endswith("SSL"):
+            raise ValueError(f"there is nothing to verify under {self.security_protocol}: say SSL or SASL_SSL, or leave the CA file out")
+        return self
 
 
 class IndexSettings(_Concern):

@@ -84,7 +84,7 @@ async def _store(mine: Installation, count: int) -> float:
     metrics = _Counting(role.metrics, count)
     async with bootstrap.store(role) as store:
         consumer = PartitionedConsumer(
-            servers=role.settings.kafka.servers,
+            connection=role.kafka,
             topic=role.kafka.topic(INTERACTIONS_RESOLVED),
             group=f"{role.settings.kafka.topic_prefix}timeline",
             work=Timeline(role, store, metrics).follow,

@@ -73,3 +73,33 @@ def test_secrets_are_masked_wherever_settings_are_shown() -> None:
 
 def test_every_setting_says_what_it_means() -> None:
     assert [each.variable for each in described() if not each.text] == []
+
+
+def test_what_would_trust_any_server_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S115: no setting turns verification off."""
+    for query in ("ssl_cert_reqs=none", "ssl_cert_reqs=optional", "ssl_check_hostname=false"):
+        _set(monkeypatch, ONEFOLD_REDIS__URL=f"rediss://redis.example:6379/0?{query}")
+        with pytest.raises(ConfigurationError, match=r"ONEFOLD_REDIS__URL: .* would trust whoever answers"):
+            Settings.load()
+    _set(monkeypatch, ONEFOLD_REDIS__URL="rediss://redis.example:6379/0?ssl_ca_certs=ca.pem&ssl_cert_reqs=required")
+    assert Settings.load()
+
+
+def test_a_name_for_kafka_is_whole_and_never_sent_without_being_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = [
+        {"SECURITY_PROTOCOL": "SASL_SSL"},
+        {"SECURITY_PROTOCOL": "SASL_SSL", "USERNAME": "onefold-relay"},
+        {"USERNAME": "onefold-relay", "PASSWORD": "hunter2"},
+        {"SECURITY_PROTOCOL": "SASL_PLAINTEXT", "USERNAME": "onefold-relay", "PASSWORD": "hunter2", "CA_FILE": "ca.pem"},
+    ]
+    for each in wrong:
+        with monkeypatch.context() as patched:
+            _set(patched, **{f"ONEFOLD_KAFKA__{name}": value for name, value in each.items()})
+            with pytest.raises(ConfigurationError, match="ONEFOLD_KAFKA: ") as refused:
+                Settings.load()
+        assert "hunter2" not in str(refused.value)
+
+
+def _set(monkeypatch: pytest.MonkeyPatch, **more: str) -> None:
+    for name, value in {**GOOD, **more}.items():
+        monkeypatch.setenv(name, value)

@@ -28,14 +28,14 @@ def send(
 
 
 async def _send(file: Path) -> None:
+    from onefold.bootstrap import kafka_connection  # noqa: PLC0415
     from onefold.messages.codec import key_of  # noqa: PLC0415 -- a command loads only what it needs
     from onefold.messages.topics import INTERACTIONS  # noqa: PLC0415
     from onefold.settings import Settings  # noqa: PLC0415
-    from onefold.topics.client import KafkaConnection  # noqa: PLC0415
     from onefold.topics.producer import IdempotentProducer  # noqa: PLC0415
 
     settings = Settings.load()
-    connection = KafkaConnection(settings.kafka.servers, settings.kafka.topic_prefix, client_id="onefold-cli")
+    connection = kafka_connection(settings.kafka, "cli")
     sent = 0
     async with IdempotentProducer(connection, linger_ms=5) as producer:
         batch: list[tuple[bytes | None, bytes | None]] = []
@@ -76,12 +76,12 @@ def tail(
 
 
 async def _tail(topic: str, since: str, count: int | None, *, follow: bool) -> None:
+    from onefold.bootstrap import kafka_connection  # noqa: PLC0415
     from onefold.settings import Settings  # noqa: PLC0415 -- a command loads only what it needs
-    from onefold.topics.client import KafkaConnection  # noqa: PLC0415
     from onefold.topics.tail import follow_topic  # noqa: PLC0415
 
     settings = Settings.load()
-    connection = KafkaConnection(settings.kafka.servers, settings.kafka.topic_prefix, client_id="onefold-cli")
+    connection = kafka_connection(settings.kafka, "cli")
     printed = 0
     async for record in follow_topic(connection, topic, from_start=since == "start", to_end=not follow):
         print_line(

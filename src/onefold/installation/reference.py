@@ -1,7 +1,7 @@
 """Reference pages that are written from the code: `python -m onefold.installation.reference [--check]`.
 
 Settings and codes from their docstrings, metrics from their definitions, roles from the permission matrix, the schemas of RULES.json, of
-simulated runs and of explanations from their models.
+simulated runs, of explanations and of exports from their models.
 A test checks that the pages are fresh.
 """
 
@@ -15,11 +15,13 @@ from typing import Any
 from onefold import observe
 from onefold.access import matrix
 from onefold.access.matrix import Scope
+from onefold.contacts import export_shapes
 from onefold.identity import rules_document
 from onefold.installation.reasons import reasons_page
 from onefold.ops.explain import shapes as explained
 from onefold.ops.simulate import shapes as simulated
 from onefold.settings import described
+from onefold.topics.rights import ROLES, principal, rights
 
 PAGES = Path("docs/reference")
 
@@ -77,6 +79,21 @@ def roles_page() -> str:
     )
 
 
+def rights_page() -> str:
+    """What each role may do at the broker."""
+    rows = [
+        f"| `{principal(role)}` | {right.operation} | {right.resource} | `{right.name}{'*' if right.prefixed else ''}` |"
+        for role in ROLES
+        for right in rights(role, prefix="", resolvers="onefold-resolver")
+    ]
+    return (
+        "# Rights on topics\n\n<!-- written by python -m onefold.installation.reference -->\n\n"
+        "What each role may do at the broker, and no more; a role that is not named does not speak to Kafka. Names without the"
+        " installation's prefix. `onefold topics rights` prints these for an installation, `onefold topics grant` gives them;"
+        " `docs/how-to/kafka.md` says how.\n\n| Principal | Operation | On | Name |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
+    )
+
+
 def pages() -> dict[Path, str]:
     """Each page with its text."""
     return {
@@ -84,9 +101,11 @@ def pages() -> dict[Path, str]:
         PAGES / "metrics.md": metrics_page(),
         PAGES / "reasons.md": reasons_page(),
         PAGES / "roles.md": roles_page(),
+        PAGES / "topic-rights.md": rights_page(),
         PAGES / "rules.schema.json": _json(rules_document.schema()),
         PAGES / "explain.schema.json": _json(explained.schema()),
         PAGES / "simulate.schema.json": _json(simulated.schema()),
+        PAGES / "export.schema.json": _json(export_shapes.schema()),
     }
 
 

@@ -77,8 +77,9 @@ class Kafka:
     name = "kafka"
     ports = ("kafka", "kafka_controller")
 
-    def __init__(self, folder: DataFolder) -> None:
+    def __init__(self, folder: DataFolder, more: str = "") -> None:
         self._folder = folder
+        self._more = more
         self._path = folder.path / "kafka"
 
     @property
@@ -93,7 +94,7 @@ class Kafka:
         properties = _PROPERTIES.format(
             host=HOST, broker=self._folder.port("kafka"), controller=self._folder.port("kafka_controller"), data=_escaped(data)
         )
-        (self._path / "server.properties").write_text(properties)
+        (self._path / "server.properties").write_text(properties + self._more)
         (self._path / "log4j2.properties").write_text(_LOGGING)
         if (data / "meta.properties").exists():
             return

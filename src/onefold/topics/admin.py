@@ -3,7 +3,7 @@
 What correctness rests on is enforced: append times, compaction, sizes that let a message through. Partitions and sizes are raised, never
 lowered. How long records are kept is the operator's to change: a topic that says something else keeps it.
 
-What else only Kafka's administrators' protocol tells is here too: how far a group is, for `onefold check`.
+What else only Kafka's administrators' protocol does is here too: how far a group is, for `onefold check`, and giving roles their rights.
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from aiokafka import errors as kafka
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.protocol.admin import CreateAclsRequest
 
 from onefold.errors import ConfigurationError
 from onefold.messages.topics import DEFAULT_PARTITIONS, SPECS
 from onefold.topics.client import FAILURES, translate
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
     from onefold.messages.topics import TopicSpec
     from onefold.topics.client import KafkaConnection
+    from onefold.topics.rights import Operation, Resource, Right
 
 _ENFORCED: Final = frozenset({"message.timestamp.type", "cleanup.policy"})
 _RAISED: Final = frozenset({"max.message.bytes", "min.compaction.lag.ms", "min.insync.replicas"})
@@ -33,6 +35,18 @@ _SET_ON_TOPIC: Final = 1
 """Kafka's mark of a setting that the topic itself holds."""
 _VISIBLE_SECONDS: Final = 15.0
 _SAFE_REPLICATION: Final = 3
+_RESOURCES: Final[Mapping[Resource, int]] = {"topic": 2, "group": 3, "transactional-id": 5}
+_OPERATIONS: Final[Mapping[Operation, int]] = {
+    "Read": 3,
+    "Write": 4,
+    "Create": 5,
+    "Alter": 7,
+    "Describe": 8,
+    "DescribeConfigs": 10,
+    "AlterConfigs": 11,
+}
+_LITERAL, _PREFIXED, _ALLOW, _ANY_HOST = 3, 4, 3, "*"
+"""Kafka's own numbers for what its protocol says of rights."""
 
 State = Literal["created", "changed", "unchanged", "missing"]
 
@@ -79,6 +93,13 @@ async def committed(connection: KafkaConnection, group: str, topic: str, *, time
     """By partition, the offset that a group has committed; left out where it has none. Raises LogUnavailable or ConfigurationError."""
     async with _admin(connection, timeout_seconds, f"looking at the offsets of {group}") as admin:
         return await admin.committed(group, topic)
+
+
+async def grant(connection: KafkaConnection, given: Iterable[tuple[str, Right]], *, timeout_seconds: float = 60.0) -> None:
+    """Allow each principal what is given to it. Safe to repeat; takes nothing away. Raises LogUnavailable or ConfigurationError."""
+    async with _admin(connection, timeout_seconds, "giving rights on topics") as admin:
+        for principal, right in given:
+            await admin.allow(principal, right)
 
 
 @asynccontextmanager
@@ -145,6 +166,16 @@ class _Admin:
         """What a group has committed."""
         name, found = self._connection.topic(topic), await self._client.list_consumer_group_offsets(group)
         return {target.partition: each.offset for target, each in found.items() if target.topic == name and each.offset >= 0}
+
+    async def allow(self, principal: str, right: Right) -> None:
+        """Write one ACL."""
+        pattern = _PREFIXED if right.prefixed else _LITERAL
+        resource, operation = _RESOURCES[right.resource], _OPERATIONS[right.operation]
+        asked = CreateAclsRequest(resource, right.name, pattern, principal, _ANY_HOST, operation, _ALLOW)
+        answer = await self._client._send_request(asked)  # noqa: SLF001 - aiokafka knows the message, and has no method for it
+        for code, text in answer.creation_responses:
+            if code:
+                raise kafka.for_code(code)(text or f"{right.operation} on {right.name} for {principal}")
 
     async def _create(self, spec: TopicSpec, partitions: int, replication: int) -> bool:
         """Whether it is ours: False where somebody else made it meanwhile."""

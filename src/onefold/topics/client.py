@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import errors as kafka
@@ -14,7 +15,7 @@ from onefold.messages.topics import topic_name
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from ssl import SSLContext
+    from pathlib import Path
 
 _FENCED: Final = (
     kafka.ProducerFenced,
@@ -30,6 +31,7 @@ _MISCONFIGURED: Final = (
     kafka.ClusterAuthorizationFailedError,
     kafka.TransactionalIdAuthorizationFailed,
     kafka.SaslAuthenticationFailed,
+    kafka.SecurityDisabled,
     kafka.AuthenticationFailedError,
     kafka.AuthenticationMethodNotSupported,
     kafka.UnsupportedSaslMechanismError,
@@ -52,10 +54,10 @@ class KafkaConnection:
     """Goes before every topic's name: whoever calls this room says `interactions`, whatever the broker calls it."""
     client_id: str = "onefold"
     security_protocol: str = "PLAINTEXT"
-    ssl_context: SSLContext | None = None
+    ssl_context: ssl.SSLContext | None = None
     sasl_mechanism: str = "PLAIN"
     sasl_username: str | None = None
-    sasl_password: str | None = None
+    sasl_password: str | None = field(default=None, repr=False)
     request_timeout_seconds: float = 20.0
 
     def topic(self, name: str) -> str:
@@ -78,6 +80,14 @@ class KafkaConnection:
             "sasl_plain_password": self.sasl_password,
             "request_timeout_ms": int(self.request_timeout_seconds * 1000),
         }
+
+
+def verifying(ca_file: Path | None) -> ssl.SSLContext:
+    """What verifies brokers' certificates and names, by these authorities or the system's (S115). Raises ConfigurationError."""
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # which ssl.SSLError is, too
+        raise ConfigurationError(f"The authorities of Kafka's brokers cannot be read from {ca_file}: {error.strerror or error}") from error
 
 
 def translate(error: BaseException, doing: str) -> OnefoldError:

@@ -29,8 +29,12 @@ if TYPE_CHECKING:
 
     import structlog
 
+    from onefold.topics.client import KafkaConnection
+
 TAKE_SECONDS = 0.5
 COMMIT_SECONDS = 1.0
+JOIN_MS = 40_000
+"""How long an answer may take: to one that joins, it comes when the whole group has, which may take its 30 s."""
 LONGEST_IDLE_MS = 1_800_000
 """A member that polls nothing for so long leaves its group. Long, because a wait for Postgres is no reason to leave."""
 
@@ -146,13 +150,13 @@ class PartitionedConsumer:
     def __init__(
         self,
         *,
-        servers: str,
+        connection: KafkaConnection,
         topic: str,
         group: str,
         work: Callable[[PartitionFeed], Awaitable[None]],
         log: structlog.typing.FilteringBoundLogger,
         session_timeout_ms: int = 10_000,
-        client_id: str = "onefold",
+        client_id: str | None = None,
     ) -> None:
         self.topic = topic
         self._work = work
@@ -162,9 +166,8 @@ class PartitionedConsumer:
         self.feeds: dict[int, PartitionFeed] = {}
         self._committing: asyncio.Task[None] | None = None
         self.kafka: Any = AIOKafkaConsumer(
-            bootstrap_servers=servers,
+            **{**connection.options(), "client_id": client_id or connection.client_id, "request_timeout_ms": JOIN_MS},
             group_id=group,
-            client_id=client_id,
             enable_auto_commit=False,
             auto_offset_reset="none",
             session_timeout_ms=session_timeout_ms,

@@ -66,7 +66,7 @@ async def timed(mine: Installation, group: str, work: Callable[[PartitionFeed, D
             finished.set()
 
     consumer = PartitionedConsumer(
-        servers=mine.role.settings.kafka.servers,
+        connection=mine.role.kafka,
         topic=mine.role.kafka.topic(INTERACTIONS),
         group=f"{mine.role.settings.kafka.topic_prefix}{group}",
         work=lambda feed: work(feed, done),

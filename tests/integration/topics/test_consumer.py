@@ -69,7 +69,7 @@ class Progress:
 @asynccontextmanager
 async def member(topics: KafkaConnection, work: Work) -> AsyncIterator[PartitionedConsumer]:
     consumer = PartitionedConsumer(
-        servers=topics.servers,
+        connection=topics,
         topic=topics.topic(INTERACTIONS),
         group=topics.topic("group"),
         work=work,

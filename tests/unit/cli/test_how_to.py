@@ -19,6 +19,7 @@ PAGES = [
     "erase.md",
     "explain.md",
     "identity-tokens.md",
+    "kafka.md",
     "parked-and-quarantined.md",
     "proposals.md",
     "replay.md",

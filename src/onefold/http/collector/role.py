@@ -20,7 +20,7 @@ from onefold.http.collector.options import options_of
 from onefold.http.server import listening
 from onefold.messages.topics import INTERACTIONS
 from onefold.observe import CollectorMetrics
-from onefold.topics.admin import list_topics
+from onefold.topics.ends import end_offsets
 from onefold.topics.producer import IdempotentProducer
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ async def serving(role: Role, store: Store, producer: IdempotentProducer, health
 
 async def _look_for_kafka(role: Role, health: Health) -> None:
     """Ask anew, over a connection of its own: the producer remembers what it once knew."""
-    with suppress(LogUnavailable):
-        found = await list_topics(role.kafka, timeout_seconds=_LOOK_SECONDS)
-        if all(each.state != "missing" for each in found if each.topic == INTERACTIONS):
-            health.ready("kafka")
+    with suppress(LogUnavailable, TimeoutError):
+        async with asyncio.timeout(_LOOK_SECONDS):
+            if await end_offsets(role.kafka, INTERACTIONS):
+                health.ready("kafka")
