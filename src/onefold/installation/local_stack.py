@@ -85,7 +85,7 @@ async def _set_up(settings: Settings) -> None:
 
 
 def _write_env(folder: Path, servers: LocalServers, doors: Mapping[str, int], mailbox_port: int) -> Path:
-    """The addresses of this stack, readable by this user only; the index's secret stays what it was."""
+    """The addresses of this stack, readable by this user only; the secrets stay what they were."""
     file = folder / ENV_FILE
     known = dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line) if file.is_file() else {}
     values = {
@@ -95,6 +95,7 @@ def _write_env(folder: Path, servers: LocalServers, doors: Mapping[str, int], ma
         "ONEFOLD_KAFKA__SERVERS": servers.kafka_servers,
         "ONEFOLD_INDEX__SECRET": known.get("ONEFOLD_INDEX__SECRET") or secrets.token_hex(32),
         "ONEFOLD_WEBHOOKS__SECRETS": known.get("ONEFOLD_WEBHOOKS__SECRETS") or json.dumps({"1": secrets.token_hex(32)}),
+        "ONEFOLD_VALIDATION__SECRET": known.get("ONEFOLD_VALIDATION__SECRET") or secrets.token_hex(32),
         "ONEFOLD_WEBHOOKS__ALLOWED_NETWORKS": '["127.0.0.0/8", "::1/128"]',
         **{f"ONEFOLD_{door}__PORT": str(port) for door, port in doors.items()},
         "ONEFOLD_OUTREACH__SMTP_HOST": "127.0.0.1",
