@@ -246,6 +246,20 @@ class OutreachSettings(_Concern):
         return None if value == "" else value
 
 
+class ValidationSettings(_Concern):
+    """Codes and links by which addresses are proved."""
+
+    secret: SecretStr | None = None
+    """64 hexadecimal digits: what codes are hashed under. Unset, nobody can prove an address; a new one voids what is under way."""
+
+    @field_validator("secret")
+    @classmethod
+    def _is_hexadecimal(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and not re.fullmatch("[0-9a-fA-F]{64}", secret.get_secret_value()):
+            raise ValueError("the secret has 64 hexadecimal digits, such as from openssl rand -hex 32")
+        return secret
+
+
 class HealthSettings(_Concern):
     """Health and metrics, on a port of their own."""
 
@@ -285,6 +299,7 @@ class Settings(BaseSettings):
     user_api: UserApiSettings = UserApiSettings()
     webhooks: WebhooksSettings = WebhooksSettings()
     outreach: OutreachSettings = OutreachSettings()
+    validation: ValidationSettings = ValidationSettings()
     health: HealthSettings = HealthSettings()
     logs: Logs = Logs()
 
@@ -308,6 +323,15 @@ class Settings(BaseSettings):
     def index_secret(self) -> bytes:
         """The index's secret as bytes."""
         return bytes.fromhex(self.index.secret.get_secret_value())
+
+    @property
+    def validation_secret(self) -> bytes:
+        """The secret of codes and links as bytes. Raises ConfigurationError where there is none."""
+        if self.validation.secret is None:
+            raise ConfigurationError(
+                "ONEFOLD_VALIDATION__SECRET is missing: nobody can prove an address; make one with: openssl rand -hex 32"
+            )
+        return bytes.fromhex(self.validation.secret.get_secret_value())
 
 
 def variable(path: tuple[str | int, ...]) -> str:

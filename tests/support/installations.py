@@ -166,6 +166,7 @@ async def installation(
         "ONEFOLD_POSTGRES__IDLE_IN_TRANSACTION_MS": str(idle_in_transaction_ms),
         "ONEFOLD_INDEX__SECRET": secrets.token_hex(32),
         "ONEFOLD_WEBHOOKS__SECRETS": json.dumps({"1": secrets.token_hex(32)}),
+        "ONEFOLD_VALIDATION__SECRET": secrets.token_hex(32),
         "ONEFOLD_RESOLVER__RECENCY_SECONDS": str(recency_seconds),
         "ONEFOLD_LOGS__LEVEL": "error",
     }

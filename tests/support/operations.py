@@ -237,7 +237,7 @@ def operations(document: Mapping[str, Any]) -> list[Operation]:
         if method != "parameters"
     ]
     order = ("get", "put", "post", "patch", "delete")
-    last = ("/contacts/merge", "/contacts/bulk", "/me/password", "/session")
+    last = ("/contacts/merge", "/contacts/bulk", "/contacts/{contact_id}/erase", "/me/password", "/session")
     found.remove(ENDLESS)
     return sorted(
         found, key=lambda each: (each.path in last, order.index(each.method), -each.path.count("/") if each.method == "delete" else 0)

@@ -19,6 +19,7 @@ from onefold.cli import (
     erasing,
     events,
     explaining,
+    exporting,
     ghosts,
     holding,
     identity_keys,
@@ -76,6 +77,7 @@ contacts.app.command("validate")(changing.validate)
 contacts.app.command("archive")(changing.archive)
 contacts.app.command("restore")(changing.restore)
 contacts.app.command("erase")(erasing.erase)
+contacts.app.command("export")(exporting.export)
 contacts.app.command("consent")(consent.consent)
 contacts.app.command("merge")(merging.merge)
 contacts.app.command("unmerge")(merging.unmerge)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from onefold import bootstrap
 from onefold.errors import ConfigurationError, IndexUnavailable, OnefoldError
-from onefold.messages.topics import INTERACTIONS, INTERACTIONS_RESOLVED
+from onefold.messages.topics import INTERACTIONS, INTERACTIONS_RESOLVED, SPECS, kept_ms
 from onefold.ops.dead_letters import count_open as count_open_letters
 from onefold.records import migrate, timeline_checks
 from onefold.records.parked import count_open
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from onefold.bootstrap import Role
     from onefold.records.store import Store
+    from onefold.topics.admin import TopicReport
 
 GUARDS = {"fsync": ("on",), "full_page_writes": ("on",), "synchronous_commit": ("on", "local", "remote_write", "remote_apply")}
 REVISION = "select version_num from alembic_version"
@@ -35,6 +36,9 @@ OLD_OUTBOX_SECONDS = 60
 MOST_LETTERS = 1_000
 MOST_HELD_BACK = 1_000
 SHOWN_WORKSPACES = 5
+DAY_MS = 86_400_000
+KEEPING = ("retention.ms", "segment.ms", "max.compaction.lag.ms")
+"""Settings that say for how long a topic keeps what it was told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,4 +183,23 @@ async def _kafka(role: Role) -> list[Finding]:
             findings.append(
                 Finding(f"copies of {each.name}", False, str(each.replication), "three copies, min.insync.replicas 2, in production")
             )
+        if each.state != "missing":
+            findings += _kept(each)
+    return findings
+
+
+def _kept(topic: TopicReport) -> list[Finding]:
+    """Whether a topic keeps personal data for longer than is promised, so that erasing takes longer; tombstones have to outlast readers."""
+    declared = next(spec.config for spec in SPECS if spec.name == topic.topic)
+    findings = []
+    kept, promised = kept_ms(topic.config), kept_ms(declared)
+    if promised is not None and (kept is None or kept > promised):
+        said = "for good" if kept is None else f"{kept / DAY_MS:g} days"
+        settings = ", ".join(f"{name}={declared[name]}" for name in KEEPING if name in declared)
+        advice = f"erased people stay there for so long; docs/how-to/privacy.md promises {settings}"
+        findings.append(Finding(f"keeping of {topic.name}", False, said, advice))
+    tombstones = declared.get("delete.retention.ms")
+    if tombstones is not None and int(topic.config.get("delete.retention.ms", DAY_MS)) < int(tombstones):
+        advice = f"a reader that was away misses who was erased: delete.retention.ms={tombstones}"
+        findings.append(Finding(f"tombstones of {topic.name}", False, f"{topic.config.get('delete.retention.ms')} ms", advice))
     return findings

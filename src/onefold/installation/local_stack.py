@@ -71,7 +71,7 @@ async def _set_up(settings: Settings) -> None:
 
 
 def _write_env(folder: Path, servers: LocalServers, collector_port: int, user_api_port: int, mailbox_port: int) -> Path:
-    """The addresses of this stack, readable by this user only; the index's secret stays what it was."""
+    """The addresses of this stack, readable by this user only; the secrets stay what they were."""
     file = folder / ENV_FILE
     known = dict(line.split("=", 1) for line in file.read_text().splitlines() if "=" in line) if file.is_file() else {}
     values = {
@@ -81,6 +81,7 @@ def _write_env(folder: Path, servers: LocalServers, collector_port: int, user_ap
         "ONEFOLD_KAFKA__SERVERS": servers.kafka_servers,
         "ONEFOLD_INDEX__SECRET": known.get("ONEFOLD_INDEX__SECRET") or secrets.token_hex(32),
         "ONEFOLD_WEBHOOKS__SECRETS": known.get("ONEFOLD_WEBHOOKS__SECRETS") or json.dumps({"1": secrets.token_hex(32)}),
+        "ONEFOLD_VALIDATION__SECRET": known.get("ONEFOLD_VALIDATION__SECRET") or secrets.token_hex(32),
         "ONEFOLD_WEBHOOKS__ALLOWED_NETWORKS": '["127.0.0.0/8", "::1/128"]',
         "ONEFOLD_COLLECTOR__PORT": str(collector_port),
         "ONEFOLD_USER_API__PORT": str(user_api_port),

@@ -1,7 +1,7 @@
 """Reference pages that are written from the code: `python -m onefold.installation.reference [--check]`.
 
 Settings and codes from their docstrings, metrics from their definitions, roles from the permission matrix, the schemas of RULES.json, of
-simulated runs and of explanations from their models.
+simulated runs, of explanations and of exports from their models.
 A test checks that the pages are fresh.
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 from onefold import observe
 from onefold.access import matrix
 from onefold.access.matrix import Scope
+from onefold.contacts import export_shapes
 from onefold.identity import rules_document
 from onefold.installation.reasons import reasons_page
 from onefold.ops.explain import shapes as explained
@@ -104,6 +105,7 @@ def pages() -> dict[Path, str]:
         PAGES / "rules.schema.json": _json(rules_document.schema()),
         PAGES / "explain.schema.json": _json(explained.schema()),
         PAGES / "simulate.schema.json": _json(simulated.schema()),
+        PAGES / "export.schema.json": _json(export_shapes.schema()),
     }
 
 

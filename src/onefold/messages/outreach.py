@@ -39,14 +39,15 @@ class OutreachRequested(Struct):
     parameters: Annotated[dict[str, str], Meta(description="What the template needs: `code`, `link`.")] = {}
     contact_id: UUID | None = None
     user_id: Annotated[UUID | None, Meta(description="Instead of a contact, for messages to users.")] = None
+    challenge_id: Annotated[UUID | None, Meta(description="Instead of both, where nobody knows yet whose address it is.")] = None
     schema: Annotated[int, Meta(description="Major version of this schema; absent means 1.")] = 1
 
     @property
     def subject_id(self) -> UUID:
         """Whom it concerns: the record's key."""
-        found = self.contact_id or self.user_id
+        found = self.contact_id or self.user_id or self.challenge_id
         if found is None:
-            raise ValueError("a message concerns a contact or a user")
+            raise ValueError("a message concerns a contact, a user or a challenge")
         return found
 
 
@@ -57,8 +58,8 @@ def read(value: bytes | None) -> OutreachRequested:
         parse_time(found.at), parse_time(found.expires_at)
     except ValueError:
         raise InvalidMessage("a time cannot be read", code="invalid_time") from None
-    if (found.contact_id is None) == (found.user_id is None):
-        raise InvalidMessage("it concerns no contact and no user, or both", code="no_recipient")
+    if [found.contact_id, found.user_id, found.challenge_id].count(None) != 2:  # noqa: PLR2004 - all but one
+        raise InvalidMessage("it concerns no contact, user or challenge, or several", code="no_recipient")
     if not re.fullmatch(WORKSPACE_PATTERN.rstrip("$"), found.workspace):
         raise InvalidMessage("the workspace is none", code="invalid_workspace")
     return found

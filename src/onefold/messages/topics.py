@@ -40,6 +40,9 @@ MAX_WRAPPED_BYTES: Final = 2 * MAX_MESSAGE_BYTES
 MAX_DEAD_LETTER_BYTES: Final = 10 * MAX_MESSAGE_BYTES
 """Whatever a served topic took must fit, with more headers, and also what had been compressed better than we compress it."""
 
+NEVER_MS: Final = 2**63 - 1
+"""How Kafka writes never."""
+
 _MINUTE_MS: Final = 60 * 1000
 _DAY_MS: Final = 24 * 60 * _MINUTE_MS
 
@@ -56,10 +59,12 @@ class TopicSpec:
     partitions: int = DEFAULT_PARTITIONS
 
 
-def _config(*, retention_days: int, max_bytes: int, **more: str) -> dict[str, str]:
+def _config(*, kept_days: int, max_bytes: int, **more: str) -> dict[str, str]:
+    """Nothing lies there for longer than so many days (S106): a segment goes as a whole, and begins a new one after a day."""
     return {
         "cleanup.policy": "delete",
-        "retention.ms": str(retention_days * _DAY_MS),
+        "retention.ms": str((kept_days - 1) * _DAY_MS),
+        "segment.ms": str(_DAY_MS),
         "max.message.bytes": str(max_bytes),
         **{name.replace("_", "."): value for name, value in more.items()},
     }
@@ -71,7 +76,7 @@ SPECS: Final = (
         "What channels emit",
         "UTF-8 `workspace:anonymous token` as given, else its first identifier",
         # The append time is the only clock that resolution trusts: producers must not be able to set it.
-        _config(retention_days=30, max_bytes=MAX_MESSAGE_BYTES, message_timestamp_type="LogAppendTime"),
+        _config(kept_days=30, max_bytes=MAX_MESSAGE_BYTES, message_timestamp_type="LogAppendTime"),
     ),
     TopicSpec(
         CONTACTS_CHANGED,
@@ -91,13 +96,13 @@ SPECS: Final = (
         INTERACTIONS_RESOLVED,
         "Interactions with their contact and outcome",
         "the contact's id, as text; none where no contact was found",
-        _config(retention_days=30, max_bytes=MAX_WRAPPED_BYTES),
+        _config(kept_days=30, max_bytes=MAX_WRAPPED_BYTES),
     ),
     TopicSpec(
         SEGMENTS_MEMBERSHIP,
         "Contacts entering and leaving segments",
         "the contact's id, as text",
-        _config(retention_days=30, max_bytes=MAX_MESSAGE_BYTES),
+        _config(kept_days=30, max_bytes=MAX_MESSAGE_BYTES),
     ),
     TopicSpec(
         OUTREACH_REQUESTED,
@@ -115,9 +120,18 @@ SPECS: Final = (
         DEAD_LETTER,
         "What could not be handled, byte by byte, with the reason in its headers",
         "the key of the original record",
-        _config(retention_days=90, max_bytes=MAX_DEAD_LETTER_BYTES),
+        _config(kept_days=90, max_bytes=MAX_DEAD_LETTER_BYTES),
     ),
 )
+
+
+def kept_ms(config: Mapping[str, str]) -> int | None:
+    """For how long a topic keeps what it was told, or an older version of it; None: for good. Brokers' defaults where it says nothing."""
+    if config.get("cleanup.policy") == "compact":
+        lag = int(config.get("max.compaction.lag.ms", NEVER_MS))
+        return lag if lag < NEVER_MS else None
+    retention = int(config.get("retention.ms", 7 * _DAY_MS))
+    return retention + int(config.get("segment.ms", 7 * _DAY_MS)) if retention >= 0 else None
 
 
 def topic_name(prefix: str, topic: str) -> str:

@@ -53,6 +53,8 @@ class Wish:
     contact_id: UUID | None = None
     user_id: UUID | None = None
     """Instead of a contact."""
+    challenge_id: UUID | None = None
+    """Instead of both, where nobody knows yet whose address it is."""
     language: str | None = None
     """None: the workspace's own."""
 
@@ -84,6 +86,7 @@ async def request(connection: Connection, wish: Wish) -> UUID:
         parameters=dict(wish.parameters),
         contact_id=wish.contact_id,
         user_id=wish.user_id,
+        challenge_id=wish.challenge_id,
     )
     await outreach.enqueue(connection, message)
     return message.message_id
@@ -111,8 +114,8 @@ def _check(wish: Wish) -> None:
     if set(wish.parameters) != set(template.parameters):
         needed = ", ".join(template.parameters) or "no parameters"
         raise InvalidMessage(f"the template {wish.template} needs {needed}", code="wrong_parameters")
-    if (wish.contact_id is None) == (wish.user_id is None):
-        raise InvalidMessage("a message concerns a contact or a user", code="no_recipient")
+    if [wish.contact_id, wish.user_id, wish.challenge_id].count(None) != 2:  # noqa: PLR2004 - all but one
+        raise InvalidMessage("a message concerns a contact, a user or a challenge", code="no_recipient")
     if wish.language is not None:
         checked_language(wish.language)
     if not _is_address(wish.channel, wish.address):

@@ -16,7 +16,8 @@ from onefold.messages.topics import CONTACTS_CHANGED
 from onefold.records import activities, documents, idempotency, log, outreach, webhook_deliveries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
 
     from onefold.identity.identifiers import IdentifierKey
@@ -60,7 +61,7 @@ DELETE_PAIRS = "delete from kept_apart where (one = any($1::uuid[]) or other = a
 DELETE_PROPOSALS = "delete from proposals where (one = any($1::uuid[]) or other = any($1::uuid[])) and workspace = $2"
 DELETE_PARKED = "delete from parked where workspace = $2 and (contact_id = any($1::uuid[]) or identifier_keys && $3::bytea[])"
 # Also where the rest went to somebody else, who had merely claimed what was theirs. Few are parked, so all are looked through.
-WAITING_PARKED = "select partition, \"offset\", event_id, message from parked where workspace = $1 and state = 'open'"
+WAITING_PARKED = "select partition, \"offset\", event_id, contact_id, message from parked where workspace = $1 and state = 'open'"
 DELETE_MENTIONING = """
 delete from parked p using unnest($2::integer[], $3::bigint[], $4::text[]) as n (partition, "offset", event_id)
 where p.partition = n.partition and p."offset" = n."offset" and p.event_id = n.event_id and p.workspace = $1
@@ -141,13 +142,16 @@ _decode_parked = msgspec.json.Decoder(_Parked).decode
 async def _forget_mentions(connection: Connection, erasure: Erasure) -> None:
     """Delete what is parked of others, and names an identifier of the person."""
     names = {(kind, text.casefold()) for kind, text in erasure.names}
-    found = [
-        row[:3]
-        async for row in connection.cursor(WAITING_PARKED, erasure.workspace, prefetch=500)
-        if names & {(each.semantic_type, str(each.identifier).strip().casefold()) for each in _named(row)}
-    ]
+    found = [(row["partition"], row["offset"], row["event_id"]) async for row in mentioning(connection, erasure.workspace, names)]
     if found:
         await connection.execute(DELETE_MENTIONING, erasure.workspace, *([row[column] for row in found] for column in range(3)))
+
+
+async def mentioning(connection: Connection, workspace: str, names: AbstractSet[tuple[str, str]]) -> AsyncIterator[Row]:
+    """What is parked, of whomever, and names one of these identifiers: type and value, case folded."""
+    async for row in connection.cursor(WAITING_PARKED, workspace, prefetch=500):
+        if names & {(each.semantic_type, str(each.identifier).strip().casefold()) for each in _named(row)}:
+            yield row
 
 
 def _named(row: Row) -> list[_Named]:

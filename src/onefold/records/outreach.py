@@ -34,9 +34,9 @@ where workspace = $1 and contact_id = $2 and semantic_type = $3 and $4 in (norma
 """
 # Of an erased person nothing is sent any more: what lay on the topic meanwhile comes to nothing.
 INSERT_DUE = """
-insert into outreach_messages (workspace, message_id, contact_id, user_id, channel, template, body, requested_at, expires_at)
-select n.* from unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::bytea[], $8::timestamptz[],
-  $9::timestamptz[]) as n (workspace, message_id, contact_id, user_id, channel, template, body, requested_at, expires_at)
+insert into outreach_messages (workspace, message_id, contact_id, user_id, challenge_id, channel, template, body, requested_at, expires_at)
+select n.* from unnest($1::text[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::bytea[], $9::timestamptz[],
+  $10::timestamptz[]) as n (workspace, message_id, contact_id, user_id, challenge_id, channel, template, body, requested_at, expires_at)
 where exists (select from workspaces w where w.workspace = n.workspace)
   and not exists (select from contacts c where c.contact_id = n.contact_id and c.workspace = n.workspace and c.erased_at is not null)
 on conflict do nothing returning message_id
@@ -178,6 +178,7 @@ async def insert_due(connection: Connection, messages: Sequence[OutreachRequeste
         [each.message_id for each in messages],
         [each.contact_id for each in messages],
         [each.user_id for each in messages],
+        [each.challenge_id for each in messages],
         [each.channel for each in messages],
         [each.template for each in messages],
         [msgspec.json.encode(each) for each in messages],

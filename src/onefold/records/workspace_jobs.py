@@ -63,10 +63,8 @@ where j.job_id = free.job_id and j.workspace = free.workspace
 returning {", ".join(f"j.{each.strip()}" for each in COLUMNS.split(","))}
 """
 HOLD = f"select {COLUMNS} from workspace_jobs where job_id = $1 and workspace = $2 for no key update"
-HOLD_OPEN = f"""
-select {COLUMNS} from workspace_jobs where workspace = $1 and kind = $2 and state in ('waiting', 'running')
-order by job_id for no key update
-"""
+LOOK_OPEN = f"select {COLUMNS} from workspace_jobs where workspace = $1 and kind = $2 and state in ('waiting', 'running') order by job_id"
+HOLD_OPEN = f"{LOOK_OPEN} for no key update"
 SAVE = """
 update workspace_jobs set progress = $4, attempts = 0, lease_until = clock_timestamp() + $5, updated_at = clock_timestamp()
 where job_id = $1 and workspace = $2 and claim = $3 and state = 'running' returning state
@@ -200,6 +198,11 @@ async def hold(connection: Connection, claimed: WorkspaceJob) -> WorkspaceJob:
 async def hold_open(connection: Connection, workspace: str, kind: str) -> list[WorkspaceJob]:
     """Jobs of a kind that are not over, locked until the transaction ends: what their workers are at is waited for."""
     return [_job(row) for row in await connection.fetch(HOLD_OPEN, workspace, kind)]
+
+
+async def look_open(connection: Connection, workspace: str, kind: str) -> list[WorkspaceJob]:
+    """Jobs of a kind that are not over, as they are now."""
+    return [_job(row) for row in await connection.fetch(LOOK_OPEN, workspace, kind)]
 
 
 async def save(connection: Connection, held: WorkspaceJob, progress: Mapping[str, Any], lease: timedelta) -> None:

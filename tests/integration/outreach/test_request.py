@@ -70,7 +70,15 @@ async def test_who_does_not_want_messages_gets_only_what_they_ask_for_and_notice
     store: Store, reason: Reason, address: str, *, is_sent: bool
 ) -> None:
     """Product.md, section 3: `outreach: false` on an identifier, however the address is spelt."""
-    wish = Wish("acme", "verification_link", address, MINUTES, reason, parameters={"link": "https://x"}, contact_id=await contact(store))
+    wish = Wish(
+        "acme",
+        "verification_link",
+        address,
+        MINUTES,
+        reason,
+        parameters={"link": "https://x", "code": "1"},
+        contact_id=await contact(store),
+    )
     async with store.transaction(["acme"]) as connection:
         if is_sent:
             await request(connection, wish)

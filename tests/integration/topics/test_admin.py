@@ -8,11 +8,22 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from onefold.errors import ConfigurationError, LogUnavailable
-from onefold.messages.topics import CONTACTS_CHANGED, DEAD_LETTER, INTERACTIONS, SPECS
+from onefold.messages.topics import (
+    CONTACTS_CHANGED,
+    DEAD_LETTER,
+    INTERACTIONS,
+    INTERACTIONS_RESOLVED,
+    OUTREACH_REQUESTED,
+    SEGMENTS_MEMBERSHIP,
+    SPECS,
+    kept_ms,
+)
 from onefold.topics.admin import ensure_topics, list_topics
 from onefold.topics.client import KafkaConnection
 from onefold.topics.producer import IdempotentProducer
 from tests.integration.topics.reading import read_topic
+
+DAY_MS = 86_400_000
 
 
 @pytest.mark.asyncio
@@ -25,7 +36,10 @@ async def test_topics_are_created_once_with_what_correctness_rests_on(connection
     assert {report.state for report in second.values()} == {"unchanged"}
     assert {report.partitions for report in second.values()} == {12}
     assert second[INTERACTIONS].config["message.timestamp.type"] == "LogAppendTime"
-    assert second[INTERACTIONS].config["retention.ms"] == str(30 * 86_400_000)
+    assert {name: kept_ms(each.config) for name, each in second.items()} == {
+        INTERACTIONS: 30 * DAY_MS, INTERACTIONS_RESOLVED: 30 * DAY_MS, SEGMENTS_MEMBERSHIP: 30 * DAY_MS, CONTACTS_CHANGED: 14 * DAY_MS,
+        DEAD_LETTER: 90 * DAY_MS, OUTREACH_REQUESTED: 70 * 60_000,
+    }, "S106: nothing lies there for longer, whole segments considered"  # fmt: skip
     assert second[CONTACTS_CHANGED].config["cleanup.policy"] == "compact"
     assert second[CONTACTS_CHANGED].config["min.compaction.lag.ms"] == str(7 * 86_400_000)
     assert second[CONTACTS_CHANGED].config["max.compaction.lag.ms"] == str(14 * 86_400_000), "S105: gone within the promised time"

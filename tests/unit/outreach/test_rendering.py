@@ -25,6 +25,10 @@ PURPOSE = {
     "verification_code": {"en": "confirm", "de": "bestätig", "fr": "confirm"},
     "verification_link": {"en": "confirm", "de": "bestätig", "fr": "confirm"},
     "sign_in_link": {"en": "sign in", "de": "anmelden", "fr": "connect"},
+    "sign_in_code": {"en": "sign in", "de": "anmelden", "fr": "conne"},
+    "new_password_code": {"en": "new password", "de": "neues passwort", "fr": "nouveau mot de passe"},
+    "already_registered": {"en": "registered", "de": "registrier", "fr": "inscri"},
+    "address_changed": {"en": "address", "de": "adresse", "fr": "adresse"},
     "password_reset": {"en": "new password", "de": "neues passwort", "fr": "nouveau mot de passe"},
     "password_changed": {"en": "password", "de": "passwort", "fr": "mot de passe"},
 }
@@ -102,7 +106,7 @@ def test_a_title_stays_a_text_wherever_it_stands() -> None:
 
 
 def test_a_link_cannot_leave_its_attribute() -> None:
-    words = render(message("sign_in_link", parameters={"link": 'https://a.example/"onmouseover="x'}))
+    words = render(message("sign_in_link", parameters={"link": 'https://a.example/"onmouseover="x', "code": "048213"}))
     assert 'href="https://a.example/&#34;onmouseover=&#34;x"' in words.html
 
 

@@ -161,4 +161,5 @@ def _told(work: Work, found: Activity, action: str | None, before: Activity | No
         ]
         work.note(action, "activities", found.activity_id, version=found.version, changes=changes)
     work.version = found.version
+    work.told_of = (str(found.object_id),)
     return shown_activity(found)

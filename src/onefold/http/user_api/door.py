@@ -129,6 +129,8 @@ class Work:
     shown_once: tuple[str, ...] = ()
     """To be set by a route that shows secrets: fields of its answer that are kept for nobody, not even for a repeat (S58)."""
     journal: list[log.Act] = field(default_factory=list)
+    told_of: tuple[str, ...] = ()
+    """To be set by a route whose answer tells of other records than the log does of its act: it is forgotten with them (S103)."""
 
     @property
     def store(self) -> Store:
@@ -296,7 +298,7 @@ async def _transact(request: Request, work: Work, handler: Handler) -> Response:
         response = await handler(request)
         await log.append(connection, caller.workspace, work.journal)
         kept = idempotency.Kept(fingerprint, response.status_code, _kept_headers(response, work), _kept_body(response, work))
-        await idempotency.keep(connection, key, kept, [each.object_id for each in work.journal])
+        await idempotency.keep(connection, key, kept, [*(each.object_id for each in work.journal), *work.told_of])
         return response
 
 

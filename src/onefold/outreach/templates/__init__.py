@@ -24,8 +24,12 @@ class Template(NamedTuple):
 
 TEMPLATES: Final[Mapping[str, Template]] = {
     "verification_code": Template(("code",), ("email", "sms")),
-    "verification_link": Template(("link",)),
-    "sign_in_link": Template(("link",)),
+    "sign_in_code": Template(("code",), ("email", "sms")),
+    "new_password_code": Template(("code",), ("email", "sms")),
+    "already_registered": Template(("code",), ("email", "sms")),
+    "verification_link": Template(("link", "code")),
+    "sign_in_link": Template(("link", "code")),
+    "address_changed": Template(("link",), ("email", "sms"), is_asked_for=False),
     "password_reset": Template(("link",)),
     "password_changed": Template(is_asked_for=False),
 }
