@@ -127,7 +127,7 @@ async def patiently(once: Callable[[], Awaitable[None]], waits: Counter, log: Lo
             log.warning("batch_waits", code=error.code, reason=str(error), seconds=pause)
         except Exception as error:
             waits.labels("unknown").inc()
-            log.exception("batch_failed", error=str(error), seconds=pause)
+            log.exception("batch_failed", error=type(error).__name__, seconds=pause)
         else:
             return
         await asyncio.sleep(pause)

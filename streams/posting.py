@@ -219,7 +219,7 @@ class Sender:
 
     async def _send(self, letter: _Letter, metrics: WebhooksMetrics, log: Log) -> None:
         """One attempt, to its end. Where that cannot be recorded, the delivery is anybody's again when its lease is over."""
-        log = log.bind(workspace=letter.webhook.workspace, webhook=str(letter.webhook.webhook_id), event=letter.delivery.event_id)
+        log = log.bind(workspace=letter.webhook.workspace, webhook=str(letter.webhook.webhook_id), event_id=letter.delivery.event_id)
         try:
             with metrics.attempt_seconds.time():
                 outcome = await self._post(letter)

@@ -173,7 +173,7 @@ class Relay:
                 parts.health.waiting("log" if error.code == "log_unavailable" else "store", str(error))
         except Exception as error:  # one shard's failure, whatever it is, must not end the others
             parts.metrics.failures.labels("unexpected").inc()
-            parts.log.exception("shard_failed", shard=shard, code="unexpected", error=str(error))
+            parts.log.exception("shard_failed", shard=shard, code="unexpected", error=type(error).__name__)
             self._back_off(shard)
         finally:
             self._owned.discard(shard)

@@ -169,8 +169,8 @@ class Timeline:
                 parts, events = await self.weeks.forget(now)
                 purged = await purge_all(self._store)
                 role.log.info("timeline_kept_up", parts_dropped=parts, events_forgotten=events, erasures_purged=purged)
-            except Exception as error:  # noqa: BLE001 -- retention that is late must not end the timeline
-                role.log.warning("timeline_upkeep_failed", error=str(error))
+            except Exception as error:  # retention that is late must not end the timeline
+                role.log.exception("timeline_upkeep_failed", error=type(error).__name__)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), UPKEEP_SECONDS)
 

@@ -20,7 +20,8 @@ from onefold.index.lookup import Index
 from onefold.index.resolution_index import ResolutionIndex
 from onefold.index.upkeep import IndexUpkeep
 from onefold.local.mailbox import Mailbox
-from onefold.observe import IndexMetrics, Log, Metrics, set_up_logs
+from onefold.logs import set_up_logs
+from onefold.observe import IndexMetrics, Log, Metrics
 from onefold.outbound.addresses import anywhere, public_or
 from onefold.outbound.client import Outbound, split_url
 from onefold.outreach.mail import Writes

@@ -1,18 +1,16 @@
-"""What a process says of itself: logs and metrics.
+"""What a process says of itself: metrics and health. Its log is `onefold.logs`'.
 
-Logs are structured; event names are static, data is in fields, and never an identifier's value (S95, S97, S98). Metrics are defined
-here, typed and commented, in a registry that is made once a process and passed on; `docs/reference/metrics.md` comes from them.
+Metrics are defined here, typed and commented, in a registry that is made once a process and passed on; `docs/reference/metrics.md`
+comes from them.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -23,49 +21,7 @@ if TYPE_CHECKING:
 Log = structlog.typing.FilteringBoundLogger
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_TRACEBACKS: Final = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
-"""Where it happened, without the local variables, which hold people's values (I14, S96)."""
-
 _SIZES = (1, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000)
-
-
-def set_up_logs(level: str, style: Literal["json", "console"], **bound: Any) -> Log:
-    """Send structured lines to standard error; gives the process's logger, with `bound` on every line."""
-    renderer: Any = structlog.processors.JSONRenderer()
-    if style == "console":
-        renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
-    shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _TRACEBACKS if style == "json" else _as_it_is,
-        _without_control_characters,
-    ]
-    number = logging.getLevelNamesMapping()[level.upper()]
-    structlog.configure(
-        processors=[*shared, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        # Looked up anew for each logger: a stream that was replaced and closed since would raise where something is only said.
-        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
-        cache_logger_on_first_use=False,
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
-    logging.basicConfig(handlers=[handler], level=max(number, logging.WARNING), force=True)
-    log: Log = structlog.get_logger().bind(**bound)
-    return log
-
-
-def _as_it_is(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
-    return event
-
-
-def _without_control_characters(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
-    """A line stays a line, whatever a foreign text holds (S98)."""
-    for key, value in event.items():
-        if isinstance(value, str) and not value.isprintable() and key != "exception":
-            event[key] = value.encode("unicode_escape").decode("ascii")
-    return event
 
 
 class Defined(NamedTuple):

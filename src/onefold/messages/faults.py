@@ -16,7 +16,8 @@ from onefold.errors import InvalidMessage, OnefoldError, UnsupportedVersion
 
 MAX_DEPTH: Final = 64
 
-_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
+"""One that nothing ends goes to the end of the text: looked for anew from each quote in it, it would take minutes (S39)."""
 _BRACKET: Final = re.compile(rb"[\[\]{}]")
 _PAIR_OR_LONE: Final = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}|\\.", re.DOTALL

@@ -237,7 +237,7 @@ class PartitionedConsumer:
                 self._log.exception("partition_stopped", partition=feed.partition, code=error.code, reason=str(error))
                 await feed.stopping.wait()
             except Exception as error:  # noqa: BLE001 - one partition's failure, whatever it is, must not end the others
-                self._log.exception("partition_failed", partition=feed.partition, error=str(error))
+                self._log.exception("partition_failed", partition=feed.partition, error=type(error).__name__)
                 pause = min(pause * 2, 30.0)
             with suppress(TimeoutError):
                 await asyncio.wait_for(feed.stopping.wait(), pause)
