@@ -288,6 +288,22 @@ class MessageHeld(Shape):
     outcome: str | None
 
 
+class ChallengeHeld(Shape):
+    """A code or link by which one of the person's addresses was to be proved, whoever asked for it."""
+
+    challenge_id: UUID
+    purpose: str
+    semantic_type: str
+    identifier: str
+    method: Literal["otp", "magic_link"]
+    language: str | None
+    attempts: int
+    created_at: datetime
+    expires_at: datetime
+    used_at: datetime | None
+    ended_at: datetime | None
+
+
 class ImportLineHeld(Shape):
     """A line of an import that made or changed the person."""
 
@@ -352,6 +368,7 @@ class Exported(Shape):
     related_by: list[RelationHeld]
     webhook_deliveries: list[DeliveryHeld]
     messages: list[MessageHeld]
+    challenges: list[ChallengeHeld]
     import_lines: list[ImportLineHeld]
     log: list[LogEntryHeld]
     parked_elsewhere: list[MentionHeld]
@@ -371,6 +388,7 @@ def not_here() -> list[Elsewhere]:
         Elsewhere("idempotency_keys", "Answers that the User API gave, for repeats of the same call: copies of what is above.", "a day"),
         Elsewhere("index", "Redis: which contact an identifier leads to, by keyed hashes.", "until it is rebuilt, or nobody looks it up"),
         Elsewhere("suppressions", "Keyed hashes of identifiers that were erased, so that old events bring nothing back.", "for good"),
+        Elsewhere("known_browsers", "Keyed hashes of browsers in which an address was proved.", "until the person is erased"),
         Elsewhere("logs", "Ids of contacts, types and keyed hashes of identifiers; never a value.", "as the installation has it"),
     ]
 

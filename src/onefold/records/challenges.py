@@ -99,6 +99,10 @@ delete from challenges where ctid in (
 """
 
 
+FORGET = "delete from challenges where identifier_key = any($2::bytea[]) and workspace = $1 returning challenge_id"
+FORGET_BROWSERS = "delete from known_browsers where identifier_key = any($2::bytea[]) and workspace = $1"
+
+
 class Challenge(NamedTuple):
     """A row, as far as its use needs it."""
 
@@ -218,6 +222,13 @@ async def latest(connection: Connection, workspace: str, semantic_type: str, mos
     """How the latest challenges of the last hour went, the newest left out."""
     (row,) = await connection.fetch(LATEST, workspace, semantic_type, most)
     return Latest(*row.values())
+
+
+async def forget_identifiers(connection: Connection, workspace: str, keys: Sequence[IdentifierKey]) -> list[UUID]:
+    """Take out every code and link that went to these addresses, and where they were proved; gives the ids of the former (S103)."""
+    gone = [row["challenge_id"] for row in await connection.fetch(FORGET, workspace, list(keys))]
+    await connection.execute(FORGET_BROWSERS, workspace, list(keys))
+    return gone
 
 
 def _read(row: Any) -> Challenge | None:

@@ -223,6 +223,15 @@ from outreach_messages where workspace = $1 and contact_id = any($2::uuid[])
         order="requested_at, message_id",
     ),
     Section(
+        "challenges",
+        """
+select challenge_id, purpose, semantic_type, identifier, method, language, attempts, created_at, expires_at, used_at, ended_at
+from challenges where workspace = $1 and identifier_key = any($2::bytea[])
+""",
+        ("keys",),
+        order="created_at, challenge_id",
+    ),
+    Section(
         "import_lines",
         "select job_id, line, outcome, contact_id, code, reason from import_lines where workspace = $1 and contact_id = any($2::uuid[])",
         ("contacts",),

@@ -91,6 +91,7 @@ select message_id, channel, template, state, attempts, outcome, requested_at, se
 where workspace = $1 order by requested_at desc limit $2
 """
 FORGET = "delete from outreach_messages where contact_id = any($2::uuid[]) and workspace = $1"
+FORGET_CHALLENGES = "delete from outreach_messages where challenge_id = any($2::uuid[]) and workspace = $1"
 UNSAY = "delete from outbox where topic = $1 and key = any($2::bytea[])"
 
 MOST_PRUNED: Final = 2_000
@@ -239,3 +240,9 @@ async def forget_contacts(connection: Connection, workspace: str, contacts: Iter
     ids = list(contacts)
     await connection.execute(FORGET, workspace, ids)
     await connection.execute(UNSAY, OUTREACH_REQUESTED, [str(each).encode() for each in ids])
+
+
+async def forget_challenges(connection: Connection, workspace: str, challenges: Sequence[UUID]) -> None:
+    """Delete what brings, or brought, these codes and links, in the outbox too (S103)."""
+    await connection.execute(FORGET_CHALLENGES, workspace, list(challenges))
+    await connection.execute(UNSAY, OUTREACH_REQUESTED, [str(each).encode() for each in challenges])

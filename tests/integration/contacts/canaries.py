@@ -23,11 +23,13 @@ from onefold.messages.times import to_milliseconds
 from onefold.messages.topics import OUTREACH_REQUESTED
 from onefold.outreach import request as asking
 from onefold.records import outreach, parked, proposals, quarantine, timeline, webhook_deliveries
+from onefold.records.challenges import know_browser
 from onefold.records.histories import tenure_then
 from onefold.records.numbers import TenureNumbers
 from onefold.records.reads import find_holder
 from onefold.records.resolution import Resolution
 from onefold.records.webhook_deliveries import Due
+from onefold.visitors.challenges import Ask, Challenges
 from onefold.workspace import webhooks
 from onefold.workspace.webhook_secrets import SigningSecrets
 from tests.support.worlds import EXACT, at, event
@@ -125,6 +127,15 @@ async def everything(store: Store) -> tuple[UUID, UUID]:
         )
         await asking.request(connection, wish)
         waiting = await connection.fetchval("select payload from outbox where topic = $1", OUTREACH_REQUESTED)
+        await outreach.insert_due(connection, [decode(waiting, OutreachRequested)])
+        challenges = Challenges(b"c" * 32)
+        asked = await challenges.ask(connection, Ask("acme", "validate", "email", "canary@example.com", "https://a.example"))
+        confirmed = await connection.fetchrow(
+            "select identifier_key, browser_hash from challenges where challenge_id = $1", asked.challenge_id
+        )
+        assert confirmed is not None
+        await know_browser(connection, "acme", *confirmed.values())
+        waiting = await connection.fetchval("select payload from outbox where key = $1", str(asked.challenge_id).encode())
         await outreach.insert_due(connection, [decode(waiting, OutreachRequested)])
         webhook, _ = await webhooks.create_webhook(connection, "acme", webhooks.Wish("T", "https://a.example"), SIGNS)
         due = Due("acme", uuid4(), webhook.webhook_id, "seven", "contact.changed", her, 1, b'{"email": "canary@example.com"}')

@@ -61,7 +61,7 @@ async def test_no_row_of_any_table_says_anything_of_an_erased_person(store: Stor
     """S103, S105, S107, I7, I17: a husk and a tombstone for every id; what the outbox still holds keeps its versions alone; Ben keeps his."""
     her, ben = await everything(store)
     everywhere = {
-        "contacts", "identifiers", "kept_apart", "log_details", "merges", "outbox", "outreach_messages", "parked", "quarantine",
+        "challenges", "contacts", "identifiers", "kept_apart", "log_details", "merges", "outbox", "outreach_messages", "parked", "quarantine",
         "webhook_deliveries",
     }  # fmt: skip
     assert set(await left(database, CANARY)) == everywhere, "what is looked for is found"

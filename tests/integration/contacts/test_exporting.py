@@ -40,10 +40,10 @@ pytestmark = pytest.mark.asyncio
 
 COPIES = {"links", "outbox", "idempotency_keys", "timeline_events", "import_parts", "destroyed_documents", "activity_mentions"}
 """Tables that say nothing beyond what sections say, or are looked at by another way than a section."""
-HASHED = {"suppressions", "barriers", "erased_tenures", "erasures"}
+HASHED = {"known_browsers", "validation_counts", "suppressions", "barriers", "erased_tenures", "erasures"}
 OF_THE_WORKSPACE = {
     "definitions", "ghost_cleanup", "identity_keys", "keys", "log_heads", "oidc_issuers", "oidc_subjects", "organizations",
-    "password_resets", "quarantine", "rules_versions", "segments", "sessions", "sign_in_failures", "users", "webhook_secrets", "webhooks",
+    "password_resets", "quarantine", "rules_versions", "segments", "sessions", "sign_in_failures", "users", "validation_settings", "webhook_secrets", "webhooks",
     "workspace_jobs", "workspaces",
 }  # fmt: skip
 """Of users, or of nobody."""
@@ -124,7 +124,7 @@ async def test_an_export_holds_every_word_that_any_table_says_of_a_person_in_the
         await fill(store, her, client)
     tables = await told_of(database)
     assert tables.keys() >= {
-        "activities", "contacts", "documents", "identifiers", "idempotency_keys", "import_lines", "kept_apart",
+        "activities", "challenges", "contacts", "documents", "identifiers", "idempotency_keys", "import_lines", "kept_apart",
         "log_details", "merges", "outbox", "outreach_messages", "parked", "quarantine", "timeline", "timeline_days",
         "webhook_deliveries",
     }, "what is looked for is there"  # fmt: skip
