@@ -11,6 +11,7 @@ import sys
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -94,17 +95,18 @@ class Installation:
             stopping.set()
             await asyncio.gather(*running)
 
-    async def start_process(self, role: str, *armed: str, **more: str) -> asyncio.subprocess.Process:
-        """One role of ours as a process of its own command; `armed` are failpoints (`tests/support/armed.py`)."""
+    async def start_process(self, role: str, *armed: str, log: Path | None = None, **more: str) -> asyncio.subprocess.Process:
+        """One role of ours as a process of its own command; `armed` are failpoints (`tests/support/armed.py`), `log` is where its log goes."""
         module = ["tests.support.armed", *armed, "--"] if armed else ["onefold"]
         environment = {**os.environ, **self.environment, **more}
-        return await asyncio.create_subprocess_exec(sys.executable, "-m", *module, role, env=environment, stderr=asyncio.subprocess.DEVNULL)
+        with (log or Path(os.devnull)).open("ab") as said:
+            return await asyncio.create_subprocess_exec(sys.executable, "-m", *module, role, env=environment, stderr=said)
 
     @asynccontextmanager
-    async def running(self, role: str, *armed: str, **more: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    async def running(self, role: str, *armed: str, log: Path | None = None, **more: str) -> AsyncIterator[asyncio.subprocess.Process]:
         """The same for as long as the block runs; whoever is still there at its end must end well."""
         port = pick(set())
-        process = await self.start_process(role, *armed, **{"ONEFOLD_HEALTH__PORT": str(port), **more})
+        process = await self.start_process(role, *armed, log=log, **{"ONEFOLD_HEALTH__PORT": str(port), **more})
         try:
             await _ready(process, port)
             yield process
