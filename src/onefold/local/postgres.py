@@ -19,6 +19,7 @@ from onefold.local.packages import folder_of
 from onefold.local.ports import HOST
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from onefold.local.folder import DataFolder
@@ -58,8 +59,9 @@ class Postgres:
     name = "postgres"
     ports = ("postgres",)
 
-    def __init__(self, folder: DataFolder) -> None:
+    def __init__(self, folder: DataFolder, more: Mapping[str, str] | None = None) -> None:
         self._folder = folder
+        self._settings = {**_SETTINGS, **(more or {})}
         self._data = folder.path / "postgres"
 
     def url(self, role: str, database: str = DATABASE) -> str:
@@ -74,18 +76,7 @@ class Postgres:
         password_file = self._folder.path / "postgres.password"
         password_file.touch(mode=0o600)
         password_file.write_text(self._folder.password(SUPERUSER))
-        command = [_binary("initdb"), "--pgdata", str(fresh), "--username", SUPERUSER, "--pwfile", str(password_file)]
-        command += [
-            "--auth",
-            "scram-sha-256",
-            "--encoding",
-            "UTF8",
-            "--locale-provider",
-            "builtin",
-            "--locale",
-            "C.UTF-8",
-            "--no-instructions",
-        ]
+        command = [_binary("initdb"), "--pgdata", str(fresh), "--username", SUPERUSER, "--pwfile", str(password_file), *_INITDB]
         child.run(Launch(command, plain_user_only=True), self._folder.log_folder / "initdb.log")
         password_file.unlink()
         fresh.rename(self._data)
@@ -93,7 +84,7 @@ class Postgres:
     def launch(self) -> Launch:
         """The command of the server. SIGINT is Postgres' fast shutdown, SIGQUIT its immediate one."""
         command = [_binary("postgres"), "-D", str(self._data), "-p", str(self._folder.port("postgres"))]
-        for name, value in _SETTINGS.items():
+        for name, value in self._settings.items():
             command += ["-c", f"{name}={value}"]
         return Launch(command, stop_signal=signal.SIGINT, death_signal=signal.SIGQUIT, plain_user_only=True)
 

@@ -57,7 +57,8 @@ class Server(Protocol):
 class LocalServers:
     """The servers of one folder; a context manager, plain or async.
 
-    `ports_wanted` fixes ports that would be picked otherwise; `kafka_properties` go after Kafka's own, and beat them.
+    `ports_wanted` fixes ports that would be picked otherwise; `kafka_properties` and `postgres_settings` beat what the
+    servers would have.
     """
 
     def __init__(
@@ -69,9 +70,11 @@ class LocalServers:
         redis: bool = True,
         ports_wanted: Mapping[str, int] | None = None,
         kafka_properties: str = "",
+        postgres_settings: Mapping[str, str] | None = None,
     ) -> None:
         self._folder = DataFolder(Path(folder))
-        self._kafka, self._postgres, self._redis = Kafka(self._folder, kafka_properties), Postgres(self._folder), Valkey(self._folder)
+        self._kafka, self._redis = Kafka(self._folder, kafka_properties), Valkey(self._folder)
+        self._postgres = Postgres(self._folder, postgres_settings)
         wanted: list[tuple[Server, bool]] = [(self._kafka, kafka), (self._postgres, postgres), (self._redis, redis)]
         self._servers: dict[str, Server] = {server.name: server for server, is_wanted in wanted if is_wanted}
         self._ports_wanted = dict(ports_wanted or {})
