@@ -55,6 +55,7 @@ async def _read(servers: LocalServers) -> list[bytes | str]:
         record = await asyncio.wait_for(consumer.getone(), 20)
     connection = await asyncpg.connect(servers.postgres_admin_url)
     row = await connection.fetchval("select value from kept")
+    assert await connection.fetchval("show fsync") == "on"
     await connection.close()
     async with Redis.from_url(servers.redis_url) as client:
         return [record.value, row, await client.get("kept")]
