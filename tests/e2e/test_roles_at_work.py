@@ -117,7 +117,7 @@ async def _begin(mine: Installation, broker: GuardedKafka, stack: AsyncExitStack
         "ONEFOLD_OUTREACH__SENDER": "no-reply@onefold.example",
     }
     named = {role: broker.environment(role) if role in AT_THE_BROKER else {} for role in ROLES}
-    begun = [stack.enter_async_context(mine.running(role, log=folder / f"{role}.log", **{**more, **named[role]})) for role in ROLES]
+    begun = [stack.enter_async_context(mine.running(role, log=str(folder / f"{role}.log"), **{**more, **named[role]})) for role in ROLES]
     await asyncio.gather(*begun)
     return ports
 

@@ -95,15 +95,15 @@ class Installation:
             stopping.set()
             await asyncio.gather(*running)
 
-    async def start_process(self, role: str, *armed: str, log: Path | None = None, **more: str) -> asyncio.subprocess.Process:
+    async def start_process(self, role: str, *armed: str, log: str = "", **more: str) -> asyncio.subprocess.Process:
         """One role of ours as a process of its own command; `armed` are failpoints (`tests/support/armed.py`), `log` is where its log goes."""
         module = ["tests.support.armed", *armed, "--"] if armed else ["onefold"]
         environment = {**os.environ, **self.environment, **more}
-        with (log or Path(os.devnull)).open("ab") as said:
+        with Path(log or os.devnull).open("ab") as said:
             return await asyncio.create_subprocess_exec(sys.executable, "-m", *module, role, env=environment, stderr=said)
 
     @asynccontextmanager
-    async def running(self, role: str, *armed: str, log: Path | None = None, **more: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    async def running(self, role: str, *armed: str, log: str = "", **more: str) -> AsyncIterator[asyncio.subprocess.Process]:
         """The same for as long as the block runs; whoever is still there at its end must end well."""
         port = pick(set())
         process = await self.start_process(role, *armed, log=log, **{"ONEFOLD_HEALTH__PORT": str(port), **more})
