@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import httpx
 
@@ -99,7 +99,7 @@ class Installation:
         """One role of ours as a process of its own command; `armed` are failpoints (`tests/support/armed.py`), `log` is where its log goes."""
         module = ["tests.support.armed", *armed, "--"] if armed else ["onefold"]
         environment = {**os.environ, **self.environment, **more}
-        with Path(log or os.devnull).open("ab") as said:
+        with _appending(log) as said:
             return await asyncio.create_subprocess_exec(sys.executable, "-m", *module, role, env=environment, stderr=said)
 
     @asynccontextmanager
@@ -132,6 +132,10 @@ class Installation:
         settings = self.role.settings
         mine = settings.model_copy(update={"resolver": settings.resolver.model_copy(update={"batch_size": batch_size})})
         return bootstrap.begin(f"resolver-{number}", mine)
+
+
+def _appending(log: str) -> BinaryIO:
+    return Path(log or os.devnull).open("ab")
 
 
 async def _ready(process: asyncio.subprocess.Process, port: int) -> None:
