@@ -13,7 +13,7 @@ import msgspec
 
 from onefold.messages.contacts import ContactChange
 from onefold.messages.topics import CONTACTS_CHANGED
-from onefold.records import activities, challenges, documents, idempotency, log, outreach, webhook_deliveries
+from onefold.records import activities, challenges, contact_sessions, documents, idempotency, log, outreach, webhook_deliveries
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
@@ -124,6 +124,7 @@ async def take_out(connection: Connection, erasures: Sequence[Erasure]) -> None:
         await outreach.forget_contacts(connection, workspace, contacts)
         asked = await challenges.forget_identifiers(connection, workspace, each.keys)
         await outreach.forget_challenges(connection, workspace, asked)
+        await contact_sessions.forget_contacts(connection, workspace, contacts)
         await webhook_deliveries.forget_contacts(connection, workspace, contacts)
         await _forget_mentions(connection, each)
         await _rewrite(connection, contacts)

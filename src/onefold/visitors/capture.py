@@ -57,7 +57,7 @@ def new_token() -> str:
     return str(uuid.uuid4())
 
 
-async def capture(connection: Connection, visit: Visit, lead: Lead, shards: int) -> None:
+async def capture(connection: Connection, visit: Visit, lead: Lead, shards: int, *, name: str = LEAD) -> None:
     """Say what a form brought, as one interaction. Raises InvalidMessage."""
     identifiers = [WireIdentifier("anonymous_token", visit.anonymous_token)]
     identifiers += [WireIdentifier(kind, value) for kind, value in (("email", lead.email), ("phone", lead.phone)) if value is not None]
@@ -67,7 +67,7 @@ async def capture(connection: Connection, visit: Visit, lead: Lead, shards: int)
         workspace=visit.workspace,
         type="form",
         channel=visit.channel,
-        name=LEAD,
+        name=name,
         assurance="claimed",
         occurred_at=at,
         received_at=at,

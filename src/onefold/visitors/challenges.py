@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from onefold.records.store import Connection, Store
     from onefold.records.validation_settings import ValidationSettings
 
-Purpose = Literal["validate", "sign_in", "register", "reset_password", "add_identifier", "change_email"]
+Purpose = Literal["validate", "sign_in", "register", "reset_password", "add_identifier", "change_address"]
 SemanticType = Literal["email", "phone"]
 Method = Literal["otp", "magic_link"]
 
@@ -43,7 +43,7 @@ DIGITS: Final = 6
 _ATTEMPTS_WITH_LINK: Final = 5
 _BROWSER: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _LINK: Final = re.compile(r"([a-z0-9][a-z0-9_-]{0,62})\.([A-Za-z0-9_-]{43})")
-_LINKED: Final = frozenset({"validate", "sign_in", "register", "add_identifier", "change_email"})
+_LINKED: Final = frozenset({"validate", "sign_in", "register", "add_identifier", "change_address"})
 """Purposes that a link can serve: a new password is typed where its code is."""
 _CHANNELS: Final[Mapping[str, Channel]] = {"email": "email", "phone": "sms"}
 _CODE_TEMPLATES: Final[Mapping[str, str]] = {"sign_in": "sign_in_code", "reset_password": "new_password_code"}
@@ -77,6 +77,8 @@ class Ask:
     held: Mapping[str, Any] = field(default_factory=dict)
     """What waits for the proof. It is given back only where the one who asked proves it (S41)."""
     anonymous_token: str | None = None
+    site: str | None = None
+    """Origin of the page that asks, where links may lead back to it."""
 
 
 class Asked(NamedTuple):
@@ -120,6 +122,7 @@ class Confirmed(NamedTuple):
     """Of whoever asked; None where another browser brought the proof."""
     in_asking_browser: bool
     redirect_url: str | None
+    site: str | None = None
 
 
 class Challenges:
@@ -162,6 +165,7 @@ class Challenges:
             method=known.method,  # type: ignore[arg-type]  # as it was taken
             held=known.held,
             anonymous_token=known.anonymous_token,
+            site=known.site,
             language=ask.language or known.language,
         )
         return await self.ask(connection, first)
@@ -221,7 +225,15 @@ class Challenges:
             found.anonymous_token if is_own else None,
             is_own,
             found.redirect_url,
+            found.site,
         )
+
+    async def collect(self, connection: Connection, workspace: str, challenge_id: UUID, browser: str | None) -> Challenge:
+        """What a link proved in the browser that had asked, for the page there; once. Raises ChallengeRefused."""
+        found = await challenges.collect(connection, workspace, challenge_id, self._browser(browser or ""))
+        if found is None:
+            raise ChallengeRefused
+        return found
 
     async def confirm(self, store: Store, workspace: str, challenge_id: UUID, code: str, browser: str | None) -> Confirmed:
         """Count, compare and consume, where nothing else is to be in one transaction with it. Raises what these raise."""
@@ -277,6 +289,7 @@ class Challenges:
             _ATTEMPTS_WITH_LINK if is_link else by_code.attempts,
             link.visits if is_link else 1,
             link.redirect_url if is_link else None,
+            ask.site if is_link else None,
             code_life,
             timedelta(seconds=link.expires_after_seconds) if is_link else code_life,
         )

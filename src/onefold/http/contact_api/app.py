@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from onefold.errors import ConfigurationError
-from onefold.http.contact_api import capture
+from onefold.http.contact_api import capture, leads, me, sessions, validations
 from onefold.http.contact_api.door import DoorRoute, Parts, preflight
 from onefold.http.problems import HARMLESS, NOT_FOUND, Problem, problem
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PREFIX = "/contact/v1"
 TITLE, VERSION = "Onefold Contact API", "1"
-ROUTERS = (capture.router,)
+ROUTERS = (leads.router, capture.router, validations.router, sessions.router, me.router)
 
 
 def make_app(parts: Parts) -> FastAPI:
