@@ -1,6 +1,7 @@
 """Rows of visitors' sessions and passwords. Whether one is in force is derived from who holds its identifier now.
 
-Called by `onefold.visitors`. No merge, eviction, removal or erasure has to know of sessions: each changes the tenure that a session stands on, and so ends it.
+No merge, eviction, removal or erasure has to know of sessions: each changes the tenure that a session stands on, and so ends it. Called
+by `onefold.visitors`.
 """
 
 from __future__ import annotations

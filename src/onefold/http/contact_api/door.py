@@ -168,18 +168,11 @@ class Call:
         """Origin of the page that calls, where its key says from which pages it may be used: only there may links lead back (S73)."""
         return self.page if self._key is not None and self._key.places.urls and self.page and _is_origin(self.page) else None
 
-    async def entered(self, connection: Connection) -> Visitor | None:
-        """Who is signed in, if anybody shows a session. Raises NotSignedIn where it is over."""
-        if self.bearer is None:
-            return None
-        return await sessions.enter(connection, self.workspace, self.bearer, self.parts.lives)
-
     async def demand_session(self, connection: Connection) -> Visitor:
         """Who is signed in. Raises NotSignedIn."""
-        visitor = await self.entered(connection)
-        if visitor is None:
+        if self.bearer is None:
             raise NotSignedIn("sign in, and send the session's token: Authorization: Bearer of_ses_…")
-        return visitor
+        return await sessions.enter(connection, self.workspace, self.bearer, self.parts.lives)
 
     async def transact(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
         """Do this in one transaction, anew where an event was faster."""
@@ -324,7 +317,7 @@ def _readable(response: Response, request: Request, call: Call) -> Response:
         # Pages of other sites ask, so the cookie travels with their calls; it opens nothing by itself.
         response.set_cookie(
             _COOKIE,
-            call._new_browser,
+            call._new_browser,  # noqa: SLF001
             _COOKIE_SECONDS,
             httponly=True,
             secure=is_secure,

@@ -13,6 +13,7 @@ from onefold.errors import IdentifierNotFound, InvalidMessage
 from onefold.http.contact_api.asking import SentTo, ValidationAsked, ask, sent
 from onefold.http.contact_api.capture import Name, States, Visiting
 from onefold.http.contact_api.door import Calling, DoorRoute, in_its_own, signed_in
+from onefold.http.contact_api.validations import Password  # noqa: TC001 -- pydantic reads it
 from onefold.http.paging import Cursor, Limit, Page, cursor_of, place_of
 from onefold.http.problems import TOO_MANY
 from onefold.http.user_api.contact_shapes import identifier_id
@@ -23,7 +24,6 @@ from onefold.visitors import me as use_cases
 
 if TYPE_CHECKING:
     from onefold.http.contact_api.door import Call
-    from onefold.http.contact_api.validations import Password
     from onefold.identity.contact import Tenure
     from onefold.records.contact_pages import Shown
     from onefold.records.documents import Document

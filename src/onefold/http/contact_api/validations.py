@@ -91,7 +91,8 @@ async def confirm(call: Calling, validation_id: UUID, body: CodeBrought) -> Prov
 
     async def work(connection: Connection) -> Proof:
         confirmed = await call.challenges.consume(connection, attempt)
-        prover = Prover(visit, parts.lives, await call.entered(connection), hashed)
+        visitor = await call.demand_session(connection) if confirmed.purpose in proofs.OF_A_SESSION else None
+        prover = Prover(visit, parts.lives, visitor, hashed)
         return await proofs.carry_out(connection, parts.teller, confirmed, prover)
 
     proof = await call.transact(work)
