@@ -71,10 +71,12 @@ update challenges set visits = visits + 1, used_at = coalesce(used_at, clock_tim
   ended_at = case when visits + 1 >= most_visits then clock_timestamp() end
 where challenge_id = $2 and workspace = $1 and ended_at is null and expires_at > clock_timestamp() returning true
 """
-# Of the same purpose, and of any other browser whatever its purpose: what it holds was set without proof (S7, S41).
+# Of the same purpose, and of any other browser whatever its purpose: what it holds was set without proof (S7, S41). What a change of
+# address left behind holds no such thing, and is its owner's way back (S56).
 END_OTHERS = """
 update challenges set ended_at = clock_timestamp(), held = '{}'
-where identifier_key = $2 and workspace = $1 and ended_at is null and challenge_id <> $3 and (purpose = $4 or browser_hash <> $5)
+where identifier_key = $2 and workspace = $1 and ended_at is null and challenge_id <> $3
+  and (purpose = $4 or browser_hash <> $5 and purpose <> 'take_back')
 """
 END_ALL = "update challenges set ended_at = clock_timestamp(), held = '{}' where challenge_id = any($2::uuid[]) and workspace = $1"
 KNOW_BROWSER = """

@@ -24,13 +24,15 @@ select $1, $2, i.contact_id, i.tenure_id, $4, $5, clock_timestamp() + $6::interv
 from identifiers i where i.identifier_key = $3 and i.workspace = $1 and i.held_until is null and i.is_validated
 returning contact_id, expires_at
 """
-ENTER = f"""
+_IN_FORCE = f"""
 select s.session_id, s.contact_id, s.tenure_id, i.identifier_key, i.semantic_type, i.identifier, i.normalised, s.method, s.began_at,
   s.expires_at, s.last_used_at < clock_timestamp() - interval '1 minute' as is_stale
 from contact_sessions s join identifiers i on i.tenure_id = s.tenure_id and i.workspace = s.workspace
-where s.token_hash = $2 and s.workspace = $1 and s.expires_at > clock_timestamp()
+where s.{{which}} = $2 and s.workspace = $1 and s.expires_at > clock_timestamp()
   and s.last_used_at > clock_timestamp() - $3::interval and {_HOLDS}
 """
+ENTER = _IN_FORCE.format(which="token_hash")
+BY_ID = _IN_FORCE.format(which="session_id")
 TOUCH = "update contact_sessions set last_used_at = clock_timestamp() where session_id = $2 and workspace = $1"
 END = "delete from contact_sessions where session_id = $2 and workspace = $1"
 END_ALL = "delete from contact_sessions where contact_id = $2 and workspace = $1 and session_id is distinct from $3"
@@ -131,6 +133,12 @@ async def enter(connection: Connection, workspace: str, token_hash: bytes, idle:
     return found
 
 
+async def by_id(connection: Connection, workspace: str, session_id: UUID, idle: timedelta) -> SessionRow | None:
+    """A session, if it is in force."""
+    row = await connection.fetchrow(BY_ID, workspace, session_id, idle)
+    return SessionRow(*row.values()) if row is not None else None
+
+
 async def carry_over(connection: Connection, workspace: str, session_id: UUID, key: IdentifierKey) -> None:
     """Let a session stand on another proved identifier: its own was changed, or its contact absorbed by what its owner did."""
     await connection.execute(CARRY_OVER, workspace, session_id, key)
@@ -155,6 +163,11 @@ async def forget_contacts(connection: Connection, workspace: str, contacts: Sequ
 async def set_password(connection: Connection, workspace: str, contact_id: UUID, password_hash: str) -> None:
     """Give a contact a password, in place of the one that it has."""
     await connection.execute(SET_HASH, workspace, contact_id, password_hash)
+
+
+async def forget_password(connection: Connection, workspace: str, contact_id: UUID) -> None:
+    """Let a contact have none."""
+    await connection.execute(FORGET_HASHES, workspace, [contact_id])
 
 
 async def password_by(connection: Connection, workspace: str, key: IdentifierKey) -> Stored | None:

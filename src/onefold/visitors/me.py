@@ -14,6 +14,7 @@ from onefold.errors import ContactNotFound, InvalidMessage, Refused
 from onefold.records import contact_pages, contact_sessions, document_lists
 from onefold.records.visibility import EVERYBODYS
 from onefold.visitors import notices, proofs, sessions
+from onefold.visitors.acting import acting_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,12 +65,12 @@ async def has_password(connection: Connection, visitor: Visitor) -> bool:
 
 async def edit(connection: Connection, teller: Teller, visit: Visit, visitor: Visitor, traits: Mapping[str, Any]) -> None:
     """Say values of themselves: asserted, so that they give way to what a user of the workspace decided (R12)."""
-    await teller.tell(connection, visit, EDITED, [visitor.address], kind="identify", traits=traits)
+    await teller.tell(connection, visit, EDITED, [visitor.address], kind="identify", values=traits)
 
 
 async def give_consent(connection: Connection, teller: Teller, visit: Visit, visitor: Visitor, said: Mapping[str, str]) -> None:
     """Grant or deny purposes."""
-    contact_id = await teller.tell(connection, visit, CONSENTED, [visitor.address], properties={"consent": dict(said)})
+    contact_id = await teller.tell(connection, visit, CONSENTED, [visitor.address], values={"consent": dict(said)})
     await proofs.record_consent(connection, visitor.workspace, contact_id, said, visit, teller.shards)
 
 
@@ -93,7 +94,7 @@ async def remove_identifier(connection: Connection, teller: Teller, visit: Visit
         raise LastAddress("this is the only address that you proved; prove another one first")
     if key == visitor.key:
         await contact_sessions.carry_over(connection, visitor.workspace, visitor.session_id, left[0])
-    by = proofs.acting_for(visitor.contact_id, visit)
+    by = acting_for(visitor.contact_id, visit)
     await holding.remove(connection, visitor.workspace, visitor.contact_id, key, by, shards=teller.shards)
 
 

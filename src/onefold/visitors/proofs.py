@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from onefold.access.caller import NotSignedIn
-from onefold.contacts.acting import User
 from onefold.contacts.consent import Word, consent
 from onefold.errors import InvalidMessage
-from onefold.identity.identifiers import identifier_key
+from onefold.identity.identifiers import IdentifierKey, identifier_key
 from onefold.records import contact_sessions
-from onefold.visitors import notices, sessions
+from onefold.visitors import changing, notices, sessions
+from onefold.visitors.acting import acting_for
 from onefold.visitors.challenges import ChallengeRefused
 from onefold.visitors.telling import Address
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from onefold.records.store import Connection
     from onefold.visitors.capture import Visit
     from onefold.visitors.challenges import Confirmed
+    from onefold.visitors.changing import Notices
     from onefold.visitors.sessions import Lives, Session, Visitor
     from onefold.visitors.telling import Teller
 
@@ -62,6 +63,10 @@ class Prover:
     """If they are signed in."""
     password_hash: str | None = None
     """The new password, of whoever forgot theirs."""
+    notices: Notices | None = None
+    """Needed where an address is changed."""
+    begins_session: bool = True
+    """False on the page of a link: the page that asked collects the session."""
 
 
 async def carry_out(connection: Connection, teller: Teller, confirmed: Confirmed, by: Prover) -> Proof:
@@ -73,18 +78,23 @@ async def carry_out(connection: Connection, teller: Teller, confirmed: Confirmed
     key = identifier_key(*address)
     visitor = _of_session(confirmed, by.visitor)
     visit = replace(by.visit, anonymous_token=confirmed.anonymous_token) if confirmed.anonymous_token is not None else by.visit
+    if confirmed.purpose == "take_back":
+        return Proof(address, await changing.take_back(connection, teller, visit, address, confirmed.held))
     name = _NAMES[confirmed.purpose]
     contact_id = await teller.tell(connection, visit, name, [address], method=confirmed.method)
     if await contact_sessions.holder_of(connection, confirmed.workspace, key) is None:
         raise InvalidMessage("this address cannot be validated now; the service's rules keep it from being yours", code="not_resolved")
     if visitor is not None:
         contact_id = await _join(connection, teller, visit, visitor, address, confirmed)
+        if confirmed.purpose == "change_address" and by.notices is not None:
+            old = IdentifierKey(bytes.fromhex(confirmed.held["replaces"]))
+            await changing.replace(connection, teller, visit, visitor, address, old, by.notices)
     elif confirmed.purpose == "reset_password":
         contact_id = await _reset(connection, confirmed.workspace, contact_id, by)
     elif confirmed.held:
         contact_id = await _fulfil(connection, teller, visit, address, confirmed, contact_id)
     session = None
-    if confirmed.purpose in SIGNS_IN and confirmed.in_asking_browser:
+    if by.begins_session and confirmed.purpose in SIGNS_IN and confirmed.in_asking_browser:
         session = await sessions.begin(connection, confirmed.workspace, key, confirmed.method, by.lives)
     return Proof(address, contact_id, session)
 
@@ -124,7 +134,7 @@ async def _fulfil(connection: Connection, teller: Teller, visit: Visit, address:
     if confirmed.purpose == "register" and await contact_sessions.password_of(connection, workspace, contact_id) is not None:
         return contact_id
     if held.get("traits"):
-        contact_id = await teller.tell(connection, visit, "Profile given", [address], kind="identify", traits=held["traits"])
+        contact_id = await teller.tell(connection, visit, "Profile given", [address], kind="identify", values=held["traits"])
     if held.get("consent"):
         await record_consent(connection, workspace, contact_id, held["consent"], visit, teller.shards)
     if held.get("password_hash"):
@@ -140,8 +150,3 @@ async def record_consent(
     source = f"contact api {page}".strip()[:500]
     words = [Word(purpose, state, source) for purpose, state in sorted(said.items())]
     await consent(connection, workspace, contact_id, words, acting_for(contact_id, visit), shards=shards)
-
-
-def acting_for(contact_id: UUID, visit: Visit) -> User:
-    """A contact who acts on their own record."""
-    return User(f"contact:{contact_id}", None, visit.origin)

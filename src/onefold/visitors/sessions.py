@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from onefold.access.attempts import Bucket
     from onefold.access.passwords import Passwords
     from onefold.identity.identifiers import IdentifierKey
-    from onefold.records.contact_sessions import Stored
+    from onefold.records.contact_sessions import SessionRow, Stored
     from onefold.records.store import Connection, Store
 
 PREFIX: Final = "of_ses_"
@@ -99,8 +99,13 @@ async def enter(connection: Connection, workspace: str, token: str, lives: Lives
     found = await contact_sessions.enter(connection, workspace, _hash(token), lives.idle) if _TOKEN.fullmatch(token) else None
     if found is None:
         raise NotSignedIn("the session has ended; sign in again")
-    address = Address(found.semantic_type, found.normalised)
-    return Visitor(workspace, found.session_id, found.contact_id, address, found.identifier_key, found.began_at)
+    return _visitor(workspace, found)
+
+
+async def by_id(connection: Connection, workspace: str, session_id: UUID, lives: Lives) -> Visitor | None:
+    """Whose session it is, if it is in force: of whoever asked for a link in it, and opens the link in the same browser."""
+    found = await contact_sessions.by_id(connection, workspace, session_id, lives.idle)
+    return _visitor(workspace, found) if found is not None else None
 
 
 async def compare(store: Store, passwords: Passwords, workspace: str, address: Address, password: str, client: str | None) -> Compared:
@@ -144,6 +149,11 @@ async def judge_and_hash(passwords: Passwords, password: str, workspace: str, wo
     """A new password as it is stored. Raises InvalidMessage for one that is easily guessed, TemporaryError where too many wait."""
     await passwords.judge(password, [workspace, *words])
     return await passwords.hash(password)
+
+
+def _visitor(workspace: str, found: SessionRow) -> Visitor:
+    address = Address(found.semantic_type, found.normalised)
+    return Visitor(workspace, found.session_id, found.contact_id, address, found.identifier_key, found.began_at)
 
 
 async def _known(connection: Connection, workspace: str, address: Address) -> str:

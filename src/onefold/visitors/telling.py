@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from uuid import UUID
 
+    from onefold.messages.interactions import AssuranceWord
     from onefold.records.numbers import TenureNumbers
     from onefold.records.store import Connection
     from onefold.visitors.capture import Visit
@@ -48,7 +49,7 @@ class Teller:
     """Says interactions and decides on them; one per process."""
 
     def __init__(self, shards: int, numbers: TenureNumbers) -> None:
-        self.shards = shards
+        self.shards, self.numbers = shards, numbers
         self._resolution = Resolution(shards=shards, numbers=numbers, budget=_MOST_MOVED, parks=False)
 
     async def tell(
@@ -60,28 +61,31 @@ class Teller:
         *,
         kind: str = "track",
         method: str | None = None,
-        traits: Mapping[str, Any] | None = None,
-        properties: Mapping[str, Any] | None = None,
+        values: Mapping[str, Any] | None = None,
+        assurance: AssuranceWord = "asserted",
     ) -> UUID:
         """Say what somebody did, and decide on it; gives the contact's id. With a method, the first address is proved by it.
+
+        `values` are traits where they are identified, else properties.
 
         Raises Moved, and a race of the store's, where an event was faster: roll back and repeat.
         """
         at = time_text(await said.now(connection))
         proof = WireProof(*addresses[0], method) if method is not None else None
+        token = [WireIdentifier("anonymous_token", visit.anonymous_token)] if visit.anonymous_token is not None else []
         message = InteractionMessage(
             event_id=str(uuid.uuid4()),
             workspace=visit.workspace,
             type=kind,
             channel=visit.channel,
             name=name,
-            assurance="proved" if proof is not None else "asserted",
+            assurance="proved" if proof is not None else assurance,
             proof=proof,
             occurred_at=at,
             received_at=at,
-            identifiers=[WireIdentifier("anonymous_token", visit.anonymous_token), *(each.wire() for each in addresses)],
-            traits=dict(traits or {}) or None,
-            properties=dict(properties or {}) or None,
+            identifiers=[*token, *(each.wire() for each in addresses)],
+            traits=dict(values) if values and kind == "identify" else None,
+            properties=dict(values) if values and kind != "identify" else None,
             context=visit.context(),
         )
         value = await said.say(connection, message, self.shards)

@@ -79,7 +79,7 @@ async def ask(
         call.origin.address,
         body.language or call.language,
         held or {},
-        visit.anonymous_token,
+        visit.token,
         call.site,
     )
     asked = await call.challenges.ask(connection, wanted)

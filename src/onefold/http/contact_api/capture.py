@@ -113,4 +113,4 @@ async def write_message(call: Calling, body: MessageAsked) -> Written:
     visit = body.visit(call)
     event_id = str(body.message_id) if body.message_id is not None else None
     event_id = await use_cases.write(call.connection, visit, body.text, call.parts.shards, event_id=event_id)
-    return Written(anonymous_token=visit.anonymous_token, event_id=event_id)
+    return Written(anonymous_token=visit.token, event_id=event_id)

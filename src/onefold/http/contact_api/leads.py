@@ -36,4 +36,4 @@ async def capture_lead(call: Calling, body: LeadAsked) -> LeadCaptured:
         wanted = ValidationAsked(email=lead.email, phone=phone, method=body.validation, language=body.language)
         asked = Sent(**sent(await ask(call, call.connection, visit, wanted, "validate", body.held())))
     await use_cases.capture(call.connection, visit, lead, call.parts.shards)
-    return LeadCaptured(anonymous_token=visit.anonymous_token, validation=asked)
+    return LeadCaptured(anonymous_token=visit.token, validation=asked)

@@ -149,7 +149,7 @@ async def add_identifier(call: Calling, body: IdentifierAsked) -> SentTo:
         held["replaces"] = (await _own(call, body.replaces)).key.hex()
     visit = body.visit(call)
     asked = await ask(call, call.connection, visit, body, "add_identifier" if body.replaces is None else "change_address", held)
-    return SentTo(anonymous_token=visit.anonymous_token, **sent(asked))
+    return SentTo(anonymous_token=visit.token, **sent(asked))
 
 
 @router.delete("/me/identifiers/{identifier_id}", status_code=200)

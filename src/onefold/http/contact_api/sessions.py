@@ -60,7 +60,7 @@ async def register(call: Calling, body: Registration) -> SentTo:
         await capturing.capture(connection, visit, lead, call.parts.shards, name="Registration asked for")
         return asked
 
-    return SentTo(anonymous_token=visit.anonymous_token, **sent(await call.transact(work)))
+    return SentTo(anonymous_token=visit.token, **sent(await call.transact(work)))
 
 
 @router.post("/sign-ins", status_code=202, responses=TOO_MANY)
@@ -70,7 +70,7 @@ async def ask_to_sign_in(call: Calling, body: ValidationAsked) -> SentTo:
     visit = body.visit(call)
     asked = await ask(call, call.connection, visit, body, "sign_in")
     await claim(call, call.connection, visit, body.address(), "Sign-in asked for")
-    return SentTo(anonymous_token=visit.anonymous_token, **sent(asked))
+    return SentTo(anonymous_token=visit.token, **sent(asked))
 
 
 @router.post("/sessions", responses=TOO_MANY)
@@ -86,7 +86,7 @@ async def sign_in(call: Calling, body: SignIn) -> Proved:
         return session
 
     session = await call.transact(work)
-    return proved(visit.anonymous_token, compared.address, session)
+    return proved(visit.token, compared.address, session)
 
 
 @router.post("/password-resets", status_code=202, responses=TOO_MANY)
@@ -94,9 +94,9 @@ async def sign_in(call: Calling, body: SignIn) -> Proved:
 async def forgot_password(call: Calling, body: ResetAsked) -> SentTo:
     """Send a code for a new password, to be brought back with it. It is sent whether or not the address is known."""
     visit = body.visit(call)
-    wanted = ValidationAsked(email=body.email, phone=body.phone, language=body.language, anonymous_token=visit.anonymous_token)
+    wanted = ValidationAsked(email=body.email, phone=body.phone, language=body.language, anonymous_token=visit.token)
     asked = await ask(call, call.connection, visit, wanted, "reset_password")
-    return SentTo(anonymous_token=visit.anonymous_token, **sent(asked))
+    return SentTo(anonymous_token=visit.token, **sent(asked))
 
 
 @router.delete("/session")

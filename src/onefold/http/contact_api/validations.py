@@ -16,6 +16,7 @@ from onefold.http.contact_api.door import Calling, DoorRoute, in_its_own, in_one
 from onefold.http.problems import TOO_MANY
 from onefold.visitors import proofs, sessions
 from onefold.visitors.challenges import Ask
+from onefold.visitors.changing import Notices
 from onefold.visitors.proofs import Prover
 from onefold.visitors.telling import Address
 
@@ -66,7 +67,7 @@ async def ask_for_validation(call: Calling, body: ValidationAsked) -> SentTo:
     visit = body.visit(call)
     asked = await ask(call, call.connection, visit, body, "validate")
     await claim(call, call.connection, visit, body.address(), "Validation asked for")
-    return SentTo(anonymous_token=visit.anonymous_token, **sent(asked))
+    return SentTo(anonymous_token=visit.token, **sent(asked))
 
 
 @router.post("/validations/{validation_id}/resend", status_code=202, responses=TOO_MANY)
@@ -92,11 +93,11 @@ async def confirm(call: Calling, validation_id: UUID, body: CodeBrought) -> Prov
     async def work(connection: Connection) -> Proof:
         confirmed = await call.challenges.consume(connection, attempt)
         visitor = await call.demand_session(connection) if confirmed.purpose in proofs.OF_A_SESSION else None
-        prover = Prover(visit, parts.lives, visitor, hashed)
+        prover = Prover(visit, parts.lives, visitor, hashed, Notices(call.challenges, parts.public_url))
         return await proofs.carry_out(connection, parts.teller, confirmed, prover)
 
     proof = await call.transact(work)
-    token = attempt.challenge.anonymous_token or visit.anonymous_token
+    token = attempt.challenge.anonymous_token or visit.token
     return proved(token, proof.address, proof.session)
 
 
@@ -108,7 +109,7 @@ async def collect_session(call: Calling, validation_id: UUID, body: Visiting) ->
     session = None
     if found.purpose in proofs.SIGNS_IN:
         session = await sessions.begin(call.connection, call.workspace, found.identifier_key, found.method, call.parts.lives)
-    token = found.anonymous_token or body.visit(call).anonymous_token
+    token = found.anonymous_token or body.visit(call).token
     return proved(token, Address(found.semantic_type, found.identifier), session)
 
 
