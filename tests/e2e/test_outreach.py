@@ -44,6 +44,9 @@ async def test_s23_a_password_is_changed_and_reset_by_link_and_its_user_is_told_
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api/v1") as client,
     ):
         assert (await mine.command("outreach", "language", "de-AT"))[0] == 0
+        assert (await mine.command("validation", "set", "otp_sms.per_day=50", 'otp_sms.countries=["at"]', "--reason", "texts"))[0] == 0
+        shown = json.loads((await mine.command("validation", "show", "--json"))[1])
+        assert (shown["version"], shown["settings"]["otp_sms"]["countries"], shown["settings"]["otp_sms"]["per_day"]) == (1, ["AT"], 50)
         first = json.loads((await mine.command("users", "add", "--email", "ann@example.com", "--role", "super_admin", "--json"))[1])
         begun = await client.post("/session", json={"workspace": "acme", "email": "ann@example.com", "password": first["password"]})
         client.headers["cookie"] = f"__Host-onefold={cookie_of(begun)}"

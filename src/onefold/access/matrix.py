@@ -60,6 +60,7 @@ ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "catalog": ("read", "update"),
     "rules": ("read", "update"),
     "cleanup": ("read", "update"),
+    "validation": ("read", "update"),
     "jobs": ("read", "create", "update"),
     "imports": ("read", "create"),
     "seeds": ("read", "create"),
@@ -75,6 +76,7 @@ ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
 _NOT_MASTER = {"users": ("create", "update", "archive"), "issuers": ("create", "update", "destroy")}
 _NOT_MACHINE = {
     "contacts": ("erase", "export"), "catalog": ("update",), "cleanup": ("update",), "keys": _RECORD, "issuers": ("read",),
+    "validation": ("update",),  # where texts go costs money
     "webhooks": ("read", "create", "update", "destroy"),  # an export that goes on
 }  # fmt: skip
 _MANAGED = ("contacts", "organizations", "documents")

@@ -46,6 +46,7 @@ from onefold.cli import (
     topics,
     up,
     users,
+    validation,
 )
 from onefold.errors import OnefoldError
 
@@ -96,6 +97,7 @@ app.add_typer(rules.app, name="rules", rich_help_panel=LOOK)
 app.add_typer(seeds.app, name="seeds", rich_help_panel=LOOK)
 app.command("simulate", rich_help_panel=LOOK)(simulate.simulate)
 app.add_typer(settings.app, name="settings", rich_help_panel=LOOK)
+app.add_typer(validation.app, name="validation", rich_help_panel=LOOK)
 app.command("check", rich_help_panel=OPERATE)(check.check)
 app.add_typer(audit.app, name="audit", rich_help_panel=OPERATE)
 app.add_typer(index.app, name="index", rich_help_panel=OPERATE)

@@ -82,7 +82,13 @@ def test_s76_the_matrix_says_what_product_section_9_says() -> None:
                 assert may("coach", resource, action) is Scope.NOTHING, "a Coach reads only"
     for action in ("create", "update", "archive"):
         assert may("master", "users", action) is Scope.NOTHING, "everything but users"
-    for resource, action in (("catalog", "update"), ("cleanup", "update"), ("contacts", "erase"), ("contacts", "export")):
+    for resource, action in (
+        ("catalog", "update"),
+        ("cleanup", "update"),
+        ("validation", "update"),
+        ("contacts", "erase"),
+        ("contacts", "export"),
+    ):
         assert may("master", resource, action) is Scope.EVERYTHING
         assert may("service_account", resource, action) is Scope.NOTHING
     for action in ("update", "archive", "destroy", "merge"):

@@ -27,6 +27,7 @@ PAGES = [
     "script.md",
     "try-a-rule.md",
     "undo-a-merge.md",
+    "validation.md",
 ]
 JOB = "0b8f3a52-5c5e-4d3a-9a7e-111111111111"
 

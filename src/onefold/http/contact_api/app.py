@@ -12,7 +12,11 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from onefold.errors import ConfigurationError
+<<<<<<< HEAD
 from onefold.http.contact_api import capture, leads, link_pages, me, sessions, validations
+=======
+from onefold.http.contact_api import capture, widget
+>>>>>>> main
 from onefold.http.contact_api.door import DoorRoute, Parts, preflight
 from onefold.http.problems import HARMLESS, NOT_FOUND, Problem, problem
 
@@ -37,6 +41,8 @@ def make_app(parts: Parts) -> FastAPI:
     link_pages.add_to(app)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_api_route(f"{PREFIX}/openapi.json", _document, include_in_schema=False)
+    for path in (widget.PLAIN_PATH, widget.HASHED_PATH):
+        app.add_api_route(path, widget.serve, methods=["GET", "HEAD"], include_in_schema=False)
     return app
 
 

@@ -37,6 +37,7 @@ from onefold.http.user_api import (
     segments,
     session,
     users,
+    validation,
     webhooks,
 )
 from onefold.http.user_api.door import PROBLEM_SCHEMA, DoorRoute, Parts
@@ -65,6 +66,7 @@ ROUTERS = (
     segments.router,
     resolution.router,
     cleanup.router,
+    validation.router,
     organizations.router,
     jobs.router,
     imports.router,
