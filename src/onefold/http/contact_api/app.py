@@ -12,11 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from onefold.errors import ConfigurationError
-<<<<<<< HEAD
-from onefold.http.contact_api import capture, leads, link_pages, me, sessions, validations
-=======
-from onefold.http.contact_api import capture, widget
->>>>>>> main
+from onefold.http.contact_api import capture, leads, link_pages, me, sessions, validations, widget
 from onefold.http.contact_api.door import DoorRoute, Parts, preflight
 from onefold.http.problems import HARMLESS, NOT_FOUND, Problem, problem
 
