@@ -1,4 +1,7 @@
-"""`onefold script`: what a site puts into its pages, with the collector's address, a public write key and the script's integrity."""
+"""`onefold script`: what a site puts into its pages, with the address of whoever serves it, a public write key and the file's integrity.
+
+The tracking script of the collector, or the chat of the Contact API.
+"""
 
 from __future__ import annotations
 
@@ -26,20 +29,28 @@ def script(
     url: Annotated[
         str | None,
         typer.Option(
-            help="How browsers reach the collector; unset, ONEFOLD_COLLECTOR__PUBLIC_URL, else where it listens.", show_default=False
+            help="How browsers reach the collector, or the Contact API; unset, ONEFOLD_COLLECTOR__PUBLIC_URL, else where it listens.",
+            show_default=False,
         ),
     ] = None,
     *,
     inline: Annotated[bool, typer.Option("--inline", help="With an inline stub, so that calls may stand anywhere in the page.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print as JSON: both snippets, the address, the integrity.")] = False,
+    chat: Annotated[bool, typer.Option("--chat", help="The chat instead, which the Contact API serves.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print as JSON: the snippets, the address, the integrity.")] = False,
 ) -> None:
-    """Print what a site puts into its pages to be tracked."""
+    """Print what a site puts into its pages to be tracked, or to have the chat."""
     from onefold.http.collector.script import newest  # noqa: PLC0415 -- a command loads only what it needs
     from onefold.http.collector.snippets import Snippets  # noqa: PLC0415
     from onefold.settings import Settings  # noqa: PLC0415
 
-    address = (url or _address(Settings.load())).rstrip("/")
-    snippets = Snippets(newest(), address, _public(key) if key else run(newest_public_key(Settings.load(), workspace)))
+    if chat and inline:
+        raise typer.BadParameter("the chat has no stub: its element may stand anywhere in the page.", param_hint="--inline")
+    address = (url or _address(Settings.load(), chat=chat)).rstrip("/")
+    shown = _public(key) if key else run(newest_public_key(Settings.load(), workspace))
+    if chat:
+        _print_chat(address, shown, as_json=json)
+        return
+    snippets = Snippets(newest(), address, shown)
     if json:
         print_json(
             {
@@ -57,6 +68,18 @@ def script(
     say(f"put it into the head of every page; a Content-Security-Policy must allow {snippets.policy}")
 
 
+def _print_chat(address: str, key: str, *, as_json: bool) -> None:
+    from onefold.http.contact_api.widget import ChatSnippet, newest  # noqa: PLC0415
+
+    snippet = ChatSnippet(newest(), address, key)
+    if as_json:
+        told = {"integrity": snippet.script.integrity, "bytes_gzipped": len(snippet.script.zipped), "write_key": key}
+        print_json({"url": snippet.url, **told, "element": snippet.element, "policy": snippet.policy})
+        return
+    print(snippet.element)
+    say(f"put it into the head of every page; a Content-Security-Policy must allow {snippet.policy}")
+
+
 async def newest_public_key(settings: Settings, workspace: str) -> str:
     """The text of the workspace's newest live public key. Raises NoPublicKey."""
     from onefold import bootstrap  # noqa: PLC0415
@@ -71,7 +94,9 @@ async def newest_public_key(settings: Settings, workspace: str) -> str:
     raise NoPublicKey(f"workspace {workspace} has no live public key; `onefold keys create --kind public` makes one")
 
 
-def _address(settings: Settings) -> str:
+def _address(settings: Settings, *, chat: bool) -> str:
+    if chat:
+        return f"http://{settings.contact_api.host}:{settings.contact_api.port}"
     collector = settings.collector
     return collector.public_url or f"http://{collector.host}:{collector.port}"
 

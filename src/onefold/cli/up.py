@@ -22,7 +22,8 @@ def up(
     folder: Annotated[Path, typer.Option(help="Where the servers keep their data, logs and addresses.")] = Path(".onefold"),
     workspace: Annotated[str, typer.Option(help="Slug of the workspace to set up.")] = "acme",
     site: Annotated[
-        Path | None, typer.Option(help="Folder of a site to serve with the tracking script in it; unset, deploy/demo where there is one.")
+        Path | None,
+        typer.Option(help="Folder of a site to serve with tracking script and chat; unset, deploy/demo where there is one."),
     ] = None,
 ) -> None:
     """Start Kafka, Postgres, Valkey and every role on this machine, set a workspace up, and run until Ctrl-C."""
@@ -52,6 +53,7 @@ def _sample_site(stack: LocalStack, workspace: str, folder: Path | None) -> Iter
     from onefold.cli.script import NoPublicKey, newest_public_key  # noqa: PLC0415
     from onefold.http.collector.script import newest  # noqa: PLC0415
     from onefold.http.collector.snippets import Snippets  # noqa: PLC0415
+    from onefold.http.contact_api import widget  # noqa: PLC0415
     from onefold.installation.site import FOLDER, sample_site  # noqa: PLC0415
 
     pages = folder or FOLDER
@@ -67,7 +69,8 @@ def _sample_site(stack: LocalStack, workspace: str, folder: Path | None) -> Iter
         yield
         return
     element = Snippets(newest(), stack.collector_url, key).element.replace("<script", '<script data-consent="wait"', 1)
-    with sample_site(pages, element, stack.collector_url) as address:
+    chat = widget.ChatSnippet(widget.newest(), stack.contact_api_url, key).element
+    with sample_site(pages, f"{element}\n{chat}", stack.collector_url, stack.contact_api_url) as address:
         say(f"sample site, to visit in a browser: {address}/")
         yield
 

@@ -1,7 +1,7 @@
-"""The sample site, `deploy/demo`: static pages on a port of this machine, with the tracking script's element put into each.
+"""The sample site, `deploy/demo`: static pages on a port of this machine, with the elements of tracking script and chat put into each.
 
-It stands for a customer's site, so it knows nothing of ours but that element, and has a Content-Security-Policy as strict as one can have
-with it. Called by `onefold up`.
+It stands for a customer's site, so it knows nothing of ours but these elements, and has a Content-Security-Policy as strict as one can have
+with them. Called by `onefold up`.
 """
 
 from __future__ import annotations
@@ -25,9 +25,13 @@ _KINDS: Final = {".html": "text/html", ".css": "text/css", ".js": "text/javascri
 
 
 @contextmanager
-def sample_site(folder: Path, element: str, collector_url: str) -> Iterator[str]:
-    """Its address, for as long as the block runs. Files are read at each request, so that they can be edited meanwhile."""
-    policy = f"default-src 'self'; script-src 'self' {collector_url}; connect-src {collector_url}; frame-ancestors 'none'"
+def sample_site(folder: Path, elements: str, *urls: str) -> Iterator[str]:
+    """Its address, for as long as the block runs; pages load scripts from these `urls`, and call them.
+
+    Files are read at each request, so that they can be edited meanwhile.
+    """
+    ours = " ".join(urls)
+    policy = f"default-src 'self'; script-src 'self' {ours}; connect-src {ours}; frame-ancestors 'none'"
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -37,7 +41,7 @@ def sample_site(folder: Path, element: str, collector_url: str) -> Iterator[str]
             if file is None or not file.is_file():
                 self.send_error(HTTPStatus.NOT_FOUND)
                 return
-            body = file.read_bytes().replace(_PLACE, element.encode())
+            body = file.read_bytes().replace(_PLACE, elements.encode())
             self.send_response(HTTPStatus.OK)
             for name, value in (
                 ("Content-Type", f"{_KINDS[file.suffix]}; charset=utf-8"),

@@ -61,6 +61,11 @@ def browser_sdk() -> Path:
     return installed(NODE[0]) / "node_modules/@segment/analytics-next/dist/umd"
 
 
+def axe() -> str:
+    """The text of axe-core, which looks for what keeps people from using a page (interfaces.md C8)."""
+    return (installed(NODE[0]) / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
+
+
 def installed(sdk: Sdk) -> Path:
     """The folder with this version and what it needs, made once and kept; several test processes may ask at a time."""
     if sdk in NODE:

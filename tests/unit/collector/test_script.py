@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from onefold.http.collector.script import PLAIN_PATH, newest, scripts, scripts_in
+from onefold.http.collector.script import NAME, PLAIN_PATH, newest, scripts
 from onefold.http.collector.snippets import METHODS, Snippets
+from onefold.http.scripts import scripts_in
 from tests.support.asking import PUBLIC, ask
 
 if TYPE_CHECKING:
-    from onefold.http.collector.answers import Answer
+    from onefold.http.scripts import Served
 
 SOURCE = Path(__file__).parents[3] / "src/onefold/http/collector/assets/onefold.js"
 MOST_ZIPPED_BYTES = 6_000
 GZIP = {b"accept-encoding": b"br, gzip;q=0.8"}
 
 
-def headers_of(answer: Answer) -> dict[bytes, bytes]:
+def headers_of(answer: Served) -> dict[bytes, bytes]:
     return dict(answer.headers)
 
 
@@ -91,7 +92,7 @@ def test_scripts_of_earlier_releases_keep_their_addresses(tmp_path: Path) -> Non
     """A page names an address with an integrity for as long as nobody edits it."""
     (tmp_path / "onefold.js").write_text("new")
     (tmp_path / "onefold-0.0.9.js").write_text("old")
-    found = scripts_in(tmp_path)
+    found = scripts_in(tmp_path, NAME)
     assert sorted(each.content for each in found.values()) == [b"new", b"new", b"old"]
     assert found[PLAIN_PATH].content == b"new"
 

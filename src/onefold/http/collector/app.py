@@ -100,7 +100,7 @@ class Collector:
         headers = dict(scope["headers"])
         served = script.scripts().get(path)
         if served is not None:
-            return served.answer(path, headers)
+            return Answer(*served.answer(path, headers))
         place = auth.place_of(scope, headers, self._options.trusted_proxies)
         if path.rstrip("/") == _SOURCE:
             named = auth.from_query(scope["query_string"])

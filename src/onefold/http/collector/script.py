@@ -1,102 +1,29 @@
-"""The tracking script as the collector serves it: `assets/onefold.js`, byte for byte, at an address that never changes and at a plain one.
+"""The tracking script as the collector serves it: `assets/onefold.js`, and those of earlier releases beside it as `onefold-VERSION.js`.
 
-The address with the hash in it is cached for good, and pages name it with its integrity (S72); the plain one serves the newest for five
-minutes at a time. Scripts of earlier releases lie beside it as `onefold-VERSION.js`, since pages go on naming them. Read by `app`,
-`onefold script` and the demo's site.
+Read by `app`, `onefold script` and the demo's site.
 """
 
 from __future__ import annotations
 
-import gzip
-from base64 import b64encode
-from dataclasses import dataclass
 from functools import cache
-from hashlib import sha384
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
-from onefold.http.collector.answers import Answer
+from onefold.http.scripts import scripts_in
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from importlib.resources.abc import Traversable
+    from onefold.http.scripts import Script
 
-    from onefold.http.collector.answers import Headers
-
+NAME: Final = "onefold"
 PLAIN_PATH: Final = "/onefold.js"
-_NEWEST: Final = "onefold.js"
-_FOR_GOOD: Final = b"public, max-age=31536000, immutable"
-_FOR_A_WHILE: Final = b"public, max-age=300"
-_HASH_DIGITS: Final = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """One release of the script, ready to be served."""
-
-    content: bytes
-    zipped: bytes
-    path: str
-    """Its own address on the collector."""
-    integrity: str
-    """For the attribute of that name."""
-
-    def answer(self, path: str, headers: Mapping[bytes, bytes]) -> Answer:
-        """To a request for it, at this address: whole, zipped, or 304."""
-        zips = _takes_gzip(headers.get(b"accept-encoding", b""))
-        tag = b'"%s%s"' % (self.integrity[-_HASH_DIGITS:].encode(), b"-gzip" if zips else b"")
-        common: Headers = [
-            (b"cache-control", _FOR_GOOD if path == self.path else _FOR_A_WHILE),
-            (b"etag", tag),
-            (b"vary", b"accept-encoding"),
-            (b"access-control-allow-origin", b"*"),
-            (b"cross-origin-resource-policy", b"cross-origin"),
-            (b"x-content-type-options", b"nosniff"),
-        ]
-        if _matches(headers.get(b"if-none-match", b""), tag):
-            return Answer(304, common, b"")
-        body = self.zipped if zips else self.content
-        common += [(b"content-type", b"text/javascript; charset=utf-8"), (b"content-length", b"%d" % len(body))]
-        return Answer(200, common + ([(b"content-encoding", b"gzip")] if zips else []), body)
-
-
-def scripts_in(folder: Traversable) -> dict[str, Script]:
-    """Every script of the folder by its address; the newest at the plain one, too."""
-    found: dict[str, Script] = {}
-    for file in folder.iterdir():
-        if file.name.endswith(".js"):
-            script = _made(file.read_bytes())
-            found[script.path] = script
-            if file.name == _NEWEST:
-                found[PLAIN_PATH] = script
-    return found
 
 
 @cache
 def scripts() -> dict[str, Script]:
-    """Those of this package."""
-    return scripts_in(files("onefold.http.collector") / "assets")
+    """Those of this package, by their addresses."""
+    return scripts_in(files("onefold.http.collector") / "assets", NAME)
 
 
 def newest() -> Script:
     """The script of this release."""
     return scripts()[PLAIN_PATH]
-
-
-def _made(content: bytes) -> Script:
-    digest = sha384(content)
-    path = f"/onefold-{digest.hexdigest()[:_HASH_DIGITS]}.js"
-    return Script(content, gzip.compress(content, 9, mtime=0), path, f"sha384-{b64encode(digest.digest()).decode()}")
-
-
-def _takes_gzip(accepted: bytes) -> bool:
-    """Whether the caller takes gzip; one that forbids it by `q=0` does not."""
-    for each in accepted.lower().split(b","):
-        coding, _, quality = each.partition(b";")
-        if coding.strip() in {b"gzip", b"*"}:
-            return quality.replace(b" ", b"").rstrip(b"0.") != b"q="
-    return False
-
-
-def _matches(tags: bytes, tag: bytes) -> bool:
-    return any(each.strip().removeprefix(b"W/") in {tag, b"*"} for each in tags.split(b","))

@@ -11,7 +11,7 @@ from html import escape
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from onefold.http.collector.script import Script
+    from onefold.http.scripts import Script
 
 METHODS: Final = ("load", "page", "screen", "track", "identify", "group", "alias", "reset", "ready", "setAnonymousId", "consent")
 """Calls that may be made before the script is there; it makes them up for it."""

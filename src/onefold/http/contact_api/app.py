@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from onefold.errors import ConfigurationError
-from onefold.http.contact_api import capture
+from onefold.http.contact_api import capture, widget
 from onefold.http.contact_api.door import DoorRoute, Parts, preflight
 from onefold.http.problems import HARMLESS, NOT_FOUND, Problem, problem
 
@@ -36,6 +36,8 @@ def make_app(parts: Parts) -> FastAPI:
         app.include_router(router, prefix=PREFIX)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_api_route(f"{PREFIX}/openapi.json", _document, include_in_schema=False)
+    for path in (widget.PLAIN_PATH, widget.HASHED_PATH):
+        app.add_api_route(path, widget.serve, methods=["GET", "HEAD"], include_in_schema=False)
     return app
 
 
