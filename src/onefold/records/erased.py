@@ -15,7 +15,7 @@ from onefold.messages import tombstones
 from onefold.messages.contacts import ContactChange
 from onefold.messages.tombstones import Tombstone
 from onefold.messages.topics import CONTACTS_CHANGED
-from onefold.records import activities, challenges, documents, idempotency, log, outreach, webhook_deliveries
+from onefold.records import activities, challenges, contact_sessions, documents, idempotency, log, outreach, webhook_deliveries
 from onefold.records.rows import to_json
 
 if TYPE_CHECKING:
@@ -138,6 +138,7 @@ async def take_out(connection: Connection, erasures: Sequence[Erasure]) -> None:
         await outreach.forget_contacts(connection, workspace, contacts)
         asked = await challenges.forget_identifiers(connection, workspace, each.keys)
         await outreach.forget_challenges(connection, workspace, asked)
+        await contact_sessions.forget_contacts(connection, workspace, contacts)
         await webhook_deliveries.forget_contacts(connection, workspace, contacts)
         await _forget_mentions(connection, each)
         await _rewrite(connection, contacts)
