@@ -5,7 +5,7 @@ from __future__ import annotations
 from onefold.records.migrations.versions import run
 
 revision = "0044"
-down_revision = "0043"
+down_revision = "0042"
 
 
 def upgrade() -> None:
