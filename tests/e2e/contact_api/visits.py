@@ -25,7 +25,7 @@ from tests.support.workspaces import add_workspace
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from playwright.async_api import BrowserContext
+    from playwright.async_api import BrowserContext, Request
     from playwright.async_api import Page as Tab
 
     from tests.e2e.collector.sites import Site
@@ -49,6 +49,14 @@ class Visit(NamedTuple):
     context: BrowserContext
     hosts: set[str]
     complaints: list[str]
+    told: set[str]
+    """Every field of every answer that was no problem."""
+
+    async def note(self, request: Request) -> None:
+        """Look at the answer to a call."""
+        response = await request.response()
+        if response is not None and response.ok and request.method == "POST":
+            self.told.update(await response.json())
 
     def add(self, path: str, *, lang: str = "en", direction: str = "ltr", attributes: str = "", before: str = "") -> None:
         """A page with the chat, under a policy that lets it do what it must, and nothing else."""
@@ -120,9 +128,10 @@ async def visiting(database: Database) -> AsyncIterator[Visit]:
         async with serving_api(bootstrap.begin("contact-api", settings), store) as port, browser() as chromium:
             with serving({}) as site:
                 context = await chromium.new_context(reduced_motion="reduce")
-                visit = Visit(store, f"http://127.0.0.1:{port}", key, site, context, set(), [])
+                visit = Visit(store, f"http://127.0.0.1:{port}", key, site, context, set(), [], set())
                 context.set_default_timeout(10_000)
                 await context.add_init_script(_ONLOOKER)
+                context.on("requestfinished", lambda request: visit.note(request))  # noqa: PLW0108 -- Playwright marks methods that it is given
                 context.on("request", lambda request: visit.hosts.add(urlsplit(request.url).netloc))
                 context.on(
                     "console", lambda message: visit.complaints.append(message.text) if message.type in {"error", "warning"} else None
