@@ -85,6 +85,15 @@ class Visit(NamedTuple):
         return found
 
 
+async def watch(context: BrowserContext, hosts: set[str], complaints: list[str]) -> None:
+    """Note whom its pages ask, and what is complained of in them: broken policies, errors, warnings."""
+    context.set_default_timeout(10_000)
+    await context.add_init_script(_ONLOOKER)
+    context.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+    context.on("console", lambda message: complaints.append(message.text) if message.type in {"error", "warning"} else None)
+    context.on("weberror", lambda error: complaints.append(str(error.error)))
+
+
 async def until(tab: Tab, expression: str) -> None:
     """Wait until this holds in the page; asked from outside, since the page's policy forbids what Playwright would do there."""
     async with asyncio.timeout(10):
@@ -129,14 +138,8 @@ async def visiting(database: Database) -> AsyncIterator[Visit]:
             with serving({}) as site:
                 context = await chromium.new_context(reduced_motion="reduce")
                 visit = Visit(store, f"http://127.0.0.1:{port}", key, site, context, set(), [], set())
-                context.set_default_timeout(10_000)
-                await context.add_init_script(_ONLOOKER)
+                await watch(context, visit.hosts, visit.complaints)
                 context.on("requestfinished", lambda request: visit.note(request))  # noqa: PLW0108 -- Playwright marks methods that it is given
-                context.on("request", lambda request: visit.hosts.add(urlsplit(request.url).netloc))
-                context.on(
-                    "console", lambda message: visit.complaints.append(message.text) if message.type in {"error", "warning"} else None
-                )
-                context.on("weberror", lambda error: visit.complaints.append(str(error.error)))
                 yield visit
     finally:
         await store.close()

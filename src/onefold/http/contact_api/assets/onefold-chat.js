@@ -5,6 +5,7 @@
   const VERSION = "0.1.0";
   const ANONYMOUS = "ajs_anonymous_id"; // kept as onefold.js keeps it, so that both know one visitor
   const GIVE_UP = 15000, LONGEST_WAIT = 300000, TEND = 1000; // ms
+  const MOST_WAITED = 120; // s
   const MOST_KEPT = 200, MOST_CHARACTERS = 4000;
   const SMALL = "(max-width: 30em), (max-height: 30em)"; // where the panel takes the whole window, and the page behind it waits
 
@@ -492,15 +493,22 @@ textarea { resize: vertical; min-block-size: 3.4em; }
 
   const sendCode = () => sent("", visit({ [state.kind]: state.address, language }));
 
+  let wait = 0;
+
   async function askForCode() {
-    go(data.codes !== "off" && (await sendCode()).status === 202 ? "code" : "done");
+    if (data.codes === "off") return go("done");
+    const answer = await sendCode();
+    wait = answer.status === 429 && answer.wait <= MOST_WAITED ? answer.wait : 0;
+    go(answer.status === 202 || wait > 0 ? "code" : "done");
   }
+
+  const askingFor = () => fill(state.proof ? words.askCode : wait > 0 ? words.soon : words.often, Object.assign({ seconds: wait }, state));
 
   function codeForm() {
     const tell = (told, values) => { status.textContent = fill(told, Object.assign({}, state, values)); };
     const another = async () => {
-      let answer = await sent("/" + state.proof + "/resend", { language });
-      if (answer.status === 409) answer = await sendCode(); // there is none any more that another could follow
+      let answer = state.proof ? await sent("/" + state.proof + "/resend", { language }) : { status: 409 };
+      if (answer.status === 409) answer = await sendCode(); // there is none, or none any more, that another could follow
       if (answer.status === 202) {
         tell(words.anotherSent);
         step.querySelector("input").focus();
@@ -511,13 +519,13 @@ textarea { resize: vertical; min-block-size: 3.4em; }
     const buttons = [make("button", { class: "main" }, words.confirm), make("button", { type: "button", click: another }, words.another),
       make("button", { type: "button", click: () => go("done") }, words.skip)];
     const form = formOf(fields, buttons, async ({ code }) => {
-      if (!code) return ["code", words.noCode];
+      if (!code || !state.proof) return ["code", words.noCode];
       const answer = await validate("/" + state.proof + "/confirm", visit({ code }));
       if (answer.status !== 200) return ["code", answer.status === 409 || answer.status === 422 ? words.noCode : troubleOf(answer)];
       state.proof = "";
       go("proved");
     });
-    return [fill(words.askCode, state), [form]];
+    return [askingFor(), [form]];
   }
 
   // ---- calls of the page
