@@ -170,7 +170,7 @@ async def on_two_browsers(run: Running) -> None:
         async with run.profile(site) as tab:
             await browse(tab, site, "second")
             await leave(tab, "It is me again.", "second")
-            assert "You can have another code in" in await tab.get_by_role("dialog").inner_text()
+            assert "You can have a new code in" in await tab.get_by_role("dialog").inner_text()
             async with run.mine.store.transaction([WORKSPACE]) as connection:
                 await connection.execute(AN_HOUR_LATER)
             await tab.get_by_role("button", name="Send another code").click()

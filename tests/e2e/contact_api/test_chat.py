@@ -153,7 +153,7 @@ async def test_an_address_is_proved_by_the_code_that_went_there(database: Databa
         assert await tab.get_by_label("Code").get_attribute("autocomplete") == "one-time-code"
         assert await barriers(tab) == []
         await tab.get_by_role("button", name="Send another code").click()
-        await told.get_by_text("You can have another code in").wait_for()
+        await told.get_by_text("You can have a new code in").wait_for()
         sent = await requested(visit.store)
         code = sent[0].parameters["code"]
         await tab.get_by_label("Code").fill("12345x")
