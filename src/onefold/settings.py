@@ -193,6 +193,14 @@ class ContactApiSettings(_Concern):
     """Of these, of one write key."""
     requests_per_second_and_place: float = Field(default=10.0, gt=0)
     """Of these, of one address (an IPv6 /64)."""
+    public_url: str = Field(default="http://127.0.0.1:8082", pattern="^https?://[^/?#]+/?$")
+    """How people's browsers reach it, such as https://contact.example.com: links in messages to contacts lead there."""
+    session_idle_days: int = Field(default=14, ge=1, le=365)
+    """After how many days without a call a visitor's session ends."""
+    session_days: int = Field(default=90, ge=1, le=730)
+    """After how many days it ends whatever happens."""
+    peppers: dict[int, SecretStr] = Field(default_factory=dict)
+    """Secrets that are mixed into visitors' passwords before they are hashed, by version (JSON object); the newest for new ones (S25)."""
 
 
 class WebhooksSettings(_Concern):

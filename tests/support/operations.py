@@ -157,6 +157,7 @@ GONE: Final = object()
 
 BODIES: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
     "POST /session": [{"workspace": "acme", "email": "signs-in@example.com", "password": "several unusual words, mill"}],
+    "POST /password-resets": [{"workspace": "acme", "email": "signs-in@example.com"}],
     "PUT /me/password": [{"present": "several unusual words, mill", "wanted": "purple mill under seven rivers"}],
     "POST /keys": [{"kind": "service", "user_id": Of("user")}],
     "POST /issuers": [{"issuer": "https://new.example.com"}],

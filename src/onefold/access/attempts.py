@@ -29,10 +29,11 @@ class TooManyAttempts(Refused):
     """Too many wrong passwords; after a while there may be another."""
 
     code = "too_many_attempts"
+    said = "too many attempts failed"
 
     def __init__(self, wait: timedelta) -> None:
         self.retry_after_seconds = max(1, round(wait.total_seconds()))
-        super().__init__(f"too many attempts failed; try again in {-(-self.retry_after_seconds // 60)} minutes")
+        super().__init__(f"{self.said}; try again in {-(-self.retry_after_seconds // 60)} minutes")
 
 
 class Bucket(NamedTuple):

@@ -1,7 +1,9 @@
 """Choosing another password by a link that was sent to the user's address (security.md, S23, S24): whoever has it has proved the address.
 
 A link is good for 30 minutes and one use; opening it changes nothing, since its secret lies behind the `#`, which no browser sends, and
-only a POST uses it. It is not bound to the browser that asked (S9): an operator asks for it, not the user. Called by the User API.
+only a POST uses it. It is not bound to the browser that asked (S9): an operator may have asked for it, not the user. Whoever forgot
+their password asks for one themselves, and so may anybody: the password that there is, sessions and other links go on until it is used.
+Called by the User API.
 """
 
 from __future__ import annotations
@@ -12,21 +14,28 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from onefold.access import attempts
+from onefold.access import attempts, links
 from onefold.access.caller import Caller
 from onefold.errors import Refused
 from onefold.records import log, password_resets, users
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from onefold.access.passwords import Passwords
     from onefold.access.sessions import Tell
     from onefold.records.log import Origin
     from onefold.records.store import Connection, Store
     from onefold.records.users import UserRow
 
+    SendLink = Callable[[Connection, UserRow, str], Awaitable[None]]
+    """Sends a user the link that ends with a token."""
+
 LIFE: Final = timedelta(minutes=30)
 MOST_USES: Final = 10
 """Of one link: a password that is refused does not use it up."""
+ANYBODY: Final = "anybody"
+"""How the log names whoever did not show who they are."""
 _TOKEN: Final = re.compile(r"([a-z0-9][a-z0-9_-]{0,62})\.([A-Za-z0-9_-]{43})")
 _PAGE: Final = "reset-password"
 
@@ -38,10 +47,21 @@ class ResetRefused(Refused):
 
 
 async def begin(connection: Connection, user: UserRow) -> str:
-    """Make a link's token for a user, which names their workspace and holds 256 random bits; it is stored nowhere. Ends earlier ones."""
+    """Make a link's token for a user, which names their workspace and holds 256 random bits; it is stored nowhere."""
     secret = secrets.token_urlsafe(32)
     await password_resets.begin(connection, user.workspace, user.user_id, _hash(secret), LIFE)
     return f"{user.workspace}.{secret}"
+
+
+async def ask(store: Store, named: tuple[str, str], origin: Origin, send: SendLink) -> None:
+    """Send a link to the user of (workspace, e-mail), if there is one. Raises what `send_if_known` does."""
+
+    async def make(connection: Connection, user: UserRow) -> None:
+        await send(connection, user, await begin(connection, user))
+        act = log.Act(ANYBODY, "reset_asked", "users", str(user.user_id), user.version, origin=origin)
+        await log.append(connection, user.workspace, [act])
+
+    await links.send_if_known(store, named, origin.address, make)
 
 
 def link(origin: str, token: str) -> str:

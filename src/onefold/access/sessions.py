@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from onefold.access import attempts
 from onefold.access.caller import Caller, NotSignedIn
+from onefold.access.emails import email_of
 from onefold.access.keys import looks_like_service_key
 from onefold.access.places import Place, Places
-from onefold.access.users import email_of, find_user
+from onefold.access.users import find_user
 from onefold.errors import InvalidMessage, TemporaryError
 from onefold.records import issuers, log, users
 from onefold.records.store import name_workspaces

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from email_validator import EmailNotValidError, validate_email
-
 from onefold.access import matrix, resets
 from onefold.access.caller import NotAllowed
+from onefold.access.emails import email_of
 from onefold.errors import InvalidMessage, Refused, VersionConflict
 from onefold.records import password_resets, users
 from onefold.records.users import NewUser, UserRow
@@ -49,14 +48,6 @@ class Wish:
     last_name: str | None = None
     roles: Sequence[str] | None = None
     is_enabled: bool | None = None
-
-
-def email_of(text: str) -> str:
-    """An e-mail as users are found by it. Raises InvalidMessage."""
-    try:
-        return validate_email(text.strip(), check_deliverability=False).normalized.casefold()
-    except EmailNotValidError as error:
-        raise InvalidMessage(f"{text!r} is no e-mail address: {error}", code="invalid_email") from error
 
 
 async def create_user(

@@ -113,8 +113,9 @@ async def _create(
     workspace: str, kind: Kind, title: str, expires_at: datetime | None, *, requires_identity: bool, user: str | None
 ) -> CreatedKey:
     from onefold import bootstrap  # noqa: PLC0415 - a command loads only what it needs
+    from onefold.access.emails import email_of  # noqa: PLC0415
     from onefold.access.keys import create_key  # noqa: PLC0415
-    from onefold.access.users import UserNotFound, email_of  # noqa: PLC0415
+    from onefold.access.users import UserNotFound  # noqa: PLC0415
     from onefold.records.log import Act, append  # noqa: PLC0415
     from onefold.records.users import user_by_email  # noqa: PLC0415
     from onefold.settings import Settings  # noqa: PLC0415

@@ -17,6 +17,7 @@ from onefold.cli import (
     demo,
     doctor,
     erasing,
+    erasures,
     events,
     explaining,
     exporting,
@@ -106,6 +107,7 @@ app.add_typer(quarantine.app, name="quarantine", rich_help_panel=OPERATE)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=OPERATE)
 app.command("replay", rich_help_panel=OPERATE)(replay.replay)
 app.add_typer(jobs.app, name="jobs", rich_help_panel=OPERATE)
+app.add_typer(erasures.app, name="erasures", rich_help_panel=OPERATE)
 app.add_typer(ghosts.app, name="ghosts", rich_help_panel=OPERATE)
 for name, command in roles.COMMANDS.items():
     app.command(name, rich_help_panel=ROLES)(command)

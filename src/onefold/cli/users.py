@@ -86,8 +86,9 @@ async def _add(workspace: str, email: str, roles: list[str]) -> tuple[UserRow, s
 
 async def _reset(workspace: str, email: str) -> tuple[UserRow, str]:
     from onefold import bootstrap  # noqa: PLC0415
+    from onefold.access.emails import email_of  # noqa: PLC0415
     from onefold.access.passwords import temporary  # noqa: PLC0415
-    from onefold.access.users import UserNotFound, email_of  # noqa: PLC0415
+    from onefold.access.users import UserNotFound  # noqa: PLC0415
     from onefold.records import users  # noqa: PLC0415
     from onefold.records.log import Act, append  # noqa: PLC0415
     from onefold.settings import Settings  # noqa: PLC0415

@@ -9,9 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from onefold.contacts import acting, waiting_lines
 from onefold.errors import ContactErased, ContactNotFound
 from onefold.identity.erase import erase as planned
+from onefold.identity.erase import erase_again as planned_again
 from onefold.identity.plan import Rule
 from onefold.records.erased import held_elsewhere
 from onefold.records.snapshots import lock
@@ -19,6 +22,7 @@ from onefold.records.store import Moved
 from onefold.records.trees import load_tree, root_of
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
     from onefold.contacts.acting import User
@@ -45,9 +49,11 @@ async def erase(
     shards: int | None = None,
     rule: Rule = Rule.ERASED,
     if_version: int | None = None,
+    again_as_of: datetime | None = None,
 ) -> Erasing:
     """Plan to erase the contact that an id leads to, and every id that leads to it; with `shards` of the outbox, carry it out.
 
+    `again_as_of`: when a contact that a restored store brought back was erased (`erasing_again`).
     Raises ContactNotFound, ContactErased, VersionConflict; Moved where somebody joined or left it meanwhile: roll back and repeat.
     """
     root = await root_of(connection, workspace, named)
@@ -65,7 +71,11 @@ async def erase(
             raise Moved("somebody joined or left the contact just now")
     acting.demand_version(tree.root, if_version)
     elsewhere = await held_elsewhere(connection, workspace, {tenure.key for tenure in tree.tenures}, [root, *tree.absorbed])
-    erasing = Erasing(tree, planned(tree, elsewhere, await acting.begin(connection, user), rule))
+    act = await acting.begin(connection, user)
+    if again_as_of is None:
+        erasing = Erasing(tree, planned(tree, elsewhere, act, rule))
+    else:
+        erasing = Erasing(tree, planned_again(tree, elsewhere, msgspec.structs.replace(act, at=again_as_of)))
     if shards is not None:
         if importing:
             keys = {key for each in erasing.plan.erasures for key in each.keys}

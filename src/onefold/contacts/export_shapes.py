@@ -304,6 +304,24 @@ class ChallengeHeld(Shape):
     ended_at: datetime | None
 
 
+class SessionHeld(Shape):
+    """A session of the person at the Contact API."""
+
+    session_id: UUID
+    contact_id: UUID
+    method: str
+    began_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+
+
+class PasswordHeld(Shape):
+    """That the person has a password. Only a slow hash of it is stored, which is nobody's to see."""
+
+    contact_id: UUID
+    set_at: datetime
+
+
 class ImportLineHeld(Shape):
     """A line of an import that made or changed the person."""
 
@@ -369,6 +387,8 @@ class Exported(Shape):
     webhook_deliveries: list[DeliveryHeld]
     messages: list[MessageHeld]
     challenges: list[ChallengeHeld]
+    sessions: list[SessionHeld]
+    passwords: list[PasswordHeld]
     import_lines: list[ImportLineHeld]
     log: list[LogEntryHeld]
     parked_elsewhere: list[MentionHeld]

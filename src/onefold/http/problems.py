@@ -18,6 +18,7 @@ from onefold.errors import (
     TemporaryError,
     VersionConflict,
 )
+from onefold.visitors.limits import TooManyRequests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,7 +86,7 @@ def problem_of(error: Exception, request_id: str) -> Response:
         return _invalid(error, request_id)
     if isinstance(error, NotSignedIn):
         return problem(401, error.code, str(error), request_id, {"www-authenticate": "Bearer"})
-    if isinstance(error, TooManyAttempts | TemporaryError):
+    if isinstance(error, TooManyAttempts | TooManyRequests | TemporaryError):
         wait = str(max(1, round(error.retry_after_seconds)))
         status, detail = (503, "It does not work now. Try again.") if isinstance(error, TemporaryError) else (429, str(error))
         return problem(status, error.code, detail, request_id, {"retry-after": wait})

@@ -34,6 +34,14 @@ def erase(tree: Tree, elsewhere: AbstractSet[IdentifierKey], act: Act, rule: Rul
     return _plan([tree], act, rule, elsewhere, lambda tenure: max(act.at, _last_time(tenure) + _AFTER))
 
 
+def erase_again(tree: Tree, elsewhere: AbstractSet[IdentifierKey], act: Act) -> Plan:
+    """The plan that erases whom a restored store brought back, at the time at which they were erased.
+
+    What was barred then came with the tombstones, other times for ghosts that were cleaned up; this bars no more than what was ever used.
+    """
+    return _plan([tree], act, Rule.ERASED, elsewhere, lambda tenure: _last_time(tenure) + _AFTER)
+
+
 def clean_up(ghosts: Sequence[Tree], elsewhere: AbstractSet[IdentifierKey], act: Act, recency: timedelta) -> Plan:
     """The plan that destroys ghosts of one workspace, one at least. Whoever comes back is a new visitor, from the first event on.
 

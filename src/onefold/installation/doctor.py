@@ -13,7 +13,7 @@ from onefold import bootstrap
 from onefold.errors import ConfigurationError, IndexUnavailable, OnefoldError
 from onefold.messages.topics import INTERACTIONS, INTERACTIONS_RESOLVED, SPECS, kept_ms
 from onefold.ops.dead_letters import count_open as count_open_letters
-from onefold.records import migrate, timeline_checks
+from onefold.records import migrate, store_place, timeline_checks
 from onefold.records.parked import count_open
 from onefold.records.quarantine import count_held
 from onefold.records.store import name_workspaces
@@ -37,6 +37,10 @@ MOST_LETTERS = 1_000
 MOST_HELD_BACK = 1_000
 SHOWN_WORKSPACES = 5
 DAY_MS = 86_400_000
+COPY = (
+    "this store was restored or moved here, and people may be in it who were erased since: run `onefold erasures reapply`, which says what"
+    " it would do, and then with --execute (docs/how-to/restore.md)"
+)
 KEEPING = ("retention.ms", "segment.ms", "max.compaction.lag.ms")
 """Settings that say for how long a topic keeps what it was told."""
 
@@ -62,10 +66,14 @@ async def examine(role: Role) -> list[Finding]:
 async def refuse_unsafe(role: Role, *, uses_index: bool) -> None:
     """Before a role starts: ConfigurationError where a commit could be lost or the index would be silently incomplete (F30, F20).
 
-    In the profile `dev` a Postgres that may lose commits is only warned of. An index that is away is no reason not to start.
+    Or where the store is a copy, in which people may be who were erased since (S108). In the profile `dev` a Postgres that may lose commits
+    is only warned of. An index that is away is no reason not to start.
     """
     async with bootstrap.store(role, pool_size=2) as store, store.connection() as connection:
         values = {name: await connection.fetchval("select current_setting($1)", name) for name in GUARDS}
+        is_home = await store_place.is_home(connection)
+    if not is_home:
+        raise ConfigurationError(COPY)
     unsafe = {name: value for name, value in values.items() if value not in GUARDS[name]}
     if unsafe and role.settings.profile == "production":
         wanted = ", ".join(f"{name} to {GUARDS[name][0]}" for name in unsafe)
@@ -108,6 +116,8 @@ async def _postgres(role: Role) -> list[Finding]:
             )
         )
         if revision == wanted:
+            is_home = await store_place.is_home(connection)
+            findings.append(Finding("place", is_home, "where it was last used" if is_home else "a copy", "" if is_home else COPY))
             findings.extend(await _state(role, store))
     return findings
 

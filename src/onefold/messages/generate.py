@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from onefold.messages import cloudevents, dead_letters, topics
+from onefold.messages import cloudevents, dead_letters, tombstones, topics
 from onefold.messages.contacts import ContactChange
 from onefold.messages.examples import example
 from onefold.messages.interactions import InteractionMessage
@@ -113,6 +113,10 @@ def _message(spec: topics.TopicSpec) -> dict[str, Any]:
     if spec.name in cloudevents.TYPES:
         found["headers"] = _headers(cloudevents.HEADER_TITLES)
         found["headers"]["properties"]["ce_type"]["const"] = cloudevents.TYPES[spec.name]
+    if spec.name == topics.CONTACTS_CHANGED:
+        found["description"] = "A tombstone has a null value and no headers but these. " + " ".join(
+            f"`{name}`: {title}" for name, title in tombstones.HEADER_TITLES.items()
+        )
     return found
 
 

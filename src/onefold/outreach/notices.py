@@ -22,6 +22,12 @@ async def password_changed(connection: Connection, user: UserRow) -> None:
     await request(connection, Wish(user.workspace, "password_changed", user.email, _NOTICE_LIFE, "security_notice", user_id=user.user_id))
 
 
+async def new_password(connection: Connection, user: UserRow, link: str, life: timedelta) -> None:
+    """Send whoever said that they forgot their password the link by which they choose another one; until then the old one works."""
+    wish = Wish(user.workspace, "new_password_link", user.email, life, "asked_by_owner", parameters={"link": link}, user_id=user.user_id)
+    await request(connection, wish)
+
+
 async def password_reset(connection: Connection, user: UserRow, link: str, life: timedelta) -> None:
     """Send a user the link by which they choose another password."""
     wish = Wish(user.workspace, "password_reset", user.email, life, "security_notice", parameters={"link": link}, user_id=user.user_id)

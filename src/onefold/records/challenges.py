@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     "challenge_id, workspace, purpose, semantic_type, identifier, identifier_key, method, browser_hash, code_hash, language,"
-    " anonymous_token, held, redirect_url, used_at"
+    " anonymous_token, held, redirect_url, site, used_at"
 )
 INSERT = """
 insert into challenges (workspace, challenge_id, purpose, semantic_type, identifier, identifier_key, method, browser_hash, code_hash,
-  link_hash, language, anonymous_token, held, most_attempts, most_visits, redirect_url, created_at, code_expires_at, expires_at)
-select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, t.now, t.now + $17, t.now + $18
+  link_hash, language, anonymous_token, held, most_attempts, most_visits, redirect_url, site, created_at, code_expires_at, expires_at)
+select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, t.now, t.now + $18, t.now + $19
 from (select clock_timestamp() as now) as t
 returning expires_at
 """
@@ -62,19 +62,21 @@ LOCK_OPEN = """
 select challenge_id from challenges where identifier_key = $2 and workspace = $1 and ended_at is null order by challenge_id for update
 """
 USE_CODE = """
-update challenges set used_at = clock_timestamp(), ended_at = clock_timestamp(), held = '{}'
+update challenges set used_at = clock_timestamp(), ended_at = clock_timestamp(), held = '{}', used_by = $3
 where challenge_id = $2 and workspace = $1 and ended_at is null and used_at is null and expires_at > clock_timestamp() returning true
 """
 # A link that may be used again lives on, without what it held and without its code.
 USE_LINK = """
-update challenges set visits = visits + 1, used_at = coalesce(used_at, clock_timestamp()), held = '{}',
+update challenges set visits = visits + 1, used_at = coalesce(used_at, clock_timestamp()), held = '{}', used_by = coalesce(used_by, $3),
   ended_at = case when visits + 1 >= most_visits then clock_timestamp() end
 where challenge_id = $2 and workspace = $1 and ended_at is null and expires_at > clock_timestamp() returning true
 """
-# Of the same purpose, and of any other browser whatever its purpose: what it holds was set without proof (S7, S41).
+# Of the same purpose, and of any other browser whatever its purpose: what it holds was set without proof (S7, S41). What a change of
+# address left behind holds no such thing, and is its owner's way back (S56).
 END_OTHERS = """
 update challenges set ended_at = clock_timestamp(), held = '{}'
-where identifier_key = $2 and workspace = $1 and ended_at is null and challenge_id <> $3 and (purpose = $4 or browser_hash <> $5)
+where identifier_key = $2 and workspace = $1 and ended_at is null and challenge_id <> $3
+  and (purpose = $4 or browser_hash <> $5 and purpose <> 'take_back')
 """
 END_ALL = "update challenges set ended_at = clock_timestamp(), held = '{}' where challenge_id = any($2::uuid[]) and workspace = $1"
 KNOW_BROWSER = """
@@ -84,6 +86,13 @@ on conflict (identifier_key, browser_hash, workspace) do update set proved_at = 
 IS_KNOWN = "select exists (select from known_browsers where identifier_key = $2 and browser_hash = $3 and workspace = $1)"
 IS_VALIDATED = """
 select exists (select from identifiers where identifier_key = $2 and workspace = $1 and held_until is null and is_validated)
+"""
+# What a link brought in the browser that had asked, to be had there once, and soon.
+COLLECT = f"""
+update challenges set collected_at = clock_timestamp()
+where challenge_id = $2 and workspace = $1 and browser_hash = $3 and used_by = $3 and method = 'magic_link' and collected_at is null
+  and used_at > clock_timestamp() - interval '10 minutes'
+returning {_COLUMNS}
 """
 # The latest ones tell how many of those who ask come back with what they were sent; the newest may still come.
 LATEST = """
@@ -119,6 +128,7 @@ class Challenge(NamedTuple):
     anonymous_token: str | None
     held: Mapping[str, Any]
     redirect_url: str | None
+    site: str | None
     used_at: datetime | None
 
 
@@ -141,6 +151,7 @@ class NewChallenge(NamedTuple):
     most_attempts: int
     most_visits: int | None
     redirect_url: str | None
+    site: str | None
     code_life: timedelta
     life: timedelta
 
@@ -190,10 +201,15 @@ async def use(connection: Connection, challenge: Challenge, browser_hash: bytes,
     await connection.fetch(LOCK_OPEN, workspace, key)
     present = _read(await connection.fetchrow(READ, workspace, challenge.challenge_id))
     statement = USE_LINK if by_link else USE_CODE
-    if present is None or not await connection.fetchval(statement, workspace, challenge.challenge_id):
+    if present is None or not await connection.fetchval(statement, workspace, challenge.challenge_id, browser_hash):
         return None
     await connection.execute(END_OTHERS, workspace, key, challenge.challenge_id, challenge.purpose, browser_hash)
     return present
+
+
+async def collect(connection: Connection, workspace: str, challenge_id: UUID, browser_hash: bytes) -> Challenge | None:
+    """One whose link was used in the browser that had asked, a first time; None where it was not, or was collected."""
+    return _read(await connection.fetchrow(COLLECT, workspace, challenge_id, browser_hash))
 
 
 async def end(connection: Connection, workspace: str, challenges: Sequence[UUID]) -> None:

@@ -11,17 +11,21 @@ from uuid import UUID
 
 import msgspec
 
+from onefold.messages import tombstones
 from onefold.messages.contacts import ContactChange
+from onefold.messages.tombstones import Tombstone
 from onefold.messages.topics import CONTACTS_CHANGED
-from onefold.records import activities, challenges, documents, idempotency, log, outreach, webhook_deliveries
+from onefold.records import activities, challenges, contact_sessions, documents, idempotency, log, outreach, webhook_deliveries
+from onefold.records.rows import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
     from datetime import datetime
 
     from onefold.identity.identifiers import IdentifierKey
     from onefold.identity.plan import Erasure
+    from onefold.messages.tombstones import Bar
     from onefold.records.rows import Row
     from onefold.records.store import Connection
 
@@ -73,9 +77,19 @@ WAITING = "select id, payload from outbox where topic = $1 and key = any($2::byt
 REWRITE = "update outbox o set payload = n.payload from unnest($1::bigint[], $2::bytea[]) as n (id, payload) where o.id = n.id"
 TOMBSTONES = """
 insert into outbox (shard, topic, key, payload, headers)
-select n.shard, $1, n.key, null, '{}' from unnest($2::smallint[], $3::bytea[]) as n (shard, key)
+select n.shard, $1, n.key, null, n.headers from unnest($2::smallint[], $3::bytea[], $4::jsonb[]) as n (shard, key, headers)
+"""
+BARRED = """
+select s.hash, s.at from unnest($1::bytea[]) as n (key) cross join suppression_secret k
+join suppressions s on s.hash = sha256(k.secret || n.key) and s.workspace = $2 order by s.hash
+"""
+BAR = """
+insert into suppressions as s (workspace, hash, at)
+select $1, n.hash, max(n.at) from unnest($2::bytea[], $3::timestamptz[]) as n (hash, at) group by n.hash order by n.hash
+on conflict (hash, workspace) do update set at = greatest(s.at, excluded.at)
 """
 
+NOT_ERASED = "select contact_id from contacts where contact_id = any($1::uuid[]) and workspace = $2 and erased_at is null"
 ERASED_AMONG = "select tenure_id from erased_tenures where tenure_id = any($1::bigint[])"
 UNFINISHED = "select erasure_id, contact_id, contacts, at from erasures where workspace = $1 and purged_at is null order by at"
 TENURES_OF = "select tenure_id from erased_tenures where erasure_id = $1 and workspace = $2"
@@ -124,6 +138,7 @@ async def take_out(connection: Connection, erasures: Sequence[Erasure]) -> None:
         await outreach.forget_contacts(connection, workspace, contacts)
         asked = await challenges.forget_identifiers(connection, workspace, each.keys)
         await outreach.forget_challenges(connection, workspace, asked)
+        await contact_sessions.forget_contacts(connection, workspace, contacts)
         await webhook_deliveries.forget_contacts(connection, workspace, contacts)
         await _forget_mentions(connection, each)
         await _rewrite(connection, contacts)
@@ -176,12 +191,33 @@ async def end(connection: Connection, erasures: Sequence[Erasure], shards: int) 
     """A tombstone for every id, behind its last change; and last of all, since that takes the row of changes of rules, the quarantine."""
     if not erasures:
         return
-    ids = [contact_id for each in erasures for contact_id in each.contacts]
-    await connection.execute(TOMBSTONES, CONTACTS_CHANGED, [each.int % shards for each in ids], [str(each).encode() for each in ids])
+    told: dict[UUID, Tombstone] = {}
+    for each in erasures:
+        barred = [tombstones.Bar(*row) for row in await connection.fetch(BARRED, [one.key for one in each.barriers], each.workspace)]
+        count = len(each.contacts)
+        told |= {one: Tombstone(each.workspace, each.act.at, barred[at::count]) for at, one in enumerate(each.contacts)}
+    await put_tombstones(connection, told, shards)
     for each in erasures:
         keys = list(each.keys)
         if await connection.fetchval(QUARANTINED, keys, each.workspace):
             await connection.execute(DELETE_QUARANTINE, keys, each.workspace)
+
+
+async def put_tombstones(connection: Connection, told: Mapping[UUID, Tombstone], shards: int) -> None:
+    """Tombstones for the relay, behind whatever waits there of these ids."""
+    lots = [each.int % shards for each in told]
+    keys, headers = [str(each).encode() for each in told], [to_json(tombstones.headers(each)) for each in told.values()]
+    await connection.execute(TOMBSTONES, CONTACTS_CHANGED, lots, keys, headers)
+
+
+async def bar(connection: Connection, workspace: str, barred: Sequence[Bar]) -> None:
+    """Bar events of identifiers by their hashes, which this store's secret must have made; the later time counts."""
+    await connection.execute(BAR, workspace, [each.hash for each in barred], [each.at for each in barred])
+
+
+async def not_erased(connection: Connection, workspace: str, contacts: Sequence[UUID]) -> list[UUID]:
+    """Which of these ids a workspace has, and has not erased."""
+    return sorted([row["contact_id"] for row in await connection.fetch(NOT_ERASED, contacts, workspace)])
 
 
 async def erased_among(connection: Connection, tenures: Iterable[int]) -> set[int]:

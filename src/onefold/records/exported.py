@@ -232,6 +232,21 @@ from challenges where workspace = $1 and identifier_key = any($2::bytea[])
         order="created_at, challenge_id",
     ),
     Section(
+        "sessions",
+        """
+select session_id, contact_id, method, began_at, last_used_at, expires_at
+from contact_sessions where workspace = $1 and contact_id = any($2::uuid[])
+""",
+        ("contacts",),
+        order="began_at, session_id",
+    ),
+    Section(
+        "passwords",
+        "select contact_id, set_at from contact_passwords where workspace = $1 and contact_id = any($2::uuid[])",
+        ("contacts",),
+        order="set_at, contact_id",
+    ),
+    Section(
         "import_lines",
         "select job_id, line, outcome, contact_id, code, reason from import_lines where workspace = $1 and contact_id = any($2::uuid[])",
         ("contacts",),

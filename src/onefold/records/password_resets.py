@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 END = "update password_resets set ended_at = clock_timestamp() where user_id = $2 and workspace = $1 and ended_at is null"
 INSERT = """
 insert into password_resets (workspace, reset_id, user_id, hash, expires_at)
-values ($1, gen_random_uuid(), $2, $3, clock_timestamp() + $4)
+select workspace, gen_random_uuid(), user_id, $3, clock_timestamp() + $4 from users where user_id = $2 and workspace = $1
 """
 FORGET_OLD = "delete from password_resets where workspace = $1 and expires_at < clock_timestamp() - interval '1 day'"
 # Counted before anything is compared or hashed: of a hundred at once, no more pass than may.
@@ -40,8 +40,7 @@ class Opened(NamedTuple):
 
 
 async def begin(connection: Connection, workspace: str, user_id: UUID, token_hash: bytes, life: timedelta) -> None:
-    """Keep what a link is known by. Those that there were before count no longer."""
-    await connection.execute(END, workspace, user_id)
+    """Keep what a link is known by; for a user that there is not, nothing. Earlier ones go on: a stranger may have asked for this one."""
     await connection.execute(INSERT, workspace, user_id, token_hash, life)
     await connection.execute(FORGET_OLD, workspace)
 

@@ -62,10 +62,12 @@ class Foreseen:
 class Resolution:
     """What resolving needs besides the connection; one per worker."""
 
-    def __init__(self, *, shards: int, numbers: TenureNumbers, budget: int) -> None:
+    def __init__(self, *, shards: int, numbers: TenureNumbers, budget: int, parks: bool = True) -> None:
+        """`parks`: whether what limits left out is kept; not where the same event is decided on again, when it lies on the log."""
         self._shards = shards
         self._numbers = numbers
         self._budget = budget
+        self._parks = parks
         self._listings = Listings()
 
     async def resolve(
@@ -140,7 +142,7 @@ class Resolution:
 
         Also where nothing else came of an interaction, and nobody is locked.
         """
-        if plan.parked:
+        if plan.parked and self._parks:
             await park(connection, plan.parked)
         if plan.proposed:
             await propose(connection, plan.proposed)

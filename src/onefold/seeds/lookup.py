@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onefold.access.users import email_of
+from onefold.access.emails import email_of
 from onefold.contacts import acting
 from onefold.errors import InvalidMessage
 from onefold.identity.identifiers import resolve_identifiers

@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from onefold.errors import InvalidMessage
+from onefold.errors import ConfigurationError, InvalidMessage
 from onefold.messages.interactions import InteractionMessage, WireIdentifier
 from onefold.messages.times import time_text
 from onefold.outreach.request import is_address
@@ -31,10 +31,18 @@ class Visit:
     """Where somebody is while they say something."""
 
     workspace: str
-    anonymous_token: str
+    anonymous_token: str | None
+    """None where no visitor's browser is at work, such as on the page of a link."""
     origin: Origin
     channel: Channel = "web"
     page: Mapping[str, str] | None = None
+
+    @property
+    def token(self) -> str:
+        """The visitor's. Raises ConfigurationError where there is none."""
+        if self.anonymous_token is None:
+            raise ConfigurationError("nobody's browser is at work here")
+        return self.anonymous_token
 
     def context(self) -> dict[str, Any] | None:
         """As SDKs tell it."""
@@ -57,9 +65,9 @@ def new_token() -> str:
     return str(uuid.uuid4())
 
 
-async def capture(connection: Connection, visit: Visit, lead: Lead, shards: int) -> None:
+async def capture(connection: Connection, visit: Visit, lead: Lead, shards: int, *, name: str = LEAD) -> None:
     """Say what a form brought, as one interaction. Raises InvalidMessage."""
-    identifiers = [WireIdentifier("anonymous_token", visit.anonymous_token)]
+    identifiers = [WireIdentifier("anonymous_token", visit.token)]
     identifiers += [WireIdentifier(kind, value) for kind, value in (("email", lead.email), ("phone", lead.phone)) if value is not None]
     at = time_text(await said.now(connection))
     message = InteractionMessage(
@@ -67,7 +75,7 @@ async def capture(connection: Connection, visit: Visit, lead: Lead, shards: int)
         workspace=visit.workspace,
         type="form",
         channel=visit.channel,
-        name=LEAD,
+        name=name,
         assurance="claimed",
         occurred_at=at,
         received_at=at,
@@ -89,7 +97,7 @@ async def write(connection: Connection, visit: Visit, text: str, shards: int, *,
         assurance="claimed",
         occurred_at=at,
         received_at=at,
-        identifiers=[WireIdentifier("anonymous_token", visit.anonymous_token)],
+        identifiers=[WireIdentifier("anonymous_token", visit.token)],
         properties={"text": text},
         context=visit.context(),
     )

@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from onefold.messages.outreach import Channel
     from onefold.records.store import Connection, Store
     from onefold.records.validation_settings import ValidationSettings
+    from onefold.visitors.telling import Address
 
-Purpose = Literal["validate", "sign_in", "register", "reset_password", "add_identifier", "change_email"]
+Purpose = Literal["validate", "sign_in", "register", "reset_password", "add_identifier", "change_address", "take_back"]
 SemanticType = Literal["email", "phone"]
 Method = Literal["otp", "magic_link"]
 
@@ -43,8 +44,10 @@ DIGITS: Final = 6
 _ATTEMPTS_WITH_LINK: Final = 5
 _BROWSER: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _LINK: Final = re.compile(r"([a-z0-9][a-z0-9_-]{0,62})\.([A-Za-z0-9_-]{43})")
-_LINKED: Final = frozenset({"validate", "sign_in", "register", "add_identifier", "change_email"})
+_LINKED: Final = frozenset({"validate", "sign_in", "register", "add_identifier", "change_address"})
 """Purposes that a link can serve: a new password is typed where its code is."""
+_IN_ANY_BROWSER: Final = frozenset({"take_back"})
+"""Purposes that nobody asks for in a browser: what they hold is the service's own."""
 _CHANNELS: Final[Mapping[str, Channel]] = {"email": "email", "phone": "sms"}
 _CODE_TEMPLATES: Final[Mapping[str, str]] = {"sign_in": "sign_in_code", "reset_password": "new_password_code"}
 
@@ -77,6 +80,8 @@ class Ask:
     held: Mapping[str, Any] = field(default_factory=dict)
     """What waits for the proof. It is given back only where the one who asked proves it (S41)."""
     anonymous_token: str | None = None
+    site: str | None = None
+    """Origin of the page that asks, where links may lead back to it."""
 
 
 class Asked(NamedTuple):
@@ -120,6 +125,7 @@ class Confirmed(NamedTuple):
     """Of whoever asked; None where another browser brought the proof."""
     in_asking_browser: bool
     redirect_url: str | None
+    site: str | None = None
 
 
 class Challenges:
@@ -146,6 +152,24 @@ class Challenges:
         resend_at = await validation_counts.next_at(connection, ask.workspace, *counted)
         return Asked(made.row.challenge_id, browser, expires_at, resend_at)
 
+    async def tell_of_change(
+        self, connection: Connection, workspace: str, address: Address, links_origin: str, held: Mapping[str, Any]
+    ) -> None:
+        """Write to an address that was somebody's until now, with a link by which that is taken back (S56). Counted for nobody."""
+        settings = (await validation_settings.read(connection, workspace)).settings
+        kind: SemanticType = address.semantic_type  # type: ignore[assignment]  # an email or a phone
+        ask = Ask(workspace, "take_back", kind, address.identifier, links_origin, "magic_link", held=held)
+        asker = Asker(workspace, kind, address.identifier, self._browser(secrets.token_urlsafe(32)), is_known=False)
+        made = self._make(ask, asker, settings)
+        await challenges.begin(connection, made.row)
+        link = {"link": link_to(links_origin, made.token or "")}
+        channel = _CHANNELS[kind]
+        challenge_id = made.row.challenge_id
+        wish = Wish(
+            workspace, "address_changed", address.identifier, made.row.life, "security_notice", channel, link, challenge_id=challenge_id
+        )
+        await request(connection, wish)
+
     async def ask_again(self, connection: Connection, challenge_id: UUID, ask: Ask) -> Asked:
         """Send anew what the same browser asked for, with what it held. Purpose, identifier, method and `held` of `ask` are not looked at.
 
@@ -162,6 +186,7 @@ class Challenges:
             method=known.method,  # type: ignore[arg-type]  # as it was taken
             held=known.held,
             anonymous_token=known.anonymous_token,
+            site=known.site,
             language=ask.language or known.language,
         )
         return await self.ask(connection, first)
@@ -209,7 +234,7 @@ class Challenges:
             await validation_counts.take_back(connection, found.workspace, attempt.counted)
         if attempt.browser != self._browser(""):
             await challenges.know_browser(connection, found.workspace, found.identifier_key, attempt.browser)
-        is_own = attempt.in_asking_browser
+        is_own = attempt.in_asking_browser or found.purpose in _IN_ANY_BROWSER
         return Confirmed(
             found.workspace,
             found.challenge_id,
@@ -221,7 +246,15 @@ class Challenges:
             found.anonymous_token if is_own else None,
             is_own,
             found.redirect_url,
+            found.site,
         )
+
+    async def collect(self, connection: Connection, workspace: str, challenge_id: UUID, browser: str | None) -> Challenge:
+        """What a link proved in the browser that had asked, for the page there; once. Raises ChallengeRefused."""
+        found = await challenges.collect(connection, workspace, challenge_id, self._browser(browser or ""))
+        if found is None:
+            raise ChallengeRefused
+        return found
 
     async def confirm(self, store: Store, workspace: str, challenge_id: UUID, code: str, browser: str | None) -> Confirmed:
         """Count, compare and consume, where nothing else is to be in one transaction with it. Raises what these raise."""
@@ -277,6 +310,7 @@ class Challenges:
             _ATTEMPTS_WITH_LINK if is_link else by_code.attempts,
             link.visits if is_link else 1,
             link.redirect_url if is_link else None,
+            ask.site if is_link else None,
             code_life,
             timedelta(seconds=link.expires_after_seconds) if is_link else code_life,
         )
@@ -309,6 +343,10 @@ class Challenges:
             challenge_id=row.challenge_id,
             language=ask.language,
         )
+
+    def keyed(self, kind: str, *parts: str) -> bytes:
+        """A hash of these parts under the same key, for links that are no challenges."""
+        return self._keyed.hash(kind, *parts)
 
     def _browser(self, browser: str) -> bytes:
         return self._keyed.hash("browser", browser)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
-from unicodedata import normalize
 
 import phonenumbers
 from phonenumbers import PhoneNumberType
 
+from onefold.access import emails, links
 from onefold.access.attempts import block
 from onefold.errors import Refused
 from onefold.records import challenges, validation_counts
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
 _NONE: Final = timedelta(0)
 _HOUR: Final = timedelta(hours=1)
-SENDS: Final = Limit(_HOUR, 5, timedelta(seconds=30), timedelta(minutes=10))
-SENDS_FROM_BLOCK: Final = Limit(_HOUR, 20, _NONE, _NONE)
+SENDS: Final = links.SENDS
 FAILURES: Final = Limit(_HOUR, 10, _NONE, _NONE)
 _MINUTE: Final = timedelta(minutes=1)
 _DAY: Final = timedelta(days=1)
@@ -75,10 +74,7 @@ class Asker(NamedTuple):
 
 def folded(semantic_type: str, normalised: str) -> str:
     """What an identifier is counted by: no spelling of an address is another try (S34)."""
-    if semantic_type != "email":
-        return normalised
-    local, _, domain = normalize("NFKC", normalised).casefold().rpartition("@")
-    return f"{local.partition('+')[0].replace('.', '') or local}@{'gmail.com' if domain == 'googlemail.com' else domain}"
+    return emails.folded(normalised) if semantic_type == "email" else normalised
 
 
 def of_identifier(keyed: Keyed, kind: str, asker: Asker, limit: Limit) -> Counted:
@@ -91,7 +87,7 @@ def of_sending(keyed: Keyed, asker: Asker, address: str | None, sms: SmsSettings
     """What one message counts for."""
     counted = [of_identifier(keyed, "sends", asker, SENDS)]
     if not asker.is_known:
-        counted.append(Counted(keyed.hash("block", asker.workspace, block(address)), SENDS_FROM_BLOCK))
+        counted.append(Counted(keyed.hash("block", asker.workspace, block(address)), links.SENDS_FROM_BLOCK))
     if asker.semantic_type == "phone":
         span = asker.normalised[:-_RANGE_DIGITS]
         counted.append(Counted(keyed.hash("range", asker.workspace, span), Limit(_HOUR, sms.per_range_and_hour, _NONE, _NONE)))

@@ -41,7 +41,7 @@ async def test_a_lead_is_one_claimed_interaction(api: ContactApi) -> None:
     }
     async with api.client(user_agent="Browser/1") as client:
         answer = await client.post("/leads", json=body)
-        assert (answer.status_code, answer.json()) == (202, {"anonymous_token": TOKEN})
+        assert (answer.status_code, answer.json()) == (202, {"anonymous_token": TOKEN, "validation": None})
         new = (await client.post("/leads", json={"given_name": "Bob"})).json()["anonymous_token"]
     said, other = await api.said()
     assert (said.type, said.channel, said.name, said.assurance, said.proof) == ("form", "funnel", "Lead captured", "claimed", None)

@@ -20,6 +20,7 @@ NO_PERSONS_ROW = {
     "outbox",
     "relay_shards",
     "suppression_secret",
+    "store_place",
     "jobs",
     "dead_letter_decisions",
     "alembic_version",

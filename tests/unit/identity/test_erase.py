@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from onefold.identity.assurance import Assurance
-from onefold.identity.plan import OutcomeKind, Rule
+from onefold.identity.erase import erase_again
+from onefold.identity.plan import Act, OutcomeKind, Rule
 from tests.support.worlds import EXACT, World, at, event
 
 ASSERTED = Assurance.ASSERTED
 LATER = 2_000
+MICROSECOND = timedelta(microseconds=1)
 
 
 def ann() -> World:
@@ -156,3 +159,15 @@ def test_who_was_taken_apart_from_an_erased_person_keeps_their_own_and_can_be_ta
     world.unmerge(c)
     assert world.groups() == [["anonymous_token:b", "email:ben@example.com"], ["anonymous_token:c", "email:cat@example.com"]]
     assert (world.contacts["acme", b].given_name, world.contacts["acme", c].given_name) == ("Ben", "Cat")
+
+
+def test_who_is_erased_again_after_a_restore_is_barred_by_this_to_the_last_use_only() -> None:
+    """S108: up to the erasure is what the tombstone says; whoever came back in between is a new visitor."""
+    world = ann()
+    tree = world.tree(world.holder("email:ann@example.com").contact_id)
+    plan = erase_again(tree, set(), Act("again", "onefold", None, at(LATER), "job"))
+    (erasure,) = plan.erasures
+    seen = {tenure.key: tenure.last_seen_at for tenure in tree.tenures}
+    assert {each.key: each.at - MICROSECOND for each in erasure.barriers} == seen
+    assert len(erasure.barriers) == 4
+    assert all(each.erased_at == at(LATER) for each in plan.contacts_changed)

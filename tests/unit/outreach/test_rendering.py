@@ -30,6 +30,7 @@ PURPOSE = {
     "already_registered": {"en": "registered", "de": "registrier", "fr": "inscri"},
     "address_changed": {"en": "address", "de": "adresse", "fr": "adresse"},
     "password_reset": {"en": "new password", "de": "neues passwort", "fr": "nouveau mot de passe"},
+    "new_password_link": {"en": "new password", "de": "neues passwort", "fr": "nouveau mot de passe"},
     "password_changed": {"en": "password", "de": "passwort", "fr": "mot de passe"},
 }
 EVERY = [(name, channel, language) for name, each in TEMPLATES.items() for channel in each.channels for language in LANGUAGES]

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from onefold.errors import ConfigurationError
-from onefold.http.contact_api import capture, widget
+from onefold.http.contact_api import capture, leads, link_pages, me, sessions, validations, widget
 from onefold.http.contact_api.door import DoorRoute, Parts, preflight
 from onefold.http.problems import HARMLESS, NOT_FOUND, Problem, problem
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PREFIX = "/contact/v1"
 TITLE, VERSION = "Onefold Contact API", "1"
-ROUTERS = (capture.router,)
+ROUTERS = (leads.router, capture.router, validations.router, sessions.router, me.router)
 
 
 def make_app(parts: Parts) -> FastAPI:
@@ -34,6 +34,7 @@ def make_app(parts: Parts) -> FastAPI:
         if not all(isinstance(route, DoorRoute) for route in router.routes):
             raise ConfigurationError("a route of the Contact API does not go through its door")
         app.include_router(router, prefix=PREFIX)
+    link_pages.add_to(app)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_api_route(f"{PREFIX}/openapi.json", _document, include_in_schema=False)
     for path in (widget.PLAIN_PATH, widget.HASHED_PATH):

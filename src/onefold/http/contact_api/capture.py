@@ -1,4 +1,4 @@
-"""What somebody says without proof: a lead's form, and messages of a chat. The answer is the same whoever holds the address (S26)."""
+"""What somebody says without proof, as routes read it, and messages of a chat. The answer is the same whoever holds the address (S26)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from onefold.errors import InvalidMessage
 from onefold.http.contact_api.door import Call, Calling, DoorRoute, in_one_transaction
 from onefold.visitors import capture as use_cases
 from onefold.visitors.capture import Lead, Visit, checked_email
@@ -18,6 +17,9 @@ router = APIRouter(route_class=DoorRoute, tags=["capture"])
 Token = Annotated[str, StringConstraints(min_length=8, max_length=200, pattern=r"^[\x21-\x7e]+$")]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Channel = Literal["web", "chat_widget", "funnel"]
+Purpose = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+States = Annotated[dict[Purpose, Literal["granted", "denied"]], Field(max_length=50)]
+"""What somebody says of purposes."""
 
 
 class Body(BaseModel):
@@ -47,8 +49,8 @@ class Visiting(Body):
         return Visit(call.workspace, self.anonymous_token or use_cases.new_token(), call.origin, self.channel, page)
 
 
-class LeadAsked(Visiting):
-    """What a form brought."""
+class Named(Body):
+    """What somebody says of themselves beside their address."""
 
     given_name: Name | None = None
     last_name: Name | None = None
@@ -56,13 +58,32 @@ class LeadAsked(Visiting):
     email: str | None = Field(None, max_length=320)
     phone: str | None = Field(None, max_length=50)
     attributes: dict[Annotated[str, Field(max_length=200)], Any] | None = Field(None, max_length=100, description="Unbound ones.")
+    consent: States | None = Field(None, description="Purposes that are granted or denied. It counts once the address is proved.")
 
     def lead(self) -> Lead:
         """The same, for use cases. Raises InvalidMessage."""
-        traits = {name: value for name in ("given_name", "last_name", "name") if (value := getattr(self, name)) is not None}
-        taken = {"email", "phone", *traits}
-        attributes = {name: value for name, value in (self.attributes or {}).items() if name not in taken}
-        return Lead(checked_email(self.email) if self.email is not None else None, self.phone, {**attributes, **traits})
+        email = checked_email(self.email) if self.email is not None else None
+        return Lead(email, self.phone, self.traits())
+
+    def traits(self) -> dict[str, Any]:
+        """Names and attributes, as events carry them."""
+        names = {name: value for name in ("given_name", "last_name", "name") if (value := getattr(self, name)) is not None}
+        taken = {"email", "phone", *names}
+        return {**{name: value for name, value in (self.attributes or {}).items() if name not in taken}, **names}
+
+    def held(self) -> dict[str, Any]:
+        """What waits for the proof."""
+        found = {"traits": self.traits(), "consent": dict(self.consent or {})}
+        return {name: value for name, value in found.items() if value}
+
+
+class LeadAsked(Visiting, Named):
+    """What a form brought."""
+
+    validation: Literal["otp", "magic_link"] | None = Field(
+        None, description="Whether to send a code or a link to the address that is given, the e-mail first; null: neither."
+    )
+    language: str | None = Field(None, max_length=35, description="Of that message.")
 
 
 class Captured(BaseModel):
@@ -85,17 +106,6 @@ class Written(Captured):
     event_id: str
 
 
-@router.post("/leads", status_code=202)
-@in_one_transaction
-async def capture_lead(call: Calling, body: LeadAsked) -> Captured:
-    """Take what a form brought. It is decided on by the workspace's rules, as any claim is: it takes nothing from anybody."""
-    visit, lead = body.visit(call), body.lead()
-    if not (lead.email or lead.phone or lead.traits):
-        raise InvalidMessage("a lead needs an email, a phone, a name or an attribute", code="empty_lead")
-    await use_cases.capture(call.connection, visit, lead, call.parts.shards)
-    return Captured(anonymous_token=visit.anonymous_token)
-
-
 @router.post("/messages", status_code=202)
 @in_one_transaction
 async def write_message(call: Calling, body: MessageAsked) -> Written:
@@ -103,4 +113,4 @@ async def write_message(call: Calling, body: MessageAsked) -> Written:
     visit = body.visit(call)
     event_id = str(body.message_id) if body.message_id is not None else None
     event_id = await use_cases.write(call.connection, visit, body.text, call.parts.shards, event_id=event_id)
-    return Written(anonymous_token=visit.anonymous_token, event_id=event_id)
+    return Written(anonymous_token=visit.token, event_id=event_id)

@@ -7,6 +7,7 @@ only to recognise the browser that asked for a code (S9), and an answer can be r
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
 from onefold.access.attempts import block
+from onefold.access.caller import NotSignedIn
 from onefold.access.keys import looks_secret
 from onefold.access.places import Place
 from onefold.errors import ConfigurationError, PermanentError, Refused, TemporaryError
@@ -25,15 +27,22 @@ from onefold.http.json_bodies import read_json
 from onefold.http.problems import HARMLESS, Answered, documented, problem_of
 from onefold.http.rates import Rates
 from onefold.records.store import RACES, UNSTORABLE, Moved
+from onefold.visitors import sessions
+from onefold.visitors.sessions import Lives
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from onefold.access.keys import WriteKey
+    from onefold.access.passwords import Passwords
     from onefold.http.callers import Network
     from onefold.records.log import Origin
     from onefold.records.store import Connection, Store
+    from onefold.visitors.challenges import Challenges
+    from onefold.visitors.sessions import Visitor
+    from onefold.visitors.telling import Teller
 
+    Result = TypeVar("Result")
     Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
     Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -43,17 +52,31 @@ ATTEMPTS: Final = 5
 READS: Final = frozenset({"GET", "HEAD"})
 _DECLARED: Final = "_onefold_declared"
 _PREFLIGHT_SECONDS: Final = 600
+_ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
+
+
+BROWSER: Final = "onefold-browser"
+"""Header, and with `_` cookie, in which a browser shows the secret by which it is known (S9)."""
+_COOKIE: Final = BROWSER.replace("-", "_")
+_COOKIE_SECONDS: Final = 365 * 86_400
 
 
 class Declared(NamedTuple):
     """How a route works."""
 
     is_one_transaction: bool = True
+    is_signed_in: bool = False
 
 
 def in_one_transaction(endpoint: Endpoint) -> Endpoint:
     """Say that a route is one transaction, which is repeated where an event was faster."""
     setattr(endpoint, _DECLARED, Declared())
+    return endpoint
+
+
+def signed_in(endpoint: Endpoint) -> Endpoint:
+    """Say that a route is one transaction of somebody who is signed in."""
+    setattr(endpoint, _DECLARED, Declared(is_signed_in=True))
     return endpoint
 
 
@@ -85,6 +108,13 @@ class Parts:
     shards: int
     verify: Callable[[str], Awaitable[WriteKey | None]]
     """`KeyRing.verify`."""
+    teller: Teller
+    passwords: Passwords
+    challenges: Challenges | None = None
+    """None where the settings have no secret for them: nobody can prove an address."""
+    lives: Lives = field(default_factory=Lives)
+    public_url: str = "http://127.0.0.1:8082"
+    """Origin of the pages that links in messages lead to (S13)."""
     limits: Limits = field(default_factory=Limits)
     trusted_proxies: Sequence[Network] = ()
     failed: Callable[[Exception, str], None] = lambda _error, _request_id: None
@@ -102,8 +132,14 @@ class Call:
     page: str | None
     """The page that calls, as its browser says."""
     language: str | None
+    browser: str | None = None
+    """The secret of the browser, as it shows it."""
+    bearer: str | None = None
+    """The session's token, as it shows it."""
     _key: WriteKey | None = None
     _connection: Connection | None = None
+    _visitor: Visitor | None = None
+    _new_browser: str | None = None
 
     @property
     def workspace(self) -> str:
@@ -111,6 +147,49 @@ class Call:
         if self._key is None:
             raise ConfigurationError("this call has shown no key yet")
         return self._key.workspace
+
+    @property
+    def visitor(self) -> Visitor:
+        """Who is signed in."""
+        if self._visitor is None:
+            raise ConfigurationError("this route does not demand a session")
+        return self._visitor
+
+    @property
+    def challenges(self) -> Challenges:
+        """Raises Answered where this installation proves no addresses."""
+        if self.parts.challenges is None:
+            told = "No address can be proved here: whoever runs this service sets ONEFOLD_VALIDATION__SECRET."
+            raise Answered(503, "validation_off", told)
+        return self.parts.challenges
+
+    @property
+    def site(self) -> str | None:
+        """Origin of the page that calls, where its key says from which pages it may be used: only there may links lead back (S73)."""
+        return self.page if self._key is not None and self._key.places.urls and self.page and _is_origin(self.page) else None
+
+    async def demand_session(self, connection: Connection) -> Visitor:
+        """Who is signed in. Raises NotSignedIn."""
+        if self.bearer is None:
+            raise NotSignedIn("sign in, and send the session's token: Authorization: Bearer of_ses_…")
+        return await sessions.enter(connection, self.workspace, self.bearer, self.parts.lives)
+
+    async def transact(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
+        """Do this in one transaction, anew where an event was faster."""
+        for _ in range(ATTEMPTS):
+            try:
+                async with self.parts.store.transaction([self.workspace]) as connection:
+                    return await work(connection)
+            except (Moved, *RACES):
+                continue
+            except UNSTORABLE as error:
+                told = "A value holds what cannot be stored or compared, such as a NUL or a time without a zone."
+                raise Answered(422, "unstorable", told) from error
+        raise TemporaryError("the same records change all the time")
+
+    def know_browser(self, secret: str) -> None:
+        """Let the browser keep its secret."""
+        self._new_browser = secret
 
     @property
     def connection(self) -> Connection:
@@ -144,29 +223,46 @@ class DoorRoute(APIRoute):
     def get_route_handler(self) -> Handler:
         """FastAPI's own handler, inside ours."""
         handler, declared = super().get_route_handler(), self.declared
+        takes = frozenset(each.alias for each in self.dependant.query_params)
 
         async def answer(request: Request) -> Response:
             parts: Parts = request.app.state.parts
             request_id = uuid.uuid4().hex
             page = request.headers.get("origin") or request.headers.get("referer")
-            call = Call(parts, origin_of(request, parts.trusted_proxies, request_id), page, _language(request))
+            call = Call(
+                parts,
+                origin_of(request, parts.trusted_proxies, request_id),
+                page,
+                _language(request),
+                request.headers.get(BROWSER) or request.cookies.get(_COOKIE),
+                _bearer(request),
+            )
             request.state.call = call
             began = time.perf_counter()
-            response = await _answered(request, call, handler, declared)
+            response = await _answered(request, call, handler, declared, takes)
             parts.answered(self.path_format, response.status_code, time.perf_counter() - began)
             return _readable(response, request, call)
 
         return answer
 
 
-async def _answered(request: Request, call: Call, handler: Handler, declared: Declared) -> Response:
+async def _answered(request: Request, call: Call, handler: Handler, declared: Declared, takes: frozenset[str]) -> Response:
     """The envelope of this door: whatever happens, an answer of ours."""
     request_id = str(call.origin.request_id)
     try:
-        call._key = await _site(request, call)  # noqa: SLF001 -- the door makes it
+        call._key = await _site(request, call, takes)  # noqa: SLF001 -- the door makes it
         if request.method not in READS:
             await read_json(request, MOST_BYTES)
-        return await (_transact if declared.is_one_transaction else _handle)(request, call, handler)
+        if not declared.is_one_transaction:
+            return await handler(request)
+
+        async def work(connection: Connection) -> Response:
+            call._connection = connection  # noqa: SLF001 -- the door makes it
+            if declared.is_signed_in:
+                call._visitor = await call.demand_session(connection)  # noqa: SLF001 -- the same
+            return await handler(request)
+
+        return await call.transact(work)
     except (Refused, PermanentError, RequestValidationError, Answered) as error:
         return problem_of(error, request_id)
     except Exception as error:  # noqa: BLE001
@@ -174,10 +270,11 @@ async def _answered(request: Request, call: Call, handler: Handler, declared: De
         return problem_of(error, request_id)
 
 
-async def _site(request: Request, call: Call) -> WriteKey:
+async def _site(request: Request, call: Call, takes: frozenset[str]) -> WriteKey:
     """Whose site calls. Raises Answered."""
-    if request.query_params:
-        raise Answered(422, "unknown_parameter", "Calls have no parameters in their address; what they say is in the body.")
+    if not takes.issuperset(request.query_params):
+        told = f"it takes {', '.join(sorted(takes))}" if takes else "it takes none; what a call says is in its body"
+        raise Answered(422, "unknown_parameter", f"This address does not take such a parameter: {told}.")
     text = request.headers.get(KEY)
     if not text:
         raise Answered(401, "missing_key", "Send the site's public write key in the header api-key: of_pub_…")
@@ -195,32 +292,12 @@ async def _site(request: Request, call: Call) -> WriteKey:
     return key
 
 
-async def _handle(request: Request, call: Call, handler: Handler) -> Response:
-    del call
-    return await handler(request)
-
-
-async def _transact(request: Request, call: Call, handler: Handler) -> Response:
-    """The whole call in one transaction; anew where an event was faster."""
-    for _ in range(ATTEMPTS):
-        try:
-            async with call.parts.store.transaction([call.workspace]) as connection:
-                call._connection = connection  # noqa: SLF001 -- the door makes it
-                return await handler(request)
-        except (Moved, *RACES):
-            continue
-        except UNSTORABLE as error:
-            told = "A value holds what cannot be stored or compared, such as a NUL or a time without a zone."
-            raise Answered(422, "unstorable", told) from error
-    raise TemporaryError("the same records change all the time")
-
-
 def preflight(request: Request) -> Response:
     """The same for every page: whether its calls are answered, its key says."""
     headers = {
         "access-control-allow-origin": request.headers.get("origin", "*"),
         "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE",
-        "access-control-allow-headers": f"{KEY}, authorization, content-type, accept-language",
+        "access-control-allow-headers": f"{KEY}, {BROWSER}, authorization, content-type, accept-language",
         "access-control-allow-credentials": "true",
         "access-control-max-age": str(_PREFLIGHT_SECONDS),
         "vary": "origin",
@@ -235,12 +312,32 @@ def _readable(response: Response, request: Request, call: Call) -> Response:
     headers.update(HARMLESS)
     headers["x-request-id"] = str(call.origin.request_id)
     headers["vary"] = "origin"
+    if call._new_browser is not None:  # noqa: SLF001
+        is_secure = call.parts.public_url.startswith("https:")
+        # Pages of other sites ask, so the cookie travels with their calls; it opens nothing by itself.
+        response.set_cookie(
+            _COOKIE,
+            call._new_browser,  # noqa: SLF001
+            _COOKIE_SECONDS,
+            httponly=True,
+            secure=is_secure,
+            samesite="none" if is_secure else "lax",
+        )
     origin = request.headers.get("origin")
     if origin is not None and (call._key is not None or response.status_code in {401, 403}):  # noqa: SLF001
         headers["access-control-allow-origin"] = origin
         headers["access-control-allow-credentials"] = "true"
         headers["access-control-expose-headers"] = "retry-after, x-request-id"
     return response
+
+
+def _bearer(request: Request) -> str | None:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _is_origin(page: str) -> bool:
+    return _ORIGIN.fullmatch(page) is not None
 
 
 def _language(request: Request) -> str | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from onefold import bootstrap
 from onefold.access.keys import KeyRing
+from onefold.access.passwords import Passwords
 from onefold.errors import TemporaryError
 from onefold.http.callers import networks_of
 from onefold.http.connection import HeadBounds
@@ -16,7 +18,11 @@ from onefold.http.contact_api.door import Limits, Parts
 from onefold.http.rates import Rates
 from onefold.http.server import listening
 from onefold.observe import ContactApiMetrics, where
+from onefold.records.numbers import TenureNumbers
 from onefold.records.shards import shard_count
+from onefold.visitors.challenges import Challenges
+from onefold.visitors.sessions import Lives
+from onefold.visitors.telling import Teller
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -51,17 +57,28 @@ async def serving(role: Role, store: Store) -> AsyncIterator[int]:
             role.log.error("call_failed", error=type(error).__name__, request_id=request_id, where=where(error))
 
     metrics = ContactApiMetrics(role.metrics)
+    secret = role.settings.validation.secret
+    passwords = Passwords({version: pepper.get_secret_value().encode() for version, pepper in settings.peppers.items()})
+    shards = await shard_count(store)
     parts = Parts(
         store,
-        await shard_count(store),
+        shards,
         KeyRing(store).verify,
+        Teller(shards, TenureNumbers()),
+        passwords,
+        Challenges(bytes.fromhex(secret.get_secret_value())) if secret is not None else None,
+        Lives(timedelta(days=settings.session_idle_days), timedelta(days=settings.session_days)),
+        settings.public_url.rstrip("/"),
         limits_of(settings),
         networks_of(settings.trusted_proxies, "ONEFOLD_CONTACT_API__TRUSTED_PROXIES"),
         failed,
         metrics.answered,
     )
-    async with listening(make_app(parts), HeadBounds(), host=settings.host, port=settings.port) as port:
-        yield port
+    try:
+        async with listening(make_app(parts), HeadBounds(), host=settings.host, port=settings.port) as port:
+            yield port
+    finally:
+        passwords.close()
 
 
 def limits_of(settings: ContactApiSettings) -> Limits:

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from onefold.access.matrix import Scope
+from onefold.http.paging import Cursor, Limit, Page, cursor_of, place_of
 from onefold.http.problems import Answered
 from onefold.http.user_api.door import Doing, DoorRoute, Work, allowed
-from onefold.http.user_api.paging import Cursor, Limit, Page, cursor_of, place_of
 from onefold.records import activities as rows
 from onefold.records.activities import Activity
 from onefold.workspace import activities as use_cases

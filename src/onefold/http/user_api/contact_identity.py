@@ -15,10 +15,10 @@ from onefold.contacts import proposals as deciding
 from onefold.contacts.merge import Wish, merge
 from onefold.contacts.unmerge import unmerge
 from onefold.errors import ContactNotFound
+from onefold.http.paging import Cursor, Limit
 from onefold.http.user_api.contact_shapes import ActShown, Reason, Why, act_shown, answer_of
 from onefold.http.user_api.contacts import root_for
 from onefold.http.user_api.door import Doing, DoorRoute, allowed, lasting
-from onefold.http.user_api.paging import Cursor, Limit
 from onefold.identity.rules_reading import document_of
 from onefold.ops.explain.explain import Question, explain
 from onefold.ops.simulate.lines import numbered

@@ -16,6 +16,7 @@ from onefold.contacts.create import Draft, create
 from onefold.contacts.delete import delete
 from onefold.contacts.identifiers import Raw
 from onefold.errors import ContactNotFound, IdentifierHeld, InvalidMessage, Refused
+from onefold.http.paging import Cursor, Limit, Page, cursor_of, place_of
 from onefold.http.problems import Answered
 from onefold.http.user_api.contact_shapes import (
     ContactEdited,
@@ -29,7 +30,6 @@ from onefold.http.user_api.contact_shapes import (
     values_of,
 )
 from onefold.http.user_api.door import Doing, DoorRoute, Work, allowed
-from onefold.http.user_api.paging import Cursor, Limit, Page, cursor_of, place_of
 from onefold.identity.identifiers import resolve_identifiers
 from onefold.records import contact_lists, contact_pages
 from onefold.records.contact_lists import Archived, Filters, Place

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from onefold.contacts import imports
 from onefold.errors import JobNotFound
+from onefold.http.paging import Cursor, Limit, Page
 from onefold.http.problems import Answered
 from onefold.http.user_api.door import Doing, DoorRoute, allowed, lasting
 from onefold.http.user_api.imports import LineShown, begun, lines_page
 from onefold.http.user_api.jobs import JobShown
-from onefold.http.user_api.paging import Cursor, Limit, Page
 from onefold.records import workspace_jobs
 from onefold.workspace import document_loading, documents
 from onefold.workspace.document_loading import Item

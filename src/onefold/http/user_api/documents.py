@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from onefold.errors import InvalidMessage
+from onefold.http.paging import Cursor, Limit, Page, cursor_of, place_of
 from onefold.http.user_api.classification import (
     Hooks,
     Placed,
@@ -21,7 +22,6 @@ from onefold.http.user_api.classification import (
     stages_shown,
 )
 from onefold.http.user_api.door import Doing, DoorRoute, Work, allowed
-from onefold.http.user_api.paging import Cursor, Limit, Page, cursor_of, place_of
 from onefold.identity.adoption import Change, Edit, Placement
 from onefold.identity.adoption import Relation as Related
 from onefold.records import document_lists

@@ -13,10 +13,10 @@ from pydantic import BaseModel, Field
 
 from onefold.contacts import imports
 from onefold.errors import JobNotFound
+from onefold.http.paging import Cursor, Limit, Page, cursor_of, place_of
 from onefold.http.problems import Answered
 from onefold.http.user_api.door import Doing, DoorRoute, allowed, lasting
 from onefold.http.user_api.jobs import JobShown, shown_job
-from onefold.http.user_api.paging import Cursor, Limit, Page, cursor_of, place_of
 from onefold.messages.spreadsheets import csv_row
 from onefold.records import imports as records
 from onefold.records import log, workspace_jobs

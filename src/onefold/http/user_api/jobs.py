@@ -9,8 +9,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from onefold.http.paging import Cursor, Limit, Page, cursor_of, place_of
 from onefold.http.user_api.door import Doing, DoorRoute, allowed
-from onefold.http.user_api.paging import Cursor, Limit, Page, cursor_of, place_of
 from onefold.records import workspace_jobs
 from onefold.records.workspace_jobs import WorkspaceJob
 

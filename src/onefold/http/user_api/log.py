@@ -15,8 +15,8 @@ from pydantic import AwareDatetime, BaseModel, Field
 from onefold.access import sessions
 from onefold.access.matrix import Scope
 from onefold.errors import OnefoldError
+from onefold.http.paging import Cursor, Limit, Page, cursor_of, place_of
 from onefold.http.user_api.door import Doing, DoorRoute, Work, allowed, lasting
-from onefold.http.user_api.paging import Cursor, Limit, Page, cursor_of, place_of
 from onefold.records import log
 from onefold.records.log import Entry, Wanted
 

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from onefold.access.matrix import Scope
 from onefold.errors import OrganizationNotFound
+from onefold.http.paging import Cursor, Limit, Page, cursor_of, place_of
 from onefold.http.user_api.classification import Hanging, StageShown, change_of, stages_shown
 from onefold.http.user_api.door import Doing, DoorRoute, Work, allowed
-from onefold.http.user_api.paging import Cursor, Limit, Page, cursor_of, place_of
 from onefold.records import organizations as records
 from onefold.records.organizations import Organization
 from onefold.workspace import organizations as use_cases

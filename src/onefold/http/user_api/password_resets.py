@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -10,7 +12,26 @@ from onefold.http.problems import TOO_MANY
 from onefold.http.user_api.door import Doing, DoorRoute, open_to_everybody
 from onefold.outreach import notices
 
+if TYPE_CHECKING:
+    from onefold.records.store import Connection
+    from onefold.records.users import UserRow
+
 router = APIRouter(route_class=DoorRoute, tags=["session"])
+
+
+class ResetWanted(BaseModel):
+    """Who forgot their password."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    workspace: str = Field(pattern="^[a-z0-9][a-z0-9_-]{0,62}$")
+    email: str = Field(min_length=1, max_length=320)
+
+
+class LinkSent(BaseModel):
+    """Whether or not somebody has the e-mail."""
+
+    expires_in_seconds: int = Field(description="For how long the link works, if one was sent.")
 
 
 class ResetConfirmed(BaseModel):
@@ -20,6 +41,19 @@ class ResetConfirmed(BaseModel):
 
     token: SecretStr = Field(max_length=200, description="What stands behind the # of the link.")
     wanted: SecretStr = Field(max_length=1_000)
+
+
+@router.post("/password-resets", status_code=202, responses=TOO_MANY)
+@open_to_everybody
+async def ask_for_reset(work: Doing, body: ResetWanted) -> LinkSent:
+    """Let a link be sent to whoever signs in with this e-mail, if somebody does: the answer does not say. Nothing ends until it is used."""
+    origin = work.parts.links_url
+
+    async def send(connection: Connection, user: UserRow, token: str) -> None:
+        await notices.new_password(connection, user, resets.link(origin, token), resets.LIFE)
+
+    await resets.ask(work.store, (body.workspace, body.email), work.origin, send)
+    return LinkSent(expires_in_seconds=round(resets.LIFE.total_seconds()))
 
 
 @router.post("/password-resets/confirm", status_code=204, responses=TOO_MANY)

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from onefold.errors import IdentifierTypeNotFound, VersionConflict
+from onefold.http.paging import Limit
 from onefold.http.user_api.contact_shapes import Reason
 from onefold.http.user_api.door import Doing, DoorRoute, Work, allowed
-from onefold.http.user_api.paging import Limit
 from onefold.identity.rules_document import Entry, entries_of, in_force
 from onefold.workspace import rules
 from onefold.workspace.rules import Edits, Plan

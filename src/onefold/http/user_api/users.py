@@ -13,8 +13,8 @@ from onefold.access import resets
 from onefold.access import users as use_cases
 from onefold.access.matrix import TITLES, Role, rank
 from onefold.access.users import Wish
+from onefold.http.paging import Cursor, Limit, Page, cursor_of, place_of
 from onefold.http.user_api.door import Doing, DoorRoute, allowed
-from onefold.http.user_api.paging import Cursor, Limit, Page, cursor_of, place_of
 from onefold.outreach import notices
 from onefold.records import users
 from onefold.records.activities import open_of

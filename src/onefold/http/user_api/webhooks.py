@@ -10,8 +10,8 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from onefold.http.paging import Cursor, Limit, Page, cursor_of, place_of
 from onefold.http.user_api.door import Doing, DoorRoute, allowed
-from onefold.http.user_api.paging import Cursor, Limit, Page, cursor_of, place_of
 from onefold.records import webhook_deliveries, webhooks
 from onefold.records.webhook_deliveries import Delivery
 from onefold.records.webhooks import WebhookRow

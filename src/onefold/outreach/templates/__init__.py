@@ -31,6 +31,7 @@ TEMPLATES: Final[Mapping[str, Template]] = {
     "sign_in_link": Template(("link", "code")),
     "address_changed": Template(("link",), ("email", "sms"), is_asked_for=False),
     "password_reset": Template(("link",)),
+    "new_password_link": Template(("link",)),
     "password_changed": Template(is_asked_for=False),
 }
 LANGUAGES: Final = ("en", "de", "fr")

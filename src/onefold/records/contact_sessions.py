@@ -1,0 +1,198 @@
+"""Rows of visitors' sessions and passwords. Whether one is in force is derived from who holds its identifier now.
+
+No merge, eviction, removal or erasure has to know of sessions: each changes the tenure that a session stands on, and so ends it. Called
+by `onefold.visitors`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
+    from uuid import UUID
+
+    from onefold.identity.identifiers import IdentifierKey
+    from onefold.records.store import Connection
+
+# Of the same contact, through the same tenure, which is still proved.
+_HOLDS = "i.held_until is null and i.is_validated and i.contact_id = s.contact_id"
+BEGIN = """
+insert into contact_sessions (workspace, session_id, contact_id, tenure_id, token_hash, method, expires_at)
+select $1, $2, i.contact_id, i.tenure_id, $4, $5, clock_timestamp() + $6::interval
+from identifiers i where i.identifier_key = $3 and i.workspace = $1 and i.held_until is null and i.is_validated
+returning contact_id, expires_at
+"""
+_IN_FORCE = f"""
+select s.session_id, s.contact_id, s.tenure_id, i.identifier_key, i.semantic_type, i.identifier, i.normalised, s.method, s.began_at,
+  s.expires_at, s.last_used_at < clock_timestamp() - interval '1 minute' as is_stale
+from contact_sessions s join identifiers i on i.tenure_id = s.tenure_id and i.workspace = s.workspace
+where s.{{which}} = $2 and s.workspace = $1 and s.expires_at > clock_timestamp()
+  and s.last_used_at > clock_timestamp() - $3::interval and {_HOLDS}
+"""
+ENTER = _IN_FORCE.format(which="token_hash")
+BY_ID = _IN_FORCE.format(which="session_id")
+TOUCH = "update contact_sessions set last_used_at = clock_timestamp() where session_id = $2 and workspace = $1"
+END = "delete from contact_sessions where session_id = $2 and workspace = $1"
+END_ALL = "delete from contact_sessions where contact_id = $2 and workspace = $1 and session_id is distinct from $3"
+CARRY_OVER = """
+update contact_sessions s set contact_id = i.contact_id, tenure_id = i.tenure_id from identifiers i
+where s.session_id = $2 and s.workspace = $1
+  and i.identifier_key = $3 and i.workspace = $1 and i.held_until is null and i.is_validated
+"""
+FORGET_OLD = """
+delete from contact_sessions where ctid in (
+  select ctid from contact_sessions where workspace = $1 and expires_at < clock_timestamp() limit 100 for update skip locked)
+"""
+FORGET = "delete from contact_sessions where contact_id = any($2::uuid[]) and workspace = $1"
+FORGET_HASHES = "delete from contact_passwords where contact_id = any($2::uuid[]) and workspace = $1"
+SET_HASH = """
+insert into contact_passwords (workspace, contact_id, password_hash) values ($1, $2, $3)
+on conflict (contact_id, workspace) do update set password_hash = excluded.password_hash, set_at = clock_timestamp()
+"""
+# Of whoever holds the identifier validated: recovery and sign-in use nothing else (S43).
+HASH_BY = """
+select i.contact_id, p.password_hash from identifiers i
+join contact_passwords p on p.contact_id = i.contact_id and p.workspace = i.workspace
+where i.identifier_key = $2 and i.workspace = $1 and i.held_until is null and i.is_validated
+"""
+HASH_OF = "select password_hash from contact_passwords where contact_id = $2 and workspace = $1"
+PROVED_KEYS = """
+select identifier_key from identifiers
+where contact_id = $2 and workspace = $1 and held_until is null and is_validated and semantic_type in ('email', 'phone')
+order by validated_at, identifier_key
+"""
+HOLDER = """
+select contact_id from identifiers where identifier_key = $2 and workspace = $1 and held_until is null and is_validated
+"""
+PROVED = """
+select semantic_type, normalised from identifiers
+where contact_id = $2 and workspace = $1 and held_until is null and is_validated and semantic_type in ('email', 'phone')
+order by semantic_type, normalised
+"""
+
+
+class SessionRow(NamedTuple):
+    """A session that is in force, and the identifier that it stands on."""
+
+    session_id: UUID
+    contact_id: UUID
+    tenure_id: int
+    identifier_key: IdentifierKey
+    semantic_type: str
+    identifier: str
+    normalised: str
+    method: str
+    began_at: datetime
+    expires_at: datetime
+    is_stale: bool
+    """Whether its last use was noted more than a minute ago."""
+
+
+class Begun(NamedTuple):
+    """A session that has begun."""
+
+    contact_id: UUID
+    expires_at: datetime
+
+
+class NewSession(NamedTuple):
+    """What is stored of a new one."""
+
+    workspace: str
+    session_id: UUID
+    identifier_key: IdentifierKey
+    token_hash: bytes
+    method: str
+    life: timedelta
+
+
+class Stored(NamedTuple):
+    """A password, and whose it is."""
+
+    contact_id: UUID
+    password_hash: str
+
+
+async def begin(connection: Connection, new: NewSession) -> Begun | None:
+    """Begin a session of whoever holds the identifier validated; None where nobody does."""
+    await connection.execute(FORGET_OLD, new.workspace)
+    row = await connection.fetchrow(BEGIN, *new)
+    return Begun(*row.values()) if row is not None else None
+
+
+async def enter(connection: Connection, workspace: str, token_hash: bytes, idle: timedelta) -> SessionRow | None:
+    """The session of a token, if it is in force; its use is noted."""
+    row = await connection.fetchrow(ENTER, workspace, token_hash, idle)
+    if row is None:
+        return None
+    found = SessionRow(*row.values())
+    if found.is_stale:
+        await connection.execute(TOUCH, workspace, found.session_id)
+    return found
+
+
+async def by_id(connection: Connection, workspace: str, session_id: UUID, idle: timedelta) -> SessionRow | None:
+    """A session, if it is in force."""
+    row = await connection.fetchrow(BY_ID, workspace, session_id, idle)
+    return SessionRow(*row.values()) if row is not None else None
+
+
+async def carry_over(connection: Connection, workspace: str, session_id: UUID, key: IdentifierKey) -> None:
+    """Let a session stand on another proved identifier: its own was changed, or its contact absorbed by what its owner did."""
+    await connection.execute(CARRY_OVER, workspace, session_id, key)
+
+
+async def end(connection: Connection, workspace: str, session_id: UUID) -> None:
+    """End one session."""
+    await connection.execute(END, workspace, session_id)
+
+
+async def end_all(connection: Connection, workspace: str, contact_id: UUID, *, but: UUID | None = None) -> None:
+    """End all sessions of a contact, but one."""
+    await connection.execute(END_ALL, workspace, contact_id, but)
+
+
+async def forget_contacts(connection: Connection, workspace: str, contacts: Sequence[UUID]) -> None:
+    """Take sessions and passwords of these out (S103)."""
+    await connection.execute(FORGET, workspace, list(contacts))
+    await connection.execute(FORGET_HASHES, workspace, list(contacts))
+
+
+async def set_password(connection: Connection, workspace: str, contact_id: UUID, password_hash: str) -> None:
+    """Give a contact a password, in place of the one that it has."""
+    await connection.execute(SET_HASH, workspace, contact_id, password_hash)
+
+
+async def forget_password(connection: Connection, workspace: str, contact_id: UUID) -> None:
+    """Let a contact have none."""
+    await connection.execute(FORGET_HASHES, workspace, [contact_id])
+
+
+async def password_by(connection: Connection, workspace: str, key: IdentifierKey) -> Stored | None:
+    """The password of whoever holds an identifier validated."""
+    row = await connection.fetchrow(HASH_BY, workspace, key)
+    return Stored(*row.values()) if row is not None else None
+
+
+async def password_of(connection: Connection, workspace: str, contact_id: UUID) -> str | None:
+    """The password of a contact."""
+    found: str | None = await connection.fetchval(HASH_OF, workspace, contact_id)
+    return found
+
+
+async def holder_of(connection: Connection, workspace: str, key: IdentifierKey) -> UUID | None:
+    """Who holds an identifier validated."""
+    found: UUID | None = await connection.fetchval(HOLDER, workspace, key)
+    return found
+
+
+async def proved_addresses(connection: Connection, workspace: str, contact_id: UUID) -> list[tuple[str, str]]:
+    """Type and normalised value of every address that a contact holds validated."""
+    return [(row["semantic_type"], row["normalised"]) for row in await connection.fetch(PROVED, workspace, contact_id)]
+
+
+async def proved_keys(connection: Connection, workspace: str, contact_id: UUID) -> list[IdentifierKey]:
+    """The same addresses by their keys, the first proved first."""
+    return [row["identifier_key"] for row in await connection.fetch(PROVED_KEYS, workspace, contact_id)]

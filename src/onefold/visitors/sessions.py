@@ -1,0 +1,168 @@
+"""Sessions of people who proved an address: by a code, a link, or the password that they set after one.
+
+A session stands on an identifier: it is in force while the same contact holds that identifier validated (S42 to S44). Whatever is wrong at
+a sign-in is said alike, after the same work (S26, S27). Called by the Contact API.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from onefold.access import attempts
+from onefold.access.caller import NotSignedIn
+from onefold.errors import InvalidMessage, TemporaryError
+from onefold.identity.identifiers import identifier_key
+from onefold.identity.normalise import normalise, trim
+from onefold.records import contact_sessions
+from onefold.records.contact_sessions import NewSession
+from onefold.records.rules_versions import rules_in_force
+from onefold.visitors.limits import folded
+from onefold.visitors.telling import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from onefold.access.attempts import Bucket
+    from onefold.access.passwords import Passwords
+    from onefold.identity.identifiers import IdentifierKey
+    from onefold.records.contact_sessions import SessionRow, Stored
+    from onefold.records.store import Connection, Store
+
+PREFIX: Final = "of_ses_"
+_TOKEN: Final = re.compile(r"of_ses_[A-Za-z0-9_-]{43}")
+_REFUSAL: Final = "the address or the password is wrong; or the address was never proved: ask for a code"
+
+
+class Lives(NamedTuple):
+    """How long sessions go on."""
+
+    idle: timedelta = timedelta(days=14)
+    """Without a call."""
+    longest: timedelta = timedelta(days=90)
+    """Whatever happens."""
+    fresh: timedelta = timedelta(minutes=15)
+    """After it began, for what needs a recent sign-in (S56)."""
+
+
+class Session(NamedTuple):
+    """A session that has begun. `token` is what the page keeps; it is stored nowhere."""
+
+    token: str
+    contact_id: UUID
+    expires_at: datetime
+
+
+class Visitor(NamedTuple):
+    """Somebody who is signed in."""
+
+    workspace: str
+    session_id: UUID
+    contact_id: UUID
+    address: Address
+    """That the session stands on."""
+    key: IdentifierKey
+    began_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A password that was right when it was compared; it opens something once its session begins."""
+
+    stored: Stored
+    address: Address
+    key: IdentifierKey
+    counted: Sequence[Bucket]
+    anew: str | None
+    """The same password under the present parameters, where it was hashed under lesser ones (S19)."""
+
+
+async def begin(connection: Connection, workspace: str, key: IdentifierKey, method: str, lives: Lives) -> Session:
+    """Begin a session of whoever holds an identifier validated. Raises NotSignedIn where nobody does any more."""
+    token = PREFIX + secrets.token_urlsafe(32)
+    begun = await contact_sessions.begin(connection, NewSession(workspace, uuid.uuid4(), key, _hash(token), method, lives.longest))
+    if begun is None:
+        raise NotSignedIn("nobody holds this address proved; ask for a code")
+    return Session(token, begun.contact_id, begun.expires_at)
+
+
+async def enter(connection: Connection, workspace: str, token: str, lives: Lives) -> Visitor:
+    """Whose session it is. Raises NotSignedIn."""
+    found = await contact_sessions.enter(connection, workspace, _hash(token), lives.idle) if _TOKEN.fullmatch(token) else None
+    if found is None:
+        raise NotSignedIn("the session has ended; sign in again")
+    return _visitor(workspace, found)
+
+
+async def by_id(connection: Connection, workspace: str, session_id: UUID, lives: Lives) -> Visitor | None:
+    """Whose session it is, if it is in force: of whoever asked for a link in it, and opens the link in the same browser."""
+    found = await contact_sessions.by_id(connection, workspace, session_id, lives.idle)
+    return _visitor(workspace, found) if found is not None else None
+
+
+async def compare(store: Store, passwords: Passwords, workspace: str, address: Address, password: str, client: str | None) -> Compared:
+    """Compare a password with that of whoever holds the address validated. Raises NotSignedIn alike for whatever is wrong.
+
+    It takes the same work then. Raises TooManyAttempts, too. Not one transaction: none is held open while a password is compared.
+    """
+    async with store.transaction([workspace]) as connection:
+        normalised = await _known(connection, workspace, address)
+        key = identifier_key(address.semantic_type, normalised)
+        counted = attempts.of_sign_in(f"contact:{address.semantic_type}:{folded(address.semantic_type, normalised)}", client, ())
+        await attempts.count(connection, workspace, counted)
+        stored = await contact_sessions.password_by(connection, workspace, key)
+    try:
+        verified = await passwords.verify(stored.password_hash if stored is not None else None, password)
+    except TemporaryError:
+        async with store.transaction([workspace]) as connection:
+            await attempts.take_back(connection, workspace, counted)
+        raise
+    if stored is None or not verified.holds:
+        raise NotSignedIn(_REFUSAL)
+    anew = None
+    if verified.hash_anew:
+        with suppress(TemporaryError):
+            anew = await passwords.hash(password)
+    return Compared(stored, Address(address.semantic_type, normalised), key, counted, anew)
+
+
+async def sign_in(connection: Connection, workspace: str, compared: Compared, lives: Lives) -> Session:
+    """Begin the session of a right password. Raises NotSignedIn where another one was set meanwhile."""
+    present = await contact_sessions.password_by(connection, workspace, compared.key)
+    if present != compared.stored:
+        raise NotSignedIn(_REFUSAL)
+    if compared.anew is not None:
+        await contact_sessions.set_password(connection, workspace, present.contact_id, compared.anew)
+    await attempts.succeeded(connection, workspace, compared.counted)
+    return await begin(connection, workspace, compared.key, "password", lives)
+
+
+async def judge_and_hash(passwords: Passwords, password: str, workspace: str, words: Sequence[str]) -> str:
+    """A new password as it is stored. Raises InvalidMessage for one that is easily guessed, TemporaryError where too many wait."""
+    await passwords.judge(password, [workspace, *words])
+    return await passwords.hash(password)
+
+
+def _visitor(workspace: str, found: SessionRow) -> Visitor:
+    address = Address(found.semantic_type, found.normalised)
+    return Visitor(workspace, found.session_id, found.contact_id, address, found.identifier_key, found.began_at)
+
+
+async def _known(connection: Connection, workspace: str, address: Address) -> str:
+    """The address in its one form; of what is no address, a text that nobody holds: it is counted and compared alike (S29)."""
+    rules = (await rules_in_force(connection, [workspace], recency=timedelta(0))).get(workspace)
+    if rules is None:
+        raise InvalidMessage(f"there is no workspace {workspace!r}", code="unknown_workspace")
+    return normalise(address.semantic_type, trim(address.identifier), rules.normalisation) or "no address"
+
+
+def _hash(token: str) -> bytes:
+    return sha256(token.encode()).digest()

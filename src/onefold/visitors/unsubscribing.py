@@ -1,0 +1,74 @@
+"""Getting no more messages: by a link that names an address by its keyed hash, and works for as long as the address is somebody's.
+
+It needs no sign-in, as the law has it and mail programs expect (RFC 8058), so it does one thing: the address takes no more messages that
+its owner did not ask for (`outreach: false`). Called by the pages of links, and by whoever writes such messages.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from base64 import urlsafe_b64encode
+from typing import TYPE_CHECKING, Final
+
+from onefold.contacts import identifiers as holding
+from onefold.contacts.identifiers import Amendment
+from onefold.errors import Refused, TemporaryError
+from onefold.identity.identifiers import IdentifierKey
+from onefold.records.histories import open_now
+from onefold.records.store import RACES, Moved
+from onefold.visitors.acting import acting_for
+from onefold.visitors.capture import Visit
+from onefold.visitors.telling import Address
+
+if TYPE_CHECKING:
+    from onefold.records.log import Origin
+    from onefold.records.store import Connection, Store
+    from onefold.visitors.challenges import Challenges
+    from onefold.visitors.telling import Teller
+
+UNSUBSCRIBED: Final = "Unsubscribed"
+_TOKEN: Final = re.compile(r"([a-z0-9][a-z0-9_-]{0,62})\.([0-9a-f]{32})\.([A-Za-z0-9_-]{43})")
+_ATTEMPTS: Final = 5
+
+
+class UnsubscribeRefused(Refused):
+    """The link names nobody's address, or was not made here."""
+
+    code = "unsubscribe_refused"
+
+
+def link(challenges: Challenges, links_origin: str, workspace: str, key: IdentifierKey) -> str:
+    """The address of the page, for a message to whoever holds this identifier."""
+    return f"{links_origin.rstrip('/')}/unsubscribe/{workspace}.{key.hex()}.{_signature(challenges, workspace, key)}"
+
+
+async def unsubscribe(store: Store, challenges: Challenges, token: str, origin: Origin, teller: Teller) -> None:
+    """Let the address that a link names take no more messages. Again, it changes nothing. Raises UnsubscribeRefused."""
+    read = _TOKEN.fullmatch(token)
+    key = IdentifierKey(bytes.fromhex(read[2])) if read is not None else IdentifierKey(bytes(16))
+    if read is None or not hmac.compare_digest(_signature(challenges, read[1], key), read[3]):
+        raise UnsubscribeRefused("this link is not whole; take it from the message again")
+    for _ in range(_ATTEMPTS):
+        try:
+            async with store.transaction([read[1]]) as connection:
+                return await _silence(connection, Visit(read[1], None, origin), key, teller)
+        except (Moved, *RACES):
+            continue
+    raise TemporaryError("the same records change all the time")
+
+
+async def _silence(connection: Connection, visit: Visit, key: IdentifierKey, teller: Teller) -> None:
+    found = await open_now(connection, visit.workspace, [key])
+    if not found:
+        return  # nobody holds it: nobody is written to
+    held = found[0]
+    by = acting_for(held.contact_id, visit)
+    wanted = Amendment(outreach=False)
+    done = await holding.amend(connection, visit.workspace, held.contact_id, key, wanted, by, numbers=teller.numbers, shards=teller.shards)
+    if done.plan.writes:
+        await teller.tell(connection, visit, UNSUBSCRIBED, [Address(held.semantic_type, held.normalised)], assurance="claimed")
+
+
+def _signature(challenges: Challenges, workspace: str, key: IdentifierKey) -> str:
+    return urlsafe_b64encode(challenges.keyed("unsubscribe", workspace, key.hex())).decode().rstrip("=")

