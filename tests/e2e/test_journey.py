@@ -118,8 +118,7 @@ async def running(services: Services, database: Database, topic_prefix: str, red
         await asyncio.gather(*(stack.enter_async_context(mine.running(role, **settings)) for role in roles))
         async with mine.store.transaction([WORKSPACE]) as connection:
             key = (await create_key(connection, WORKSPACE, "public", "site")).text
-        urls = (f"http://127.0.0.1:{port}" for port in (collector, contact_api))
-        yield Running(mine, *urls, key, mailbox, started, [])
+        yield Running(mine, f"http://127.0.0.1:{collector}", f"http://127.0.0.1:{contact_api}", key, mailbox, started, [])
 
 
 async def shown(tab: Tab, name: str) -> None:
