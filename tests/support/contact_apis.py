@@ -142,8 +142,8 @@ async def contact_api_on(store: Store, **options: Any) -> AsyncIterator[ContactA
         api.failures.append(error)
 
     shards, passwords = await shard_count(store), Passwords(hasher=CHEAP)
-    wanted: dict[str, Any] = {"challenges": Challenges(SECRET), "public_url": LINKS, **options}
-    parts = Parts(store, shards, KeyRing(store).verify, Teller(shards, TenureNumbers()), passwords, failed=failed, **wanted)
+    wanted: dict[str, Any] = {"passwords": passwords, "challenges": Challenges(SECRET), "public_url": LINKS, **options}
+    parts = Parts(store, shards, KeyRing(store).verify, Teller(shards, TenureNumbers()), failed=failed, **wanted)
     api = ContactApi(make_app(parts), store, await public_key(store, allowed_urls=[f"{SITE}/*"]), parts)
     try:
         yield api
