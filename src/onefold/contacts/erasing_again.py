@@ -22,7 +22,7 @@ from onefold.contacts.unmerge import unmerge
 from onefold.errors import ContactErased, MergeNotFound, Refused, StoreUnavailable
 from onefold.messages import tombstones
 from onefold.messages.topics import CONTACTS_CHANGED, INTERACTIONS
-from onefold.records import erased, replays, retelling
+from onefold.records import barred, erased, replays, retelling
 from onefold.records.shards import shard_count
 from onefold.records.store import RACES, Moved
 from onefold.records.trees import load_tree, root_of
@@ -179,7 +179,7 @@ async def tell_again(store: Store, told: Told) -> None:
 async def _bar(store: Store, workspace: str, bars: Sequence[Bar]) -> None:
     for start in range(0, len(bars), _BARRED_AT_ONCE):
         async with store.transaction([workspace]) as connection:
-            await erased.bar(connection, workspace, bars[start : start + _BARRED_AT_ONCE])
+            await barred.bar(connection, workspace, bars[start : start + _BARRED_AT_ONCE])
 
 
 async def _attempt(store: Store, workspace: str, contact_id: UUID, theirs: Mapping[UUID, Tombstone], shards: int) -> Iterable[UUID]:

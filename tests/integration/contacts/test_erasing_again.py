@@ -19,20 +19,24 @@ from onefold.contacts.merge import Wish, merge
 from onefold.contacts.unmerge import unmerge
 from onefold.errors import ConfigurationError, Refused
 from onefold.identity.assurance import Assurance
-from onefold.identity.plan import OutcomeKind
+from onefold.identity.contact import ContactId
+from onefold.identity.identifiers import identifier_key
+from onefold.identity.interaction import Position
+from onefold.identity.plan import Excess, Limit, OutcomeKind, Parked
 from onefold.installation.doctor import examine, refuse_unsafe
 from onefold.messages import tombstones
 from onefold.messages.topics import CONTACTS_CHANGED
 from onefold.observe import Health
-from onefold.records import progress, store_place
+from onefold.records import parked, progress, store_place
 from onefold.records.incarnations import present
 from onefold.records.numbers import TenureNumbers
 from onefold.records.store import Store
 from onefold.topics.producer import IdempotentProducer
 from onefold.topics.tail import follow_topic
+from onefold.visitors.challenges import Ask, Challenges
 from streams import relay
 from tests.e2e.check.stories import check
-from tests.integration.contacts.canaries import holder, left, play
+from tests.integration.contacts.canaries import everything, holder, left, play
 from tests.support.dumps import dump, restored
 from tests.support.installations import Installation, installation, settings_of
 from tests.support.worlds import event
@@ -148,6 +152,35 @@ async def test_whoever_was_erased_after_the_dump_is_erased_again_and_nobody_else
             assert await left(there.database, f"{word}@example.com") == []
         await play(store, event("anonymous_token:ann", event_id="new", minutes=NEVER))
         assert await holder(store, "anonymous_token:ann") != ids["ann"]
+
+
+@pytest.mark.asyncio
+async def test_no_table_of_a_restored_store_says_anything_of_whoever_was_erased_since(
+    services: Services, database: Database, topic_prefix: str, redis_url: str, tmp_path: Path
+) -> None:
+    """S103, S108: also what waited of an address that nobody held yet when the dump was made, and became hers after it."""
+    async with installation(services, database, topic_prefix, redis_url, partitions=1, policy="eager") as mine:
+        her, ben = await everything(mine.store)
+        second = event("email:canary-second@example.com", event_id="second", minutes=8)
+        waits = msgspec.structs.replace(second, raw=b'{"email": "canary-second@example.com"}', position=Position("t", 0, 2_000_000))
+        excess = Excess(Limit.CONTACTS_PER_VALUE_DAY, "email", identifier_key("email", "canary-second@example.com"))
+        async with mine.store.transaction(["acme"]) as connection:
+            await parked.park(connection, [Parked(waits, (excess,), ContactId(ben))])
+            await Challenges(b"c" * 32).ask(connection, Ask("acme", "validate", "email", "canary-second@example.com", "https://a.example"))
+        dumped = await dump(services, database, tmp_path / "dump")
+        both = event("user_id:canary1", "email:canary-second@example.com", assurance=ASSERTED, event_id="both-of-hers", minutes=9)
+        await play(mine.store, both)
+        async with mine.store.transaction(["acme"]) as connection:
+            await erase(connection, "acme", her, ANN, shards=4)
+        await relayed(mine)
+        async with restored(services, dumped) as copy:
+            store = await Store.connect(copy.app_url)
+            assert {"contacts", "parked", "challenges", "outbox", "outreach_messages"} <= set(await left(copy, "canary"))
+            told = await read_since(mine.role.kafka, None)
+            again = await erase_again(store, told)
+            await store.close()
+            assert (len(again.contacts), again.beside) == (3, [])
+            assert await left(copy, "canary") == []
 
 
 @pytest.mark.asyncio
