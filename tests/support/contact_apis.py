@@ -153,8 +153,8 @@ async def contact_api_on(store: Store, **options: Any) -> AsyncIterator[ContactA
 
     shards, passwords = await shard_count(store), Passwords(hasher=CHEAP)
     tokens = IdTokens(contact_issuer_finder(store), ProviderKeys().find)
-    wanted: dict[str, Any] = {"id_tokens": tokens, "challenges": Challenges(SECRET), "public_url": LINKS, **options}
-    parts = Parts(store, shards, KeyRing(store).verify, Teller(shards, TenureNumbers()), passwords, failed=failed, **wanted)
+    wanted: dict[str, Any] = {"passwords": passwords, "id_tokens": tokens, "challenges": Challenges(SECRET), "public_url": LINKS, **options}
+    parts = Parts(store, shards, KeyRing(store).verify, Teller(shards, TenureNumbers()), failed=failed, **wanted)
     api = ContactApi(make_app(parts), store, await public_key(store, allowed_urls=[f"{SITE}/*"]), parts)
     try:
         yield api

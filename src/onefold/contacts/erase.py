@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from onefold.contacts import acting, waiting_lines
+from onefold.contacts import acting, waiting_lines, waiting_words
 from onefold.errors import ContactErased, ContactNotFound
 from onefold.identity.erase import erase as planned
 from onefold.identity.erase import erase_again as planned_again
@@ -77,8 +77,9 @@ async def erase(
     else:
         erasing = Erasing(tree, planned_again(tree, elsewhere, msgspec.structs.replace(act, at=again_as_of)))
     if shards is not None:
-        if importing:
-            keys = {key for each in erasing.plan.erasures for key in each.keys}
-            await waiting_lines.forget(connection, importing, keys, (await acting.rules_of(connection, workspace)).to_find())
+        keys = {key for each in erasing.plan.erasures for key in each.keys}
+        rules = (await acting.rules_of(connection, workspace)).to_find()
+        await waiting_lines.forget(connection, importing, keys, rules)
+        await waiting_words.forget(connection, workspace, keys, rules)
         await acting.write(connection, erasing.plan, shards, user)
     return erasing

@@ -47,7 +47,9 @@ class SignInAgain(Refused):
     code = "sign_in_again"
 
     def __init__(self, fresh: timedelta) -> None:
-        super().__init__(f"sign in again for this: a session may do it for {fresh // timedelta(minutes=1)} minutes after it began")
+        super().__init__(
+            f"sign in again for this, by a code or a link: a session may do it for {fresh // timedelta(minutes=1)} minutes after it began"
+        )
 
 
 async def show(connection: Connection, visitor: Visitor) -> Shown:
@@ -76,7 +78,7 @@ async def give_consent(connection: Connection, teller: Teller, visit: Visit, vis
 
 async def leave(connection: Connection, teller: Teller, visit: Visit, visitor: Visitor) -> None:
     """End the session. What is done on the device afterwards is whoever's comes next, under another token."""
-    await teller.tell(connection, visit, LEFT, [visitor.address])
+    await teller.say(connection, visit, LEFT, [visitor.address])
     await contact_sessions.end(connection, visitor.workspace, visitor.session_id)
 
 
@@ -125,6 +127,13 @@ async def set_password(connection: Connection, visitor: Visitor, password_hash: 
     await contact_sessions.set_password(connection, visitor.workspace, visitor.contact_id, password_hash)
     await contact_sessions.end_all(connection, visitor.workspace, visitor.contact_id, but=visitor.session_id)
     await notices.password_changed(connection, visitor.workspace, visitor.contact_id, language)
+
+
+def demand_proved_now(visitor: Visitor, lives: Lives, now: datetime) -> None:
+    """Raises SignInAgain where the address that the session stands on was not proved just now, by a code or a link (S109)."""
+    if visitor.method not in {"otp", "magic_link"}:
+        raise SignInAgain(lives.fresh)
+    demand_fresh(visitor, lives, now)
 
 
 def demand_fresh(visitor: Visitor, lives: Lives, now: datetime) -> None:

@@ -71,6 +71,8 @@ class Visitor(NamedTuple):
     """That the session stands on."""
     key: IdentifierKey
     began_at: datetime
+    method: str
+    """How it began: otp, magic_link, password, oauth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,7 @@ async def judge_and_hash(passwords: Passwords, password: str, workspace: str, wo
 
 def _visitor(workspace: str, found: SessionRow) -> Visitor:
     address = Address(found.semantic_type, found.normalised)
-    return Visitor(workspace, found.session_id, found.contact_id, address, found.identifier_key, found.began_at)
+    return Visitor(workspace, found.session_id, found.contact_id, address, found.identifier_key, found.began_at, found.method)
 
 
 async def known(connection: Connection, workspace: str, address: Address) -> str:

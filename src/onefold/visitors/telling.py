@@ -70,6 +70,25 @@ class Teller:
 
         Raises Moved, and a race of the store's, where an event was faster: roll back and repeat.
         """
+        message, value = await self._say(connection, visit, name, addresses, kind=kind, method=method, values=values, assurance=assurance)
+        return await self._decide(connection, message, value)
+
+    async def say(self, connection: Connection, visit: Visit, name: str, addresses: Sequence[Address]) -> None:
+        """Say what somebody did, asserted, where nothing of the answer follows from it: the resolver decides on it."""
+        await self._say(connection, visit, name, addresses, kind="track", method=None, values=None, assurance="asserted")
+
+    async def _say(
+        self,
+        connection: Connection,
+        visit: Visit,
+        name: str,
+        addresses: Sequence[Address],
+        *,
+        kind: str,
+        method: str | None,
+        values: Mapping[str, Any] | None,
+        assurance: AssuranceWord,
+    ) -> tuple[InteractionMessage, bytes]:
         at = time_text(await said.now(connection))
         proof = WireProof(*addresses[0], method) if method is not None else None
         token = [WireIdentifier("anonymous_token", visit.anonymous_token)] if visit.anonymous_token is not None else []
@@ -88,8 +107,7 @@ class Teller:
             properties=dict(values) if values and kind != "identify" else None,
             context=visit.context(),
         )
-        value = await said.say(connection, message, self.shards)
-        return await self._decide(connection, message, value)
+        return message, await said.say(connection, message, self.shards)
 
     async def _decide(self, connection: Connection, message: InteractionMessage, value: bytes) -> UUID:
         rules = await rules_in_force(connection, [message.workspace], recency=_RECENCY)

@@ -25,7 +25,7 @@ from tests.support.workspaces import add_workspace
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from playwright.async_api import BrowserContext
+    from playwright.async_api import BrowserContext, Request
     from playwright.async_api import Page as Tab
 
     from tests.e2e.collector.sites import Site
@@ -49,6 +49,14 @@ class Visit(NamedTuple):
     context: BrowserContext
     hosts: set[str]
     complaints: list[str]
+    told: set[str]
+    """Every field of every answer that was no problem."""
+
+    async def note(self, request: Request) -> None:
+        """Look at the answer to a call."""
+        response = await request.response()
+        if response is not None and response.ok and request.method == "POST":
+            self.told.update(await response.json())
 
     def add(self, path: str, *, lang: str = "en", direction: str = "ltr", attributes: str = "", before: str = "") -> None:
         """A page with the chat, under a policy that lets it do what it must, and nothing else."""
@@ -75,6 +83,15 @@ class Visit(NamedTuple):
                     found = [decode(row["payload"], InteractionMessage) for row in await connection.fetch(SAID)]
                 await asyncio.sleep(0.05)
         return found
+
+
+async def watch(context: BrowserContext, hosts: set[str], complaints: list[str]) -> None:
+    """Note whom its pages ask, and what is complained of in them: broken policies, errors, warnings."""
+    context.set_default_timeout(10_000)
+    await context.add_init_script(_ONLOOKER)
+    context.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+    context.on("console", lambda message: complaints.append(message.text) if message.type in {"error", "warning"} else None)
+    context.on("weberror", lambda error: complaints.append(str(error.error)))
 
 
 async def until(tab: Tab, expression: str) -> None:
@@ -120,14 +137,9 @@ async def visiting(database: Database) -> AsyncIterator[Visit]:
         async with serving_api(bootstrap.begin("contact-api", settings), store) as port, browser() as chromium:
             with serving({}) as site:
                 context = await chromium.new_context(reduced_motion="reduce")
-                visit = Visit(store, f"http://127.0.0.1:{port}", key, site, context, set(), [])
-                context.set_default_timeout(10_000)
-                await context.add_init_script(_ONLOOKER)
-                context.on("request", lambda request: visit.hosts.add(urlsplit(request.url).netloc))
-                context.on(
-                    "console", lambda message: visit.complaints.append(message.text) if message.type in {"error", "warning"} else None
-                )
-                context.on("weberror", lambda error: visit.complaints.append(str(error.error)))
+                visit = Visit(store, f"http://127.0.0.1:{port}", key, site, context, set(), [], set())
+                await watch(context, visit.hosts, visit.complaints)
+                context.on("requestfinished", lambda request: visit.note(request))  # noqa: PLW0108 -- Playwright marks methods that it is given
                 yield visit
     finally:
         await store.close()

@@ -182,3 +182,21 @@ async def test_a_claim_shows_nothing_of_whoever_it_names(api: ContactApi) -> Non
         assert set(answer.json()) == {"anonymous_token", "validation"}
         after = await eve.me()
         assert {**after, "updated_at": 0} == {**before, "updated_at": 0}
+
+
+async def test_everything_that_is_held_goes_to_who_proved_their_address_just_now(api: ContactApi) -> None:
+    """S109, S100: by a code or a link, and not by a password, which may be anybody's by now; the log tells of it."""
+    async with api.browser() as browser, api.browser() as other:
+        await registered(browser)
+        assert await signed_in_by_password(other) == 200
+        refused = await other.call("POST", "/me/export")
+        assert (refused.status_code, refused.json()["code"]) == (409, "sign_in_again")
+        answer = await browser.call("POST", "/me/export")
+        assert answer.status_code == 200, answer.text
+        document = answer.json()
+        assert (document["format"], document["contact_id"]) == ("onefold.person.v1", (await browser.me())["id"])
+        assert {each["method"] for each in document["sessions"]} == {"otp", "password"}
+        assert len(document["passwords"]) == 1
+        assert PASSWORD not in answer.text
+        assert "argon2" not in answer.text
+        assert any(each["action"] == "exported" and each["actor"].startswith("contact:") for each in document["log"])

@@ -18,6 +18,7 @@ from onefold.identity.contact import ContactId
 from onefold.identity.identifiers import identifier_key
 from onefold.identity.plan import Excess, Limit, Parked, Proposed, Quarantined, Reason
 from onefold.messages.codec import decode
+from onefold.messages.interactions import InteractionMessage, WireIdentifier
 from onefold.messages.outreach import OutreachRequested
 from onefold.messages.times import to_milliseconds
 from onefold.messages.topics import OUTREACH_REQUESTED
@@ -28,6 +29,7 @@ from onefold.records.histories import tenure_then
 from onefold.records.numbers import TenureNumbers
 from onefold.records.reads import find_holder
 from onefold.records.resolution import Resolution
+from onefold.records.said import say
 from onefold.records.webhook_deliveries import Due
 from onefold.visitors.challenges import Ask, Challenges
 from onefold.workspace import webhooks
@@ -140,9 +142,16 @@ async def everything(store: Store) -> tuple[UUID, UUID]:
         webhook, _ = await webhooks.create_webhook(connection, "acme", webhooks.Wish("T", "https://a.example"), SIGNS)
         due = Due("acme", uuid4(), webhook.webhook_id, "seven", "contact.changed", her, 1, b'{"email": "canary@example.com"}')
         await webhook_deliveries.insert_due(connection, [due])
+        await say(connection, words("lead", "  CANARY@example.com"), shards=4)
         sides = sorted((her, ben))
         await proposals.propose(connection, [Proposed("acme", ContactId(sides[0]), ContactId(sides[1]), Reason.KNOWN, "email", late)])
     return her, ben
+
+
+def words(event_id: str, email: str) -> InteractionMessage:
+    """A lead, as the Contact API takes it."""
+    identifiers = [WireIdentifier("anonymous_token", f"browser-{event_id}"), WireIdentifier("email", email)]
+    return InteractionMessage(event_id, "acme", "form", "web", identifiers=identifiers, traits={"last_name": email.strip()})
 
 
 def line(number: int, tenure: int, contact_id: UUID) -> timeline.Entry:

@@ -24,10 +24,11 @@ from onefold.ops import purge
 from onefold.ops.explain.explain import Question, explain
 from onefold.records import erased, timeline
 from onefold.records.reads import load_record
+from onefold.records.said import say
 from onefold.records.store import RACES, Moved, Store
 from onefold.records.timeline_pages import timeline_page
 from onefold.records.timeline_weeks import Weeks
-from tests.integration.contacts.canaries import CANARY, everything, holder, left, line, play, put, story
+from tests.integration.contacts.canaries import CANARY, everything, holder, left, line, play, put, story, words
 from tests.support.workspaces import add_workspace
 from tests.support.worlds import START, event
 
@@ -86,6 +87,20 @@ async def test_no_row_of_any_table_says_anything_of_an_erased_person(store: Stor
         assert versions == list(range(1, len(versions) + 1))
     assert bens is not None
     assert {each.text for each in bens.tenures} == {"user_id:ben", "anonymous_token:ben-a"}
+
+
+@pytest.mark.asyncio
+async def test_a_lead_of_hers_that_waits_for_the_relay_is_never_relayed_and_those_of_others_are(store: Store) -> None:
+    """S103: whatever she wrote it like; the same address is somebody else's in another workspace."""
+    await play(store, *story())
+    elsewhere = msgspec.structs.replace(words("elsewhere", "canary@example.com"), workspace="other")
+    async with store.transaction(["acme"]) as connection:
+        for each in (words("hers", " Canary@EXAMPLE.com"), words("bens", "ben@example.com"), elsewhere):
+            await say(connection, each, shards=4)
+    await gone(store, await holder(store, "user_id:canary1"))
+    async with store.connection() as connection:
+        rows = await connection.fetch("select payload from outbox where topic = 'interactions' order by id")
+    assert [msgspec.json.decode(row["payload"])["event_id"] for row in rows] == ["bens", "elsewhere"]
 
 
 @pytest.mark.asyncio

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from onefold.http.contact_api.door import Parts
 
 SOURCE = Path(__file__).parents[3] / "src/onefold/http/contact_api/assets/onefold-chat.js"
-MOST_ZIPPED_BYTES = 10_000
+MOST_ZIPPED_BYTES = 12_000
 KEY = "of_pub_" + "x" * 43
 
 
 def test_the_file_is_small_and_holds_nothing_that_a_policy_forbids() -> None:
-    """Issue 7, item 4: at most 25 kB gzipped; the page says 10. No text becomes HTML or code."""
+    """Issue 7, item 4: at most 25 kB gzipped; the page says 12. No text becomes HTML or code."""
     text = SOURCE.read_text(encoding="utf-8")
     assert len(gzip.compress(text.encode(), 9)) <= MOST_ZIPPED_BYTES
     assert newest().content == text.encode()

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
+from onefold.contacts import export as exporting
 from onefold.errors import IdentifierNotFound, InvalidMessage
 from onefold.http.contact_api.asking import SentTo, ValidationAsked, ask, sent
 from onefold.http.contact_api.capture import Name, States, Visiting
@@ -16,11 +18,13 @@ from onefold.http.contact_api.door import Calling, DoorRoute, in_its_own, signed
 from onefold.http.contact_api.validations import Password  # noqa: TC001 -- pydantic reads it
 from onefold.http.paging import Cursor, Limit, Page, cursor_of, place_of
 from onefold.http.problems import TOO_MANY
+from onefold.http.streamed import EXPORTED, begun
 from onefold.http.user_api.contact_shapes import identifier_id
 from onefold.identity.catalog import BUILT_IN
 from onefold.records import said
 from onefold.records.changes import identifier_snapshot, snapshot_of
 from onefold.visitors import me as use_cases
+from onefold.visitors.acting import acting_for
 
 if TYPE_CHECKING:
     from onefold.http.contact_api.door import Call
@@ -188,6 +192,25 @@ async def change_password(call: Calling, body: PasswordChanged) -> dict[str, boo
 
     await call.transact(work)
     return {"is_changed": True}
+
+
+@router.post("/me/export", response_class=StreamingResponse, responses=EXPORTED)
+@in_its_own
+async def export(call: Calling) -> StreamingResponse:
+    """Everything that is held of oneself (docs/reference/export.schema.json), to whoever proved their address just now."""
+    parts = call.parts
+
+    async def work(connection: Connection) -> UUID:
+        visitor = await call.demand_session(connection)
+        use_cases.demand_proved_now(visitor, parts.lives, await said.now(connection))
+        by = acting_for(visitor.contact_id, Visiting().visit(call))
+        return await exporting.note(connection, call.workspace, visitor.contact_id, by)
+
+    root = await call.transact(work)
+    pieces = exporting.export(parts.store, call.workspace, root)
+    first = await anext(pieces)  # what can be refused is refused while there is an answer to say it in
+    headers = {"content-disposition": 'attachment; filename="export.json"'}
+    return StreamingResponse(begun(first, pieces), media_type="application/json", headers=headers)
 
 
 async def _own(call: Call, named: UUID) -> Tenure:

@@ -91,7 +91,7 @@ async def sign_in(call: Calling, body: SignIn) -> Proved:
 
     async def work(connection: Connection) -> Session:
         session = await sessions.sign_in(connection, call.workspace, compared, parts.lives)
-        await parts.teller.tell(connection, visit, "Signed in", [compared.address])
+        await parts.teller.say(connection, visit, "Signed in", [compared.address])
         return session
 
     session = await call.transact(work)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -11,18 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from onefold.contacts import export as exporting
 from onefold.contacts.erase import erase
+from onefold.http.streamed import EXPORTED, begun
 from onefold.http.user_api.contact_identity import Preview
 from onefold.http.user_api.contact_shapes import Why
 from onefold.http.user_api.contacts import root_for
 from onefold.http.user_api.door import Doing, DoorRoute, allowed, lasting
 from onefold.records.visibility import demand_contact
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
 router = APIRouter(route_class=DoorRoute, tags=["contacts"])
-
-_DOCUMENT: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {"schema": {"type": "object"}}}}}
 
 
 class Erased(BaseModel):
@@ -43,7 +39,7 @@ class ErasureShown(BaseModel):
     merges: int
 
 
-@router.post("/contacts/{contact_id}/export", response_class=StreamingResponse, responses=_DOCUMENT)
+@router.post("/contacts/{contact_id}/export", response_class=StreamingResponse, responses=EXPORTED)
 @lasting("contacts", "export")
 async def export_contact(work: Doing, contact_id: UUID, body: Why | None = None) -> StreamingResponse:
     """Everything that is held of a person, over every id ever merged into them (docs/reference/export.schema.json). The log tells of it."""
@@ -53,13 +49,7 @@ async def export_contact(work: Doing, contact_id: UUID, body: Why | None = None)
     pieces = exporting.export(work.store, work.workspace, root)
     first = await anext(pieces)  # what can be refused is refused while there is an answer to say it in
     headers = {"content-disposition": f'attachment; filename="contact-{root}.json"'}
-    return StreamingResponse(_begun(first, pieces), media_type="application/json", headers=headers)
-
-
-async def _begun(first: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for piece in pieces:
-        yield piece
+    return StreamingResponse(begun(first, pieces), media_type="application/json", headers=headers)
 
 
 @router.post("/contacts/{contact_id}/erase")

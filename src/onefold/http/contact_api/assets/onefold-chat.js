@@ -5,6 +5,7 @@
   const VERSION = "0.1.0";
   const ANONYMOUS = "ajs_anonymous_id"; // kept as onefold.js keeps it, so that both know one visitor
   const GIVE_UP = 15000, LONGEST_WAIT = 300000, TEND = 1000; // ms
+  const MOST_WAITED = 120; // s
   const MOST_KEPT = 200, MOST_CHARACTERS = 4000;
   const SMALL = "(max-width: 30em), (max-height: 30em)"; // where the panel takes the whole window, and the page behind it waits
 
@@ -35,6 +36,11 @@
       leave: "Leave it here", later: "Not now", offer: "Leave an address", noEmail: "Type an e-mail address, such as name@example.com.",
       noPhone: "Type a phone number with its country, such as +43 660 1234567.", thanks: "Thank you. We answer to {address}.",
       trouble: "That did not work. Try again.", often: "That was too often. Wait a while, and try again.",
+      askCode: "We sent a code to {address}. Type it here, so that we know that it is yours.", code: "Code", confirm: "Confirm",
+      another: "Send another code", anotherSent: "We sent another code to {address}. The one before counts no more.",
+      soon: "You can have a new code in {seconds} seconds.", skip: "Go on without",
+      noCode: "This code is wrong, was used or is too old. Look again, or have another one sent.",
+      proved: "Thank you. {address} is confirmed, and we answer there.",
       offline: "There is no connection now. Try again when there is one.",
     },
     de: {
@@ -46,6 +52,12 @@
       noPhone: "Geben Sie eine Telefonnummer mit Ländervorwahl ein, etwa +43 660 1234567.",
       thanks: "Danke. Wir antworten an {address}.", trouble: "Das hat nicht geklappt. Versuchen Sie es noch einmal.",
       often: "Das war zu oft. Warten Sie etwas, und versuchen Sie es dann noch einmal.",
+      askCode: "Wir haben einen Code an {address} geschickt. Geben Sie ihn hier ein, damit wir wissen, dass die Adresse Ihre ist.",
+      code: "Code", confirm: "Bestätigen", another: "Neuen Code schicken",
+      anotherSent: "Wir haben einen neuen Code an {address} geschickt. Der frühere gilt nicht mehr.",
+      soon: "Einen neuen Code gibt es in {seconds} Sekunden.", skip: "Ohne Code weiter",
+      noCode: "Dieser Code ist falsch, verbraucht oder zu alt. Sehen Sie noch einmal nach, oder lassen Sie einen neuen schicken.",
+      proved: "Danke. {address} ist bestätigt, und wir antworten dorthin.",
       offline: "Es gibt gerade keine Verbindung. Versuchen Sie es wieder, wenn es eine gibt.",
     },
     fr: {
@@ -57,13 +69,19 @@
       noPhone: "Saisissez un numéro avec l’indicatif du pays, par exemple +33 6 12 34 56 78.",
       thanks: "Merci. Nous répondons à {address}.", trouble: "Cela n’a pas fonctionné. Réessayez.",
       often: "Trop d’essais. Patientez un peu, puis réessayez.",
+      askCode: "Nous avons envoyé un code à {address}. Saisissez-le ici, pour que nous sachions que l’adresse est la vôtre.",
+      code: "Code", confirm: "Confirmer", another: "Envoyer un autre code",
+      anotherSent: "Nous avons envoyé un autre code à {address}. Le précédent n’est plus valable.",
+      soon: "Un nouveau code sera possible dans {seconds} secondes.", skip: "Continuer sans code",
+      noCode: "Ce code est faux, déjà utilisé ou trop ancien. Vérifiez-le, ou faites-en envoyer un autre.",
+      proved: "Merci. {address} est confirmée, et nous y répondons.",
       offline: "Il n’y a pas de connexion en ce moment. Réessayez plus tard.",
     },
   };
   const wished = data.lang || document.documentElement.lang || navigator.language || "";
   const spoken = wished.toLowerCase().split("-")[0];
   const words = Object.assign({}, WORDS[spoken] || WORDS.en, data.words && parse(data.words));
-  const language = WORDS[spoken] || data.words ? wished : "en";
+  const language = /^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$/.test(wished) && (WORDS[spoken] || data.words) ? wished : "en";
   const fill = (text, values) => text.replace(/\{(\w+)\}/g, (all, name) => values[name]);
 
   // ---- the visitor: whom the tracking script knows; without one, its token is made here in the same manner
@@ -116,12 +134,14 @@
 
   // ---- what was said: in this tab's storage, under the visitor's token; in memory alone where nothing may be stored
 
-  const nothing = () => ({ token: null, messages: [], step: "", address: "" });
+  // What the Contact API knows this browser by where its cookie does not reach: a code counts in the browser that asked for it.
+  const BROWSER = "onefold-browser";
+  const nothing = () => ({ token: null, messages: [], step: "", kind: "", address: "", proof: "" });
   let state = nothing();
 
   function save() {
-    const kept = state.messages.slice(-MOST_KEPT);
-    attempt(() => (state.token ? sessionStorage.setItem(key, JSON.stringify(Object.assign({}, state, { messages: kept }))) : sessionStorage.removeItem(key)));
+    const kept = Object.assign({}, state, { messages: state.messages.slice(-MOST_KEPT) });
+    if (state.token) attempt(() => sessionStorage.setItem(key, JSON.stringify(kept)));
   }
 
   // Nobody sees what another wrote at the same browser; it is sent nevertheless.
@@ -137,6 +157,9 @@
         const kept = parse(attempt(() => sessionStorage.getItem(key), null)) || nothing();
         if (kept.token === token) state = Object.assign(kept, { messages: kept.messages.concat(said), step: kept.step || state.step });
         else state.messages = unsentOf(kept.messages).concat(said);
+      } else {
+        attempt(() => sessionStorage.removeItem(key));
+        attempt(() => localStorage.removeItem(BROWSER));
       }
       state.token = token;
       save();
@@ -154,10 +177,18 @@
 
   let sending = false, failures = 0, timer;
 
-  async function call(path, body) {
+  let browser = null;
+
+  function knownBrowser(given) {
+    if (given) browser = given;
+    if (given && state.token) attempt(() => localStorage.setItem(BROWSER, given));
+    return browser || (state.token ? attempt(() => localStorage.getItem(BROWSER), null) : null);
+  }
+
+  async function call(path, body, more) {
     const abort = new AbortController(), late = setTimeout(() => abort.abort(), GIVE_UP);
     try {
-      const headers = { "api-key": data.apiKey, "content-type": "application/json" };
+      const headers = Object.assign({ "api-key": data.apiKey, "content-type": "application/json" }, more);
       const options = { method: "POST", headers, body: JSON.stringify(body), signal: abort.signal, credentials: "include", keepalive: true };
       const answer = await fetch(api + path, options);
       const said = (await answer.json().catch(() => null)) || {};
@@ -234,6 +265,7 @@ section { font: medium/1.45 system-ui, sans-serif; color: #1c1c1c; --accent: var
 * { box-sizing: border-box; font: inherit; color: inherit; }
 .hidden { position: absolute; inline-size: 1px; block-size: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 button { min-block-size: 2.5em; min-inline-size: 2.5em; padding: 0.3em 0.9em; border: 1px solid var(--accent); border-radius: 0.5em; background: #fff; color: var(--accent); cursor: pointer; }
+button { flex: none; }
 button.main { background: var(--accent); color: var(--on); }
 button[aria-disabled=true] { opacity: 0.7; cursor: default; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
@@ -282,7 +314,7 @@ textarea { resize: vertical; min-block-size: 3.4em; }
     } else root.append(make("style", {}, STYLE));
     launcher = make("button", { type: "button", class: "launcher", "aria-haspopup": "dialog", "aria-expanded": "false", click: () => (panel.open ? shut() : open()) }, words.chat);
     log = make("div", { class: "log", role: "log", "aria-live": "polite", "aria-label": words.title, tabindex: "0" }, make("p", {}, words.greeting));
-    status = make("p", { role: "status", id: "status" });
+    status = make("p", { role: "status" });
     step = make("div", {});
     text = make("textarea", { id: "text", rows: "2", maxlength: MOST_CHARACTERS, dir: "auto", keydown: onKey });
     body = make("div", { class: "body" }, log, make("div", { class: "step" }, status, step));
@@ -364,7 +396,9 @@ textarea { resize: vertical; min-block-size: 3.4em; }
     "": () => ["", []],
     ask: askForm,
     later: () => ["", [make("button", { type: "button", click: () => { go("ask"); step.querySelector("input").focus(); } }, words.offer)]],
+    code: codeForm,
     done: () => [fill(words.thanks, state), []],
+    proved: () => [fill(words.proved, state), []],
   };
 
   function drawStep() {
@@ -402,7 +436,7 @@ textarea { resize: vertical; min-block-size: 3.4em; }
   // A form that is sent once at a time: `work` gives nothing, or the name of a field and what is wrong with it.
   function formOf(fields, buttons, work) {
     let busy = false;
-    const form = make("form", { novalidate: "", "aria-labelledby": "status", submit: async (event) => {
+    const form = make("form", { novalidate: "", submit: async (event) => {
       event.preventDefault();
       if (busy) return;
       busy = true;
@@ -428,12 +462,70 @@ textarea { resize: vertical; min-block-size: 3.4em; }
       if (given.email && !/^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(given.email)) return ["email", words.noEmail];
       if (!wanted.some((name) => given[name])) return [wanted[0], wanted[0] === "email" ? words.noEmail : words.noPhone];
       const lead = Object.fromEntries(Object.entries(given).filter(([, value]) => value));
-      const answer = await call("/leads", Object.assign({ anonymous_token: sync(true), channel: "chat_widget", page: page() }, lead));
+      const answer = await call("/leads", visit(lead));
       if (answer.status !== 202) return [wanted[0], answer.said.code === "invalid_email" ? words.noEmail : troubleOf(answer)];
-      state.address = given.email || given.phone;
-      go("done");
+      state.kind = given.email ? "email" : "phone";
+      state.address = given[state.kind];
+      await askForCode();
     });
     return [words.ask, [form]];
+  }
+
+  // ---- the code: it proves the address. Where none can be sent, the lead stands all the same.
+
+  const validate = (path, body) => {
+    const known = knownBrowser();
+    return call("/validations" + path, body, known ? { [BROWSER]: known } : {});
+  };
+
+  const visit = (more) => Object.assign({ anonymous_token: sync(true), channel: "chat_widget", page: page() }, more);
+
+  // Gives the answer to a call that sends a code.
+  async function sent(path, body) {
+    const answer = await validate(path, body);
+    if (answer.status === 202) {
+      knownBrowser(answer.said.browser);
+      state.proof = answer.said.validation_id;
+      save();
+    }
+    return answer;
+  }
+
+  const sendCode = () => sent("", visit({ [state.kind]: state.address, language }));
+
+  let wait = 0;
+
+  async function askForCode() {
+    if (data.codes === "off") return go("done");
+    const answer = await sendCode();
+    wait = answer.status === 429 && answer.wait <= MOST_WAITED ? answer.wait : 0;
+    go(answer.status === 202 || wait > 0 ? "code" : "done");
+  }
+
+  const askingFor = () => fill(state.proof ? words.askCode : wait > 0 ? words.soon : words.often, Object.assign({ seconds: wait }, state));
+
+  function codeForm() {
+    const tell = (told, values) => { status.textContent = fill(told, Object.assign({}, state, values)); };
+    const another = async () => {
+      let answer = state.proof ? await sent("/" + state.proof + "/resend", { language }) : { status: 409 };
+      if (answer.status === 409) answer = await sendCode(); // there is none, or none any more, that another could follow
+      if (answer.status === 202) {
+        tell(words.anotherSent);
+        step.querySelector("input").focus();
+      } else if (answer.status === 429 && answer.wait > 0) tell(words.soon, { seconds: answer.wait });
+      else tell(troubleOf(answer));
+    };
+    const fields = field("code", "text", "one-time-code", { inputmode: "numeric", maxlength: "40" });
+    const buttons = [make("button", { class: "main" }, words.confirm), make("button", { type: "button", click: another }, words.another),
+      make("button", { type: "button", click: () => go("done") }, words.skip)];
+    const form = formOf(fields, buttons, async ({ code }) => {
+      if (!code || !state.proof) return ["code", words.noCode];
+      const answer = await validate("/" + state.proof + "/confirm", visit({ code }));
+      if (answer.status !== 200) return ["code", answer.status === 409 || answer.status === 422 ? words.noCode : troubleOf(answer)];
+      state.proof = "";
+      go("proved");
+    });
+    return [askingFor(), [form]];
   }
 
   // ---- calls of the page
