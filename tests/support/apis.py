@@ -20,6 +20,7 @@ from onefold.access.users import Wish, create_user
 from onefold.http.user_api.app import make_app
 from onefold.http.user_api.door import COOKIE, Parts
 from onefold.records.shards import shard_count
+from onefold.visitors.unsubscribing import UnsubscribeLinks
 from onefold.workspace.webhook_secrets import SigningSecrets
 from onefold.workspace.webhooks import Rules
 
@@ -88,6 +89,7 @@ class Api:
 async def api_on(store: Store, **options: Any) -> AsyncIterator[Api]:
     """The application of these options."""
     passwords = options.pop("passwords", None) or Passwords(hasher=QUICK)
+    options.setdefault("unsubscribing", UnsubscribeLinks(bytes(range(32)), "https://contact.example.com"))
     api: Api
 
     def failed(error: Exception, _request_id: str) -> None:

@@ -24,6 +24,7 @@ from onefold.records.numbers import TenureNumbers
 from onefold.records.shards import shard_count
 from onefold.visitors.challenges import Challenges
 from onefold.visitors.telling import Teller
+from onefold.visitors.unsubscribing import UnsubscribeLinks
 from tests.support.outreach import requested
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ SAID = "select payload from outbox where topic = 'interactions' order by id"
 SITE = "https://shop.example.com"
 LINKS = "https://contact.example.com"
 SECRET = bytes(range(32))
+UNSUBSCRIBING = UnsubscribeLinks(SECRET, LINKS)
 CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 """What a hash costs is not what these tests look at."""
 PASSWORD = "seventeen quiet herons"
@@ -152,8 +154,14 @@ async def contact_api_on(store: Store, **options: Any) -> AsyncIterator[ContactA
         api.failures.append(error)
 
     shards, passwords = await shard_count(store), Passwords(hasher=CHEAP)
-    tokens = IdTokens(contact_issuer_finder(store), ProviderKeys().find)
-    wanted: dict[str, Any] = {"passwords": passwords, "id_tokens": tokens, "challenges": Challenges(SECRET), "public_url": LINKS, **options}
+    wanted: dict[str, Any] = {
+        "passwords": passwords,
+        "id_tokens": IdTokens(contact_issuer_finder(store), ProviderKeys().find),
+        "challenges": Challenges(SECRET),
+        "unsubscribing": UNSUBSCRIBING,
+        "public_url": LINKS,
+        **options,
+    }
     parts = Parts(store, shards, KeyRing(store).verify, Teller(shards, TenureNumbers()), failed=failed, **wanted)
     api = ContactApi(make_app(parts), store, await public_key(store, allowed_urls=[f"{SITE}/*"]), parts)
     try:

@@ -344,10 +344,6 @@ class Challenges:
             language=ask.language,
         )
 
-    def keyed(self, kind: str, *parts: str) -> bytes:
-        """A hash of these parts under the same key, for links that are no challenges."""
-        return self._keyed.hash(kind, *parts)
-
     def _browser(self, browser: str) -> bytes:
         return self._keyed.hash("browser", browser)
 

@@ -19,12 +19,12 @@ from onefold.records.histories import open_now
 from onefold.records.store import RACES, Moved
 from onefold.visitors.acting import acting_for
 from onefold.visitors.capture import Visit
+from onefold.visitors.keyed import Keyed
 from onefold.visitors.telling import Address
 
 if TYPE_CHECKING:
     from onefold.records.log import Origin
     from onefold.records.store import Connection, Store
-    from onefold.visitors.challenges import Challenges
     from onefold.visitors.telling import Teller
 
 UNSUBSCRIBED: Final = "Unsubscribed"
@@ -38,21 +38,36 @@ class UnsubscribeRefused(Refused):
     code = "unsubscribe_refused"
 
 
-def link(challenges: Challenges, links_origin: str, workspace: str, key: IdentifierKey) -> str:
-    """The address of the page, for a message to whoever holds this identifier."""
-    return f"{links_origin.rstrip('/')}/unsubscribe/{workspace}.{key.hex()}.{_signature(challenges, workspace, key)}"
+class UnsubscribeLinks:
+    """Makes and reads them, under the key of the settings."""
+
+    def __init__(self, secret: bytes, origin: str) -> None:
+        self._keyed = Keyed(secret)
+        self._origin = origin.rstrip("/")
+
+    def to(self, workspace: str, key: IdentifierKey) -> str:
+        """The address of the page, for a message to whoever holds this identifier."""
+        return f"{self._origin}/unsubscribe/{workspace}.{key.hex()}.{self._signature(workspace, key)}"
+
+    def read(self, token: str) -> tuple[str, IdentifierKey]:
+        """Workspace and identifier that a link names. Raises UnsubscribeRefused."""
+        read = _TOKEN.fullmatch(token)
+        key = IdentifierKey(bytes.fromhex(read[2])) if read is not None else IdentifierKey(bytes(16))
+        if read is None or not hmac.compare_digest(self._signature(read[1], key), read[3]):
+            raise UnsubscribeRefused("this link is not whole; take it from the message again")
+        return read[1], key
+
+    def _signature(self, workspace: str, key: IdentifierKey) -> str:
+        return urlsafe_b64encode(self._keyed.hash("unsubscribe", workspace, key.hex())).decode().rstrip("=")
 
 
-async def unsubscribe(store: Store, challenges: Challenges, token: str, origin: Origin, teller: Teller) -> None:
+async def unsubscribe(store: Store, links: UnsubscribeLinks, token: str, origin: Origin, teller: Teller) -> None:
     """Let the address that a link names take no more messages. Again, it changes nothing. Raises UnsubscribeRefused."""
-    read = _TOKEN.fullmatch(token)
-    key = IdentifierKey(bytes.fromhex(read[2])) if read is not None else IdentifierKey(bytes(16))
-    if read is None or not hmac.compare_digest(_signature(challenges, read[1], key), read[3]):
-        raise UnsubscribeRefused("this link is not whole; take it from the message again")
+    workspace, key = links.read(token)
     for _ in range(_ATTEMPTS):
         try:
-            async with store.transaction([read[1]]) as connection:
-                return await _silence(connection, Visit(read[1], None, origin), key, teller)
+            async with store.transaction([workspace]) as connection:
+                return await _silence(connection, Visit(workspace, None, origin), key, teller)
         except (Moved, *RACES):
             continue
     raise TemporaryError("the same records change all the time")
@@ -68,7 +83,3 @@ async def _silence(connection: Connection, visit: Visit, key: IdentifierKey, tel
     done = await holding.amend(connection, visit.workspace, held.contact_id, key, wanted, by, numbers=teller.numbers, shards=teller.shards)
     if done.plan.writes:
         await teller.tell(connection, visit, UNSUBSCRIBED, [Address(held.semantic_type, held.normalised)], assurance="claimed")
-
-
-def _signature(challenges: Challenges, workspace: str, key: IdentifierKey) -> str:
-    return urlsafe_b64encode(challenges.keyed("unsubscribe", workspace, key.hex())).decode().rstrip("=")

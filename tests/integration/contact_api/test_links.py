@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from onefold.identity.identifiers import identifier_key
 from onefold.records import validation_settings
 from onefold.records.validation_settings import LinkSettings, ValidationSettings
-from onefold.visitors.unsubscribing import link
 from tests.integration.contact_api.test_me import added, id_of
 from tests.integration.contact_api.test_sessions import registered, signed_in_by_password
-from tests.support.contact_apis import LINKS, SITE
+from tests.support.apis import api_on
+from tests.support.contact_apis import LINKS, SITE, UNSUBSCRIBING
 from tests.support.outreach import requested
 
 if TYPE_CHECKING:
@@ -152,10 +151,11 @@ async def test_a_link_stops_messages_that_nobody_asked_for(api: ContactApi, stor
             found: bool = await connection.fetchval("select outreach from identifiers where normalised = 'ann@example.com'")
         return found
 
-    assert api.parts.challenges is not None
-    url = link(api.parts.challenges, "https://contact.test", "acme", identifier_key("email", "ann@example.com"))
-    async with api.browser() as browser:
+    async with api.browser() as browser, api_on(store, unsubscribing=UNSUBSCRIBING) as users, users.as_role("master") as staff:
         await browser.sign_in("ann@example.com")
+        me = await browser.me()
+        path = f"/contacts/{me['id']}/identifiers/{id_of(me, 'ann@example.com')}/unsubscribe-link"
+        url = (await staff.get(path)).json()["url"].replace(LINKS, "https://contact.test")
         page = await browser.client.get(url, headers={"accept-language": "de-AT,de;q=0.9"})
         assert (page.status_code, page.headers["content-language"], await takes_messages()) == (200, "de", True)
         broken = await browser.client.post(url[:-1] + ("A" if url[-1] != "A" else "B"))

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from onefold.visitors.challenges import Challenges
     from onefold.visitors.sessions import Visitor
     from onefold.visitors.telling import Teller
+    from onefold.visitors.unsubscribing import UnsubscribeLinks
 
     Result = TypeVar("Result")
     Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -115,6 +116,8 @@ class Parts:
     """Of providers by which contacts sign in."""
     challenges: Challenges | None = None
     """None where the settings have no secret for them: nobody can prove an address."""
+    unsubscribing: UnsubscribeLinks | None = None
+    """None without that secret, too."""
     lives: Lives = field(default_factory=Lives)
     public_url: str = "http://127.0.0.1:8082"
     """Origin of the pages that links in messages lead to (S13)."""

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from onefold.http.contact_api.door import Parts
+    from onefold.visitors.challenges import Challenges
+    from onefold.visitors.unsubscribing import UnsubscribeLinks
 
 _MOST_BYTES: Final = 4_000
 _POLICY: Final = (
@@ -46,6 +48,7 @@ HEADERS: Final = {
     "x-robots-tag": "noindex",
 }
 _ASSETS: Final = {"pages.css": "text/css; charset=utf-8", "link.js": "text/javascript; charset=utf-8"}
+_OFF: Final = "No link works here: whoever runs this service sets ONEFOLD_VALIDATION__SECRET."
 _PACKAGE: Final = "onefold.http.contact_api.pages"
 
 
@@ -129,7 +132,7 @@ async def _unsubscribe(request: Request) -> Response:
     origin = origin_of(request, parts.trusted_proxies, request_id)
     try:
         _demand_room(parts, origin.address)
-        await unsubscribing.unsubscribe(parts.store, _challenges(parts), request.path_params["token"], origin, parts.teller)
+        await unsubscribing.unsubscribe(parts.store, _unsubscribing(parts), request.path_params["token"], origin, parts.teller)
     except OnefoldError as error:
         return problem_of(error, request_id)
     except Exception as error:  # noqa: BLE001
@@ -138,10 +141,16 @@ async def _unsubscribe(request: Request) -> Response:
     return _page(request, "unsubscribe", is_done=True)
 
 
-def _challenges(parts: Parts) -> Any:
+def _challenges(parts: Parts) -> Challenges:
     if parts.challenges is None:
-        raise Answered(503, "validation_off", "No address can be proved here: whoever runs this service sets ONEFOLD_VALIDATION__SECRET.")
+        raise Answered(503, "validation_off", _OFF)
     return parts.challenges
+
+
+def _unsubscribing(parts: Parts) -> UnsubscribeLinks:
+    if parts.unsubscribing is None:
+        raise Answered(503, "validation_off", _OFF)
+    return parts.unsubscribing
 
 
 def _demand_own_page(request: Request, parts: Parts) -> None:

@@ -26,6 +26,7 @@ from onefold.records.shards import shard_count
 from onefold.visitors.challenges import Challenges
 from onefold.visitors.sessions import Lives
 from onefold.visitors.telling import Teller
+from onefold.visitors.unsubscribing import UnsubscribeLinks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -60,7 +61,7 @@ async def serving(role: Role, store: Store) -> AsyncIterator[int]:
             role.log.error("call_failed", error=type(error).__name__, request_id=request_id, where=where(error))
 
     metrics = ContactApiMetrics(role.metrics)
-    secret = role.settings.validation.secret
+    secret = role.settings.validation_secret
     passwords = Passwords({version: pepper.get_secret_value().encode() for version, pepper in settings.peppers.items()})
     shards = await shard_count(store)
     parts = Parts(
@@ -70,7 +71,8 @@ async def serving(role: Role, store: Store) -> AsyncIterator[int]:
         Teller(shards, TenureNumbers()),
         passwords,
         IdTokens(contact_issuer_finder(store), ProviderKeys().find),
-        Challenges(bytes.fromhex(secret.get_secret_value())) if secret is not None else None,
+        Challenges(secret) if secret is not None else None,
+        UnsubscribeLinks(secret, settings.public_url) if secret is not None else None,
         Lives(timedelta(days=settings.session_idle_days), timedelta(days=settings.session_days)),
         settings.public_url.rstrip("/"),
         limits_of(settings),

@@ -6,11 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Response
+from pydantic import BaseModel, Field
 
 from onefold.contacts import identifiers
 from onefold.contacts.change import validate
 from onefold.contacts.identifiers import Amendment, Raw
 from onefold.errors import IdentifierNotFound
+from onefold.http.problems import Answered
 from onefold.http.user_api.contact_shapes import ContactShown, IdentifierEdited, IdentifierGiven, Why, identifier_id
 from onefold.http.user_api.contacts import naming_the_holder, root_for, show
 from onefold.http.user_api.door import Doing, DoorRoute, Work, allowed
@@ -87,6 +89,24 @@ async def validate_identifier(work: Doing, contact_id: UUID, identifier_id: UUID
     user = work.user(body.reason if body is not None else None)
     await validate(work.connection, work.workspace, named, user, shards=work.shards, if_version=work.if_match)
     return await show(work, root)
+
+
+class LinkShown(BaseModel):
+    """A link for a message to an identifier's owner."""
+
+    url: str = Field(
+        description="Of a page with one button; a POST to it does the same (RFC 8058): List-Unsubscribe, List-Unsubscribe-Post."
+    )
+
+
+@router.get("/contacts/{contact_id}/identifiers/{identifier_id}/unsubscribe-link")
+@allowed("contacts", "read")
+async def unsubscribe_link(work: Doing, contact_id: UUID, identifier_id: UUID) -> LinkShown:
+    """By which its owner gets no more messages that they did not ask for. Put it into each of these."""
+    key = await _key(work, await root_for(work, contact_id), identifier_id)
+    if work.parts.unsubscribing is None:
+        raise Answered(503, "validation_off", "There are no such links here: whoever runs this service sets ONEFOLD_VALIDATION__SECRET.")
+    return LinkShown(url=work.parts.unsubscribing.to(work.workspace, key))
 
 
 async def _key(work: Work, root: UUID, named: UUID) -> IdentifierKey:

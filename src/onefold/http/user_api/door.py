@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from onefold.http.callers import Network
     from onefold.records.store import Connection, Store
     from onefold.records.visibility import Sight, Visible
+    from onefold.visitors.unsubscribing import UnsubscribeLinks
 
     Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
     Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -107,6 +108,8 @@ class Parts:
     """Origin of the pages that links in messages lead to: from settings, never from a call (S13)."""
     numbers: TenureNumbers = field(default_factory=TenureNumbers)
     """Of new tenures."""
+    unsubscribing: UnsubscribeLinks | None = None
+    """None where the settings have no secret for links."""
     webhooks: WebhookRules = field(default_factory=lambda: WebhookRules(SigningSecrets({})))
     """What the installation says of webhooks."""
 

@@ -21,6 +21,7 @@ from onefold.http.user_api.app import make_app
 from onefold.http.user_api.door import Parts
 from onefold.observe import UserApiMetrics, where
 from onefold.records.shards import shard_count
+from onefold.visitors.unsubscribing import UnsubscribeLinks
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -55,6 +56,7 @@ async def serving(role: Role, store: Store) -> AsyncIterator[int]:
             role.log.error("call_failed", error=type(error).__name__, request_id=request_id, where=where(error))
 
     metrics = UserApiMetrics(role.metrics)
+    secret = role.settings.validation_secret
     parts = Parts(
         store,
         await shard_count(store),
@@ -66,6 +68,7 @@ async def serving(role: Role, store: Store) -> AsyncIterator[int]:
         failed,
         metrics.answered,
         links_url=role.settings.outreach.links_url,
+        unsubscribing=UnsubscribeLinks(secret, role.settings.contact_api.public_url) if secret is not None else None,
         webhooks=bootstrap.webhook_rules(role),
     )
     try:
