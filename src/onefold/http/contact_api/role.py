@@ -16,6 +16,7 @@ from onefold.access.provider_keys import ProviderKeys
 from onefold.errors import TemporaryError
 from onefold.http.callers import networks_of
 from onefold.http.connection import HeadBounds
+from onefold.http.contact_api.alarm import Alarm
 from onefold.http.contact_api.app import make_app
 from onefold.http.contact_api.door import Limits, Parts
 from onefold.http.rates import Rates
@@ -71,7 +72,7 @@ async def serving(role: Role, store: Store) -> AsyncIterator[int]:
         Teller(shards, TenureNumbers()),
         passwords,
         IdTokens(contact_issuer_finder(store), ProviderKeys().find),
-        Challenges(secret) if secret is not None else None,
+        Challenges(secret, Alarm(role.log, metrics).slowed) if secret is not None else None,
         UnsubscribeLinks(secret, settings.public_url) if secret is not None else None,
         Lives(timedelta(days=settings.session_idle_days), timedelta(days=settings.session_days)),
         settings.public_url.rstrip("/"),
