@@ -92,7 +92,7 @@ async def restored_since(
             await merge(connection, "acme", Wish(ids["carl"], ids["cora"], {}), ANN, shards=4)
             await merge(connection, "acme", Wish(ids["mia"], ids["max"], {}), ANN, shards=4)
         await relayed(mine)
-        dumped = await dump(services, database, folder / "dump")
+        dumped = await dump(database, folder / "dump")
         await play(store, *SINCE)
         ids |= {name: await holder(store, f"user_id:{name}") for name in ("late", "lost")}
         for name in ("cora", "max"):
@@ -167,7 +167,7 @@ async def test_no_table_of_a_restored_store_says_anything_of_whoever_was_erased_
         async with mine.store.transaction(["acme"]) as connection:
             await parked.park(connection, [Parked(waits, (excess,), ContactId(ben))])
             await Challenges(b"c" * 32).ask(connection, Ask("acme", "validate", "email", "canary-second@example.com", "https://a.example"))
-        dumped = await dump(services, database, tmp_path / "dump")
+        dumped = await dump(database, tmp_path / "dump")
         both = event("user_id:canary1", "email:canary-second@example.com", assurance=ASSERTED, event_id="both-of-hers", minutes=9)
         await play(mine.store, both)
         async with mine.store.transaction(["acme"]) as connection:
