@@ -33,7 +33,8 @@ class TooManyAttempts(Refused):
 
     def __init__(self, wait: timedelta) -> None:
         self.retry_after_seconds = max(1, round(wait.total_seconds()))
-        super().__init__(f"{self.said}; try again in {-(-self.retry_after_seconds // 60)} minutes")
+        minutes = -(-self.retry_after_seconds // 60)
+        super().__init__(f"{self.said}; try again in {f'{minutes} minutes' if minutes > 1 else f'{self.retry_after_seconds} seconds'}")
 
 
 class Bucket(NamedTuple):
