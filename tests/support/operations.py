@@ -157,6 +157,7 @@ GONE: Final = object()
 
 BODIES: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
     "POST /session": [{"workspace": "acme", "email": "signs-in@example.com", "password": "several unusual words, mill"}],
+    "POST /sign-in-links": [{"workspace": "acme", "email": "ann@example.com"}],
     "POST /password-resets": [{"workspace": "acme", "email": "signs-in@example.com"}],
     "PUT /me/password": [{"present": "several unusual words, mill", "wanted": "purple mill under seven rivers"}],
     "POST /keys": [{"kind": "service", "user_id": Of("user")}],
@@ -224,6 +225,7 @@ FILES: Final[Mapping[str, Any]] = {
 
 REFUSED: Final = {
     "PUT /me/password": "a service key changes no password; whoever signed in does",
+    "POST /session/link": "what the mail brought is nobody else's",
     "POST /password-resets/confirm": "what the mail brought is nobody else's",
 }
 """What no service key can do, each with the reason."""

@@ -70,9 +70,9 @@ def of_change(user_id: UUID) -> list[Bucket]:
     return [Bucket(_name("change", str(user_id)), *FROM_ONE_PLACE, is_own=True)]
 
 
-def of_reset(address: str | None) -> list[Bucket]:
-    """What a try of a link to another password counts for: the place that it comes from."""
-    return [Bucket(_name("reset", block(address)), *FROM_ONE_PLACE, is_own=False)]
+def of_link(address: str | None) -> list[Bucket]:
+    """What a try of a link counts for, while it is not known to be one: the place that it comes from."""
+    return [Bucket(_name("link", block(address)), *FROM_ONE_PLACE, is_own=False)]
 
 
 async def count(connection: Connection, workspace: str, buckets: Sequence[Bucket]) -> None:

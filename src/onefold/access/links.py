@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     Send = Callable[[Connection, UserRow], Awaitable[None]]
     """Makes a link for a user and sends it, in the transaction that it is given."""
 
+ANYBODY: Final = "anybody"
+"""How the log names whoever did not show who they are."""
 _HOUR: Final = timedelta(hours=1)
 _NONE: Final = timedelta(0)
 SENDS: Final = Limit(_HOUR, 5, timedelta(seconds=30), timedelta(minutes=10))

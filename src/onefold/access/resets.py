@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 LIFE: Final = timedelta(minutes=30)
 MOST_USES: Final = 10
 """Of one link: a password that is refused does not use it up."""
-ANYBODY: Final = "anybody"
-"""How the log names whoever did not show who they are."""
 _TOKEN: Final = re.compile(r"([a-z0-9][a-z0-9_-]{0,62})\.([A-Za-z0-9_-]{43})")
 _PAGE: Final = "reset-password"
 
@@ -58,7 +56,7 @@ async def ask(store: Store, named: tuple[str, str], origin: Origin, send: SendLi
 
     async def make(connection: Connection, user: UserRow) -> None:
         await send(connection, user, await begin(connection, user))
-        act = log.Act(ANYBODY, "reset_asked", "users", str(user.user_id), user.version, origin=origin)
+        act = log.Act(links.ANYBODY, "reset_asked", "users", str(user.user_id), user.version, origin=origin)
         await log.append(connection, user.workspace, [act])
 
     await links.send_if_known(store, named, origin.address, make)
@@ -77,7 +75,7 @@ async def confirm(store: Store, passwords: Passwords, token: str, wanted: str, o
     read = _TOKEN.fullmatch(token)
     if read is None:
         raise _refusal()
-    workspace, counted = read[1], attempts.of_reset(origin.address)
+    workspace, counted = read[1], attempts.of_link(origin.address)
     async with store.transaction([workspace]) as connection:
         await attempts.count(connection, workspace, counted)
         opened = await password_resets.count_use(connection, workspace, _hash(read[2]), MOST_USES)

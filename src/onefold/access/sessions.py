@@ -70,7 +70,6 @@ async def sign_in(store: Store, passwords: Passwords, lives: Lives, named: tuple
     verified = await _compared(store, passwords, (workspace, counted), user.password_hash if user is not None else None, password)
     if user is None or not verified.holds or not user.is_enabled:
         raise NotSignedIn(_REFUSAL)
-    token, session_id = secrets.token_urlsafe(32), uuid.uuid4()
     anew = await _hashed_anew(passwords, password) if verified.hash_anew else None
     async with store.transaction([workspace]) as connection:
         present = await users.user_by_id(connection, workspace, user.user_id, will_write=True)
@@ -78,12 +77,18 @@ async def sign_in(store: Store, passwords: Passwords, lives: Lives, named: tuple
             raise NotSignedIn(_REFUSAL)
         if anew is not None:
             await users.set_password(connection, present, anew, must_reset=present.must_reset, is_change=False)
-        await users.begin_session(
-            connection, users.Begun(workspace, session_id, user.user_id, _hash(token), lives.longest, origin.address, origin.user_agent)
-        )
         await attempts.succeeded(connection, workspace, counted)
-        caller = Caller(workspace, user.user_id, frozenset(user.roles), origin, session_id)
-        await log.append(connection, workspace, [log.Act(caller.actor, "signed_in", "users", str(user.user_id), origin=origin)])
+        return await begin(connection, present, lives, origin)
+
+
+async def begin(connection: Connection, user: UserRow, lives: Lives, origin: Origin, *, reason: str | None = None) -> SignedIn:
+    """Begin a session for a user who has shown who they are. `reason`: how, where it was not by a password."""
+    token, session_id = secrets.token_urlsafe(32), uuid.uuid4()
+    begun = users.Begun(user.workspace, session_id, user.user_id, _hash(token), lives.longest, origin.address, origin.user_agent)
+    await users.begin_session(connection, begun)
+    caller = Caller(user.workspace, user.user_id, frozenset(user.roles), origin, session_id)
+    act = log.Act(caller.actor, "signed_in", "users", str(user.user_id), reason=reason, origin=origin)
+    await log.append(connection, user.workspace, [act])
     return SignedIn(token, caller, lives)
 
 

@@ -14,7 +14,7 @@ from onefold.access import matrix, resets
 from onefold.access.caller import NotAllowed
 from onefold.access.emails import email_of
 from onefold.errors import InvalidMessage, Refused, VersionConflict
-from onefold.records import password_resets, users
+from onefold.records import password_resets, sign_in_links, users
 from onefold.records.users import NewUser, UserRow
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ async def _store(connection: Connection, before: UserRow, after: UserRow, admins
     stored = await users.update_user(connection, after)
     if not stored.is_enabled or stored.archived_at is not None or stored.email != before.email:
         await password_resets.end_all(connection, after.workspace, after.user_id)
+        await sign_in_links.end_all(connection, after.workspace, after.user_id)
     if not stored.is_enabled or stored.archived_at is not None:
         await users.end_sessions(connection, after.workspace, after.user_id)
     return stored

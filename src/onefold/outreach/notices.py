@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 from onefold.outreach.request import Wish, request
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from onefold.records.store import Connection
     from onefold.records.users import UserRow
 
@@ -25,6 +27,12 @@ async def password_changed(connection: Connection, user: UserRow) -> None:
 async def new_password(connection: Connection, user: UserRow, link: str, life: timedelta) -> None:
     """Send whoever said that they forgot their password the link by which they choose another one; until then the old one works."""
     wish = Wish(user.workspace, "new_password_link", user.email, life, "asked_by_owner", parameters={"link": link}, user_id=user.user_id)
+    await request(connection, wish)
+
+
+async def sign_in_link(connection: Connection, user: UserRow, template: str, brought: Mapping[str, str], life: timedelta) -> None:
+    """Send a user the link by which they sign in, with the code that it wants in another browser."""
+    wish = Wish(user.workspace, template, user.email, life, "asked_by_owner", parameters=brought, user_id=user.user_id)
     await request(connection, wish)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import asyncpg
 
 from onefold.errors import AlreadyExists
-from onefold.records import password_resets
+from onefold.records import password_resets, sign_in_links
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -204,9 +204,10 @@ async def update_user(connection: Connection, user: UserRow) -> UserRow:
 
 
 async def set_password(connection: Connection, user: UserRow, password_hash: str | None, *, must_reset: bool, is_change: bool) -> None:
-    """Store what a password is compared with. `is_change`: not merely the same one hashed anew; then no link to another one counts."""
+    """Store what a password is compared with. `is_change`: not merely the same one hashed anew; then no earlier link counts."""
     if is_change:
         await password_resets.end_all(connection, user.workspace, user.user_id)
+        await sign_in_links.end_all(connection, user.workspace, user.user_id)
     await connection.execute(STORE_CREDENTIAL, user.workspace, user.user_id, password_hash, must_reset, is_change)
 
 

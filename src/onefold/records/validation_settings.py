@@ -73,7 +73,7 @@ class SmsSettings(_Part):
 
 
 class LinkSettings(_Part):
-    """Magic links."""
+    """Magic links, to contacts or to users."""
 
     expires_after_seconds: LinkSeconds = Field(default=86_400, description="How long a link lives.")
     visits: int | None = Field(

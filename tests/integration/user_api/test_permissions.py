@@ -59,7 +59,13 @@ async def test_every_route_needs_a_credential_but_those_that_sign_in_and_reset(a
                 assert answer is not None
                 assert (answer.status_code, answer.json()["code"]) == (401, "not_signed_in"), f"{method} {path}"
     open_ones = [(method, path) for method, path, route in routes() if route.declared.resource is None]
-    assert open_ones == [("POST", "/api/v1/session"), ("POST", "/api/v1/password-resets"), ("POST", "/api/v1/password-resets/confirm")]
+    assert open_ones == [
+        ("POST", "/api/v1/session"),
+        ("POST", "/api/v1/sign-in-links"),
+        ("POST", "/api/v1/session/link"),
+        ("POST", "/api/v1/password-resets"),
+        ("POST", "/api/v1/password-resets/confirm"),
+    ]
 
 
 def test_every_route_names_a_cell_that_there_is() -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from onefold.access import resets
 from onefold.http.problems import TOO_MANY
 from onefold.http.user_api.door import Doing, DoorRoute, open_to_everybody
+from onefold.http.user_api.session import LinkSent, LinkWanted
 from onefold.outreach import notices
 
 if TYPE_CHECKING:
@@ -17,21 +18,6 @@ if TYPE_CHECKING:
     from onefold.records.users import UserRow
 
 router = APIRouter(route_class=DoorRoute, tags=["session"])
-
-
-class ResetWanted(BaseModel):
-    """Who forgot their password."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    workspace: str = Field(pattern="^[a-z0-9][a-z0-9_-]{0,62}$")
-    email: str = Field(min_length=1, max_length=320)
-
-
-class LinkSent(BaseModel):
-    """Whether or not somebody has the e-mail."""
-
-    expires_in_seconds: int = Field(description="For how long the link works, if one was sent.")
 
 
 class ResetConfirmed(BaseModel):
@@ -45,7 +31,7 @@ class ResetConfirmed(BaseModel):
 
 @router.post("/password-resets", status_code=202, responses=TOO_MANY)
 @open_to_everybody
-async def ask_for_reset(work: Doing, body: ResetWanted) -> LinkSent:
+async def ask_for_reset(work: Doing, body: LinkWanted) -> LinkSent:
     """Let a link be sent to whoever signs in with this e-mail, if somebody does: the answer does not say. Nothing ends until it is used."""
     origin = work.parts.links_url
 
