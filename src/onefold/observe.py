@@ -364,6 +364,19 @@ class ContactApiMetrics(_CallMetrics):
 
     name = "contact_api"
 
+    def __init__(self, metrics: Metrics) -> None:
+        super().__init__(metrics)
+        self._slowed = metrics.counter(
+            "onefold_contact_api_slowed_validations",
+            "Codes and links asked for while hardly any are brought back, by workspace and type: somebody may be pumping texts.",
+            "workspace",
+            "semantic_type",
+        )
+
+    def slowed(self, workspace: str, semantic_type: str) -> None:
+        """The breaker slowed somebody who asked."""
+        self._slowed.labels(workspace, semantic_type).inc()
+
 
 METRICS_BY_ROLE: Final = {
     "collector": (CollectorMetrics,),

@@ -27,7 +27,7 @@ from onefold.visitors.keyed import Keyed
 from onefold.visitors.limits import Asker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -129,10 +129,10 @@ class Confirmed(NamedTuple):
 
 
 class Challenges:
-    """Makes and takes them, under the key of the settings."""
+    """Makes and takes them, under the key of the settings. `slowed` is told of workspace and type when the breaker slows asking (S15)."""
 
-    def __init__(self, secret: bytes) -> None:
-        self._keyed = Keyed(secret)
+    def __init__(self, secret: bytes, slowed: Callable[[str, str], None] = lambda _workspace, _semantic_type: None) -> None:
+        self._keyed, self._slowed = Keyed(secret), slowed
 
     async def ask(self, connection: Connection, ask: Ask) -> Asked:
         """Send a code or link. Raises InvalidMessage, TooManyRequests and DestinationRefused: then roll back."""
@@ -266,6 +266,8 @@ class Challenges:
         if asker.semantic_type == "phone":
             limits.check_destination(asker.normalised, settings.otp_sms.countries)
         slowed = await limits.pass_breaker(connection, self._keyed, asker, settings.breaker)
+        if slowed:
+            self._slowed(asker.workspace, asker.semantic_type)
         counted = limits.of_sending(self._keyed, asker, ask.address, settings.otp_sms)
         await limits.count(connection, ask.workspace, [*counted, *slowed])
 

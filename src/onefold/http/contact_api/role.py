@@ -13,6 +13,7 @@ from onefold.access.passwords import Passwords
 from onefold.errors import TemporaryError
 from onefold.http.callers import networks_of
 from onefold.http.connection import HeadBounds
+from onefold.http.contact_api.alarm import Alarm
 from onefold.http.contact_api.app import make_app
 from onefold.http.contact_api.door import Limits, Parts
 from onefold.http.rates import Rates
@@ -67,7 +68,7 @@ async def serving(role: Role, store: Store) -> AsyncIterator[int]:
         KeyRing(store).verify,
         Teller(shards, TenureNumbers()),
         passwords,
-        Challenges(secret) if secret is not None else None,
+        Challenges(secret, Alarm(role.log, metrics).slowed) if secret is not None else None,
         UnsubscribeLinks(secret, settings.public_url) if secret is not None else None,
         Lives(timedelta(days=settings.session_idle_days), timedelta(days=settings.session_days)),
         settings.public_url.rstrip("/"),
