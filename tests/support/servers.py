@@ -33,6 +33,10 @@ _POSTGRES = {"fsync": "off"}
 """Only a power cut could tell: what a killed server wrote, the kernel keeps. Dropping a test's database waited 0.2 s for the disk."""
 
 
+_KAFKA = "log.cleaner.backoff.ms=1000\n"
+"""Between looks for what to compact: 15 s otherwise."""
+
+
 @dataclass(frozen=True)
 class Services:
     """Where the servers are. `local` only where we started them: faults (kill, stop, restart) are made through it."""
@@ -65,7 +69,7 @@ def running_services(folder: Path) -> Iterator[Services]:
     elif os.environ.get("ONEFOLD_TEST_SERVICES") == "containers":
         yield from _containers()
     else:
-        with LocalServers(folder, postgres_settings=_POSTGRES) as local:
+        with LocalServers(folder, postgres_settings=_POSTGRES, kafka_properties=_KAFKA) as local:
             yield Services(local.postgres_url, local.postgres_admin_url, local.redis_url, local.kafka_servers, local)
 
 

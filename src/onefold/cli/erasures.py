@@ -69,6 +69,9 @@ async def _reapply(since: datetime | None, *, even_if_incomplete: bool, execute:
         if not even_if_incomplete:
             await erasing_again.refuse_incomplete(store, role.kafka, moment)
         told = await erasing_again.read_tombstones(role.kafka, moment)
+        if execute:
+            async with store.begin() as connection:
+                await store_place.begin_life(connection)
         again = await (erasing_again.erase_again if execute else erasing_again.found_again)(store, told)
         if execute:
             await purge_all(store)

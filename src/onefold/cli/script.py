@@ -29,7 +29,7 @@ def script(
     url: Annotated[
         str | None,
         typer.Option(
-            help="How browsers reach the collector, or the Contact API; unset, ONEFOLD_COLLECTOR__PUBLIC_URL, else where it listens.",
+            help="How browsers reach the collector, or the Contact API; unset, its …__PUBLIC_URL, else where it listens.",
             show_default=False,
         ),
     ] = None,
@@ -96,7 +96,7 @@ async def newest_public_key(settings: Settings, workspace: str) -> str:
 
 def _address(settings: Settings, *, chat: bool) -> str:
     if chat:
-        return f"http://{settings.contact_api.host}:{settings.contact_api.port}"
+        return settings.contact_api.public_url
     collector = settings.collector
     return collector.public_url or f"http://{collector.host}:{collector.port}"
 

@@ -120,7 +120,7 @@ async def found_again(store: Store, told: Told) -> Again:
     for workspace, theirs in told.by_workspace().items():
         async with store.transaction([workspace]) as connection:
             again.contacts += await erased.not_erased(connection, workspace, list(theirs))
-    return again
+    return Again(sorted(again.contacts))
 
 
 async def erase_again(store: Store, told: Told) -> Again:
@@ -136,7 +136,7 @@ async def erase_again(store: Store, told: Told) -> Again:
         for contact_id in waiting:
             for each in await _attempt(store, workspace, contact_id, theirs, shards):
                 (again.contacts if each in theirs else again.beside).append(each)
-    return again
+    return Again(sorted(again.contacts), sorted(again.beside))
 
 
 async def _bar(store: Store, workspace: str, bars: Sequence[Bar]) -> None:

@@ -74,7 +74,9 @@ def _weigh(work: Workbench, interaction: Interaction, rules: Rules) -> Outcome:
     """The outcome of an interaction some of whose identifiers have a past."""
     bounds = bind(work, interaction, rules)
     gathering = sort_out(Case(work, interaction, rules, bounds))
-    if gathering.is_empty and not credit(gathering, bounds):
+    # All that an event of somebody erased says was theirs, and what nobody knew as well.
+    is_nobodys = not gathering.joined and (gathering.is_empty or work.names_somebody_erased(interaction))
+    if is_nobodys and not (gathering.is_empty and credit(gathering, bounds)):
         return Outcome(interaction, OutcomeKind.BARRED, Reason.BARRED, None, None)
     contact_id, kind = _carry_out(work, interaction, rules, gathering)
     rule, beside = _RULES.get(kind), None

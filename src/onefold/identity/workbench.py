@@ -106,6 +106,11 @@ class Workbench:
             if where == workspace
         )
 
+    def names_somebody_erased(self, interaction: Interaction) -> bool:
+        """Whether an event is from before an erasure, and names what the erased person held."""
+        found = (self._snapshot.erased.get((interaction.workspace, each.key)) for each in interaction.identifiers)
+        return any(until is not None and interaction.at < until for until in found)
+
     def is_barred(self, interaction: Interaction, key: IdentifierKey) -> bool:
         """Whether an event is older than the barrier that a separation left for the identifier."""
         until = self._snapshot.barriers.get((interaction.workspace, key))

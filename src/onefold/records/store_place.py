@@ -61,13 +61,17 @@ async def last_sign(connection: Connection) -> datetime | None:
     return found
 
 
-async def settle(connection: Connection) -> None:
-    """Say, in the open transaction, that the store lives here, and begin a new life of it.
+async def begin_life(connection: Connection) -> None:
+    """Begin, in the open transaction, a new life of a store that was set back in time.
 
     What it says from now on counts before what the former life said of the same positions; tenures get numbers that it never gave; the
-    index has no entry.
+    index has no entry, and changes are told under a name of their own.
     """
     await connection.execute(RAISE, EPOCHS)
     await connection.fetchval(SKIP, NUMBERS // BLOCK)
     await begin_incarnation(connection)
+
+
+async def settle(connection: Connection) -> None:
+    """Say that the store lives here, and may be served."""
     await connection.execute(MOVE)

@@ -162,6 +162,7 @@ async def test_a_restored_store_is_not_served_until_it_is_settled_and_its_new_li
         async with there.store.begin() as connection:
             before = await present(connection)
             (first,) = await TenureNumbers().take(connection, 1)
+            await store_place.begin_life(connection)
             await store_place.settle(connection)
         async with there.store.begin() as connection:
             assert (await present(connection)).name != before.name

@@ -161,6 +161,21 @@ def test_who_was_taken_apart_from_an_erased_person_keeps_their_own_and_can_be_ta
     assert (world.contacts["acme", b].given_name, world.contacts["acme", c].given_name) == ("Ben", "Cat")
 
 
+def test_what_nobody_knew_of_an_erased_person_makes_nobody_either_and_what_somebody_else_holds_is_theirs() -> None:
+    """S107, I17: a dead letter that is redriven, or an event that a phone kept, names what they never held here, beside what they did."""
+    world = ann()
+    world.play(event("user_id:ben", "device_id:shared", assurance=ASSERTED, event_id="ben"))
+    ben = world.holder("user_id:ben").contact_id
+    world.erase(world.holder("email:ann@example.com").contact_id)
+    kept = event("anonymous_token:a", "user_id:ann-9", assurance=ASSERTED, fields={"given_name": "Ann"}, minutes=500, event_id="kept")
+    bens = event("anonymous_token:a", "user_id:ben", "phone:+4915112345678", assurance=ASSERTED, minutes=501, event_id="bens")
+    later = event("anonymous_token:a", "user_id:ann-9", assurance=ASSERTED, minutes=LATER, event_id="later")
+    outcomes = world.play(kept, bens, later)
+    assert [(each.kind, each.contact_id) for each in outcomes[:2]] == [(OutcomeKind.BARRED, None), (OutcomeKind.ATTACHED, ben)]
+    assert outcomes[2].kind is OutcomeKind.CREATED
+    assert world.groups() == [["anonymous_token:a", "user_id:ann-9"], ["device_id:shared", "phone:+4915112345678", "user_id:ben"]]
+
+
 def test_who_is_erased_again_after_a_restore_is_barred_by_this_to_the_last_use_only() -> None:
     """S108: up to the erasure is what the tombstone says; whoever came back in between is a new visitor."""
     world = ann()

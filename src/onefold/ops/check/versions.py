@@ -102,6 +102,8 @@ class _Known:
     incarnation: int = 0
     prints: bytes = b""
     is_erased: bool = False
+    has_tombstone: bool = False
+    """The last that was told is one."""
 
 
 @dataclass(slots=True)
@@ -127,9 +129,11 @@ class Versions:
         raw = change.contact_id.bytes
         known = self._known.setdefault(raw, _Known())
         incarnation = self._incarnations.setdefault(change.incarnation, len(self._incarnations) + 1)
-        if incarnation != known.incarnation and not from_outbox:
-            # A store that lost commits goes on from an earlier version, under another incarnation.
-            known.told = min(known.told, change.version - 1) if known.told else known.told
+        if incarnation != known.incarnation and not from_outbox and (known.told or known.has_tombstone):
+            # A store that lost commits goes on from an earlier version, under another incarnation. So does a restored one that erases
+            # again, behind the tombstone that it goes by.
+            known.told = min(known.told or change.version, change.version - 1)
+        known.has_tombstone = False
         known.incarnation = incarnation
         if change.version <= known.told:
             return
@@ -149,7 +153,7 @@ class Versions:
         """A tombstone: nothing is known of the contact any more, unless it is told anew."""
         known = self._known.get(contact_id.bytes)
         if known is not None and known.row_version:
-            known.told, known.told_ms, known.prints = 0, 0.0, b""
+            known.told, known.told_ms, known.prints, known.has_tombstone = 0, 0.0, b"", True
         elif known is not None:
             del self._known[contact_id.bytes]
 

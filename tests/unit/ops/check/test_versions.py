@@ -171,6 +171,24 @@ def test_a_tombstone_forgets_a_contact_that_is_gone() -> None:
     assert found.count == 0
 
 
+@pytest.mark.parametrize(("incarnation", "what"), [("life", "versions 1 to 2 were not told before version 3"), ("another life", "")])
+def test_a_restored_store_tells_a_husk_behind_the_tombstone_that_it_goes_by(incarnation: str, what: str) -> None:
+    """S108, I7: under an incarnation of its own; in the same one it is a gap."""
+    world, told = story()
+    ann = next(contact for contact in rows(world) if contact.version == 3)
+    ann.erased_at = at(9)
+    husk = msgspec.structs.replace(told[0], contact_id=ann.contact_id, version=3, incarnation=incarnation, contact=None)
+    versions, found = Versions(0.0), Found()
+    versions.row(ann)
+    for change in (each for each in told if each.contact_id == ann.contact_id and each.version < 3):
+        versions.told(change, NOW)
+    versions.erased(ann.contact_id)
+    versions.told(husk, NOW)
+    versions.erased(ann.contact_id)
+    versions.compare(found)
+    assert "\n".join(each.what for each in found.differences) == what
+
+
 def test_passes_cover_every_id_once() -> None:
     """Memory is bounded by the contacts of one pass."""
     assert list(passes(0)) == [(UUID(int=0), UUID(int=IDS - 1))]
