@@ -11,8 +11,11 @@ import httpx
 from argon2 import PasswordHasher
 
 from onefold.access import keys
+from onefold.access.contact_issuers import contact_issuer_finder
+from onefold.access.id_tokens import IdTokens
 from onefold.access.keys import KeyRing
 from onefold.access.passwords import Passwords
+from onefold.access.provider_keys import ProviderKeys
 from onefold.http.contact_api.app import make_app
 from onefold.http.contact_api.door import Parts
 from onefold.messages.codec import decode
@@ -77,6 +80,13 @@ class ContactApi:
         """What waits to lie on the topic."""
         async with self.store.transaction(["acme"]) as connection:
             return [decode(row["payload"], InteractionMessage) for row in await connection.fetch(SAID)]
+
+    async def resolve(self) -> None:
+        """Decide on all that was said, as the resolver does when it meets it on the log: claims, and proofs once more (R7)."""
+        async with self.store.transaction(["acme"]) as connection:
+            for row in await connection.fetch(SAID):
+                message = decode(row["payload"], InteractionMessage)
+                await self.parts.teller._decide(connection, message, row["payload"])
 
 
 class Browser:
@@ -146,6 +156,7 @@ async def contact_api_on(store: Store, **options: Any) -> AsyncIterator[ContactA
     shards, passwords = await shard_count(store), Passwords(hasher=CHEAP)
     wanted: dict[str, Any] = {
         "passwords": passwords,
+        "id_tokens": IdTokens(contact_issuer_finder(store), ProviderKeys().find),
         "challenges": Challenges(SECRET),
         "unsubscribing": UNSUBSCRIBING,
         "public_url": LINKS,

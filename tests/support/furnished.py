@@ -79,6 +79,7 @@ async def describe(api: Api, client: httpx.AsyncClient, workspace: str, word: st
     async with api.signed_in(user) as signed_in:
         (session,) = (await signed_in.get("/me")).json()["sessions"]
     await post(client, "/issuers", {"issuer": ISSUER, "title": f"Issuer {word}"})
+    await post(client, "/contact-issuers", {"issuer": ISSUER, "title": f"Issuer {word}", "audiences": ["site"]})
     async with api.store.transaction([workspace]) as connection:
         identity_key = (await create_identity_key(connection, workspace, f"Identity {word}")).row.key_id
         await connection.execute(PARK, workspace, PARKED_AT[workspace], word.encode())

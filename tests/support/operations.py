@@ -162,6 +162,7 @@ BODIES: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
     "PUT /me/password": [{"present": "several unusual words, mill", "wanted": "purple mill under seven rivers"}],
     "POST /keys": [{"kind": "service", "user_id": Of("user")}],
     "POST /issuers": [{"issuer": "https://new.example.com"}],
+    "POST /contact-issuers": [{"issuer": "https://new.example.com", "audiences": ["site"]}],
     "POST /seeds": [SEED],
     "POST /seeds/plan": [SEED],
     "POST /tags/paths": [{"path": "made/on/the-way"}],

@@ -75,6 +75,11 @@ def of_link(address: str | None) -> list[Bucket]:
     return [Bucket(_name("link", block(address)), *FROM_ONE_PLACE, is_own=False)]
 
 
+def of_provider(address: str | None) -> list[Bucket]:
+    """What a token of a provider counts for: the place that it comes from."""
+    return [Bucket(_name("provider", block(address)), *OF_ONE_PLACE, is_own=False)]
+
+
 async def count(connection: Connection, workspace: str, buckets: Sequence[Bucket]) -> None:
     """Count an attempt as failed, which it is until it is known to be none. Raises TooManyAttempts: then roll back."""
     wait = await failures.count_failures(connection, workspace, [Bound(each.name, each.window, each.most) for each in buckets])

@@ -2,7 +2,7 @@
 
 Nothing that a header brings along (`jwk`, `jku`, `x5c`, `x5u`) is looked at, `alg` must be on the reader's own list, and no extension is
 taken (`crit`, `b64`; S51, S80). Says what is wrong by a code, never by what the token holds (S96, S97). Pure; called by identity tokens,
-which a workspace's own server signs, and by access tokens, which an OpenID provider signs.
+which a workspace's own server signs, and by access and ID tokens, which an OpenID provider signs.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ class TokenFault(Exception):
 class Form:
     """How tokens of one kind look."""
 
-    types: frozenset[str]
-    """What their header may say as `typ`."""
+    types: frozenset[str | None]
+    """What their header may say as `typ`; None: nothing."""
     most_bytes: int
     registry: JWSRegistry
 
     @classmethod
-    def of(cls, types: Sequence[str], algorithms: Sequence[str], most_bytes: int, *, knows_headers: bool = True) -> Form:
+    def of(cls, types: Sequence[str | None], algorithms: Sequence[str], most_bytes: int, *, knows_headers: bool = True) -> Form:
         """The form of these types and algorithms. `knows_headers`: a header that nobody registered makes a token none."""
         registry = JWSRegistry(algorithms=list(algorithms), strict_check_header=knows_headers)
         if not knows_headers:
@@ -66,7 +66,8 @@ class Expected:
     """What the claims must say."""
 
     issuer: str
-    audience: str
+    audience: str | None
+    """To whom it is made out, and to nobody else; None: its reader looks at that."""
     longest_life: timedelta
 
 
@@ -135,7 +136,7 @@ def check_claims(claims: dict[str, Any], expected: Expected, now: datetime) -> N
         raise TokenFault(_CLAIM_CODES.get(error.claim, "token_invalid_claim")) from None
     except MissingClaimError:
         raise TokenFault("token_invalid_claim") from None
-    if claims["aud"] not in (expected.audience, [expected.audience]):
+    if expected.audience is not None and claims["aud"] not in (expected.audience, [expected.audience]):
         raise TokenFault("token_wrong_audience")
     if claims["exp"] > claims["iat"] + int(expected.longest_life.total_seconds()):
         raise TokenFault("token_lives_too_long")

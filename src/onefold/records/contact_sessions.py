@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from onefold.identity.identifiers import IdentifierKey
     from onefold.records.store import Connection
 
+# An address; or what a provider calls somebody, while the workspace lets contacts sign in by it.
+_SIGNS_IN = """(i.semantic_type in ('email', 'phone') or i.semantic_type = 'oauth' and exists (
+  select from contact_issuers c where c.issuer = split_part(i.normalised, '|', 1) and c.workspace = i.workspace and c.is_enabled))"""
 # Of the same contact, through the same tenure, which is still proved.
-_HOLDS = "i.held_until is null and i.is_validated and i.contact_id = s.contact_id"
+_HOLDS = f"i.held_until is null and i.is_validated and i.contact_id = s.contact_id and {_SIGNS_IN}"
 BEGIN = """
 insert into contact_sessions (workspace, session_id, contact_id, tenure_id, token_hash, method, expires_at)
 select $1, $2, i.contact_id, i.tenure_id, $4, $5, clock_timestamp() + $6::interval
@@ -58,10 +61,10 @@ join contact_passwords p on p.contact_id = i.contact_id and p.workspace = i.work
 where i.identifier_key = $2 and i.workspace = $1 and i.held_until is null and i.is_validated
 """
 HASH_OF = "select password_hash from contact_passwords where contact_id = $2 and workspace = $1"
-PROVED_KEYS = """
-select identifier_key from identifiers
-where contact_id = $2 and workspace = $1 and held_until is null and is_validated and semantic_type in ('email', 'phone')
-order by validated_at, identifier_key
+PROVED_KEYS = f"""
+select i.identifier_key from identifiers i
+where i.contact_id = $2 and i.workspace = $1 and i.held_until is null and i.is_validated and {_SIGNS_IN}
+order by i.validated_at, i.identifier_key
 """
 HOLDER = """
 select contact_id from identifiers where identifier_key = $2 and workspace = $1 and held_until is null and is_validated
@@ -194,5 +197,5 @@ async def proved_addresses(connection: Connection, workspace: str, contact_id: U
 
 
 async def proved_keys(connection: Connection, workspace: str, contact_id: UUID) -> list[IdentifierKey]:
-    """The same addresses by their keys, the first proved first."""
+    """Keys of all by which a contact can sign in, the first proved first: those addresses, and subjects of providers."""
     return [row["identifier_key"] for row in await connection.fetch(PROVED_KEYS, workspace, contact_id)]

@@ -93,7 +93,7 @@ async def remove_identifier(connection: Connection, teller: Teller, visit: Visit
     proved = await contact_sessions.proved_keys(connection, visitor.workspace, visitor.contact_id)
     left = [each for each in proved if each != key]
     if key in proved and not left:
-        raise LastAddress("this is the only address that you proved; prove another one first")
+        raise LastAddress("you sign in by nothing else; prove an address first")
     if key == visitor.key:
         await contact_sessions.carry_over(connection, visitor.workspace, visitor.session_id, left[0])
     by = acting_for(visitor.contact_id, visit)

@@ -1,4 +1,4 @@
-"""Sessions of people who proved an address: by a code, a link, or the password that they set after one.
+"""Sessions of people who proved an address: by a code, a link, the password that they set after one, or a provider's word for who they are.
 
 A session stands on an identifier: it is in force while the same contact holds that identifier validated (S42 to S44). Whatever is wrong at
 a sign-in is said alike, after the same work (S26, S27). Called by the Contact API.
@@ -128,7 +128,7 @@ async def compare(store: Store, passwords: Passwords, by: SigningIn, password: s
     """
     workspace, address = by.workspace, by.address
     async with store.transaction([workspace]) as connection:
-        normalised = await _known(connection, workspace, address)
+        normalised = await known(connection, workspace, address)
         key = identifier_key(address.semantic_type, normalised)
         is_known = await challenges.is_known(connection, workspace, key, by.browser_hash)
         name = f"contact:{address.semantic_type}:{folded(address.semantic_type, normalised)}"
@@ -173,7 +173,7 @@ def _visitor(workspace: str, found: SessionRow) -> Visitor:
     return Visitor(workspace, found.session_id, found.contact_id, address, found.identifier_key, found.began_at, found.method)
 
 
-async def _known(connection: Connection, workspace: str, address: Address) -> str:
+async def known(connection: Connection, workspace: str, address: Address) -> str:
     """The address in its one form; of what is no address, a text that nobody holds: it is counted and compared alike (S29)."""
     rules = (await rules_in_force(connection, [workspace], recency=timedelta(0))).get(workspace)
     if rules is None:

@@ -35,7 +35,7 @@ _RECENCY: Final = timedelta(hours=1)
 
 
 class Address(NamedTuple):
-    """An email or phone, by its type and normalised value."""
+    """An email, a phone, or what a provider calls somebody, by its type and normalised value."""
 
     semantic_type: str
     identifier: str

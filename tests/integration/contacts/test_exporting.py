@@ -42,7 +42,7 @@ COPIES = {"links", "outbox", "idempotency_keys", "timeline_events", "import_part
 """Tables that say nothing beyond what sections say, or are looked at by another way than a section."""
 HASHED = {"known_browsers", "validation_counts", "suppressions", "barriers", "erased_tenures", "erasures"}
 OF_THE_WORKSPACE = {
-    "definitions", "ghost_cleanup", "identity_keys", "keys", "log_heads", "oidc_issuers", "oidc_subjects", "organizations",
+    "contact_issuers", "definitions", "ghost_cleanup", "identity_keys", "keys", "log_heads", "oidc_issuers", "oidc_subjects", "organizations",
     "password_resets", "quarantine", "rules_versions", "segments", "sessions", "sign_in_failures", "sign_in_links", "users", "validation_settings", "webhook_secrets", "webhooks",
     "workspace_jobs", "workspaces",
 }  # fmt: skip

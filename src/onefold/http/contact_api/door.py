@@ -33,6 +33,7 @@ from onefold.visitors.sessions import Lives
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
+    from onefold.access.id_tokens import IdTokens
     from onefold.access.keys import WriteKey
     from onefold.access.passwords import Passwords
     from onefold.http.callers import Network
@@ -111,6 +112,8 @@ class Parts:
     """`KeyRing.verify`."""
     teller: Teller
     passwords: Passwords
+    id_tokens: IdTokens
+    """Of providers by which contacts sign in."""
     challenges: Challenges | None = None
     """None where the settings have no secret for them: nobody can prove an address."""
     unsubscribing: UnsubscribeLinks | None = None

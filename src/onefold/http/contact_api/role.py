@@ -8,8 +8,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from onefold import bootstrap
+from onefold.access.contact_issuers import contact_issuer_finder
+from onefold.access.id_tokens import IdTokens
 from onefold.access.keys import KeyRing
 from onefold.access.passwords import Passwords
+from onefold.access.provider_keys import ProviderKeys
 from onefold.errors import TemporaryError
 from onefold.http.callers import networks_of
 from onefold.http.connection import HeadBounds
@@ -68,6 +71,7 @@ async def serving(role: Role, store: Store) -> AsyncIterator[int]:
         KeyRing(store).verify,
         Teller(shards, TenureNumbers()),
         passwords,
+        IdTokens(contact_issuer_finder(store), ProviderKeys().find),
         Challenges(secret, Alarm(role.log, metrics).slowed) if secret is not None else None,
         UnsubscribeLinks(secret, settings.public_url) if secret is not None else None,
         Lives(timedelta(days=settings.session_idle_days), timedelta(days=settings.session_days)),

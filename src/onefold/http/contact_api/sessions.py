@@ -1,4 +1,4 @@
-"""Registering, signing in by code, link or password, a new password for whoever forgot theirs, and signing out.
+"""Registering, signing in by code, link, password or a provider, a new password for whoever forgot theirs, and signing out.
 
 Nothing here says whether an address is known: the same work is done, and the same answered (S26, S27); only the message says more (S28).
 """
@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Literal
 from fastapi import APIRouter
 from pydantic import Field
 
+from onefold.access.id_tokens import MOST_BYTES
 from onefold.http.contact_api.asking import Addressed, Method, SentTo, ValidationAsked, ask, claim, sent
 from onefold.http.contact_api.capture import Captured, Named, Visiting
 from onefold.http.contact_api.door import Calling, DoorRoute, in_its_own, in_one_transaction, signed_in
 from onefold.http.contact_api.validations import Password, Proved, proved
 from onefold.http.problems import TOO_MANY
 from onefold.visitors import capture as capturing
-from onefold.visitors import me, sessions
+from onefold.visitors import me, providers, sessions
+from onefold.visitors.providers import Token
 from onefold.visitors.sessions import SigningIn
 
 if TYPE_CHECKING:
@@ -38,6 +40,13 @@ class SignIn(Addressed):
     """An address and its password."""
 
     password: str = Field(max_length=512)
+
+
+class ProviderToken(Visiting):
+    """What a provider gave the page when its visitor signed in there."""
+
+    id_token: str = Field(min_length=1, max_length=MOST_BYTES, description="An OpenID Connect ID token for this site.")
+    nonce: str | None = Field(None, min_length=1, max_length=500, description="That the page sent to the provider, if it did.")
 
 
 class ResetAsked(Addressed):
@@ -89,6 +98,17 @@ async def sign_in(call: Calling, body: SignIn) -> Proved:
 
     session = await call.transact(work)
     return proved(visit.token, compared.address, session)
+
+
+@router.post("/sessions/oauth", responses=TOO_MANY)
+@in_its_own
+async def sign_in_by_provider(call: Calling, body: ProviderToken) -> Proved:
+    """Sign in with the ID token of a provider that the workspace trusts. Whoever is not known yet becomes a contact by it."""
+    parts, visit = call.parts, body.visit(call)
+    token = Token(body.id_token, body.nonce, call.origin.address)
+    told = await providers.verify(parts.store, parts.id_tokens, call.workspace, token)
+    session = await call.transact(lambda connection: providers.sign_in(connection, parts.teller, visit, told, parts.lives))
+    return proved(visit.token, providers.address_of(told), session)
 
 
 @router.post("/password-resets", status_code=202, responses=TOO_MANY)

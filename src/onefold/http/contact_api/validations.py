@@ -43,7 +43,7 @@ class SessionShown(BaseModel):
 class Proved(Captured):
     """What was proved."""
 
-    semantic_type: Literal["email", "phone"]
+    semantic_type: Literal["email", "phone", "oauth"] = Field(description="oauth: what a provider calls somebody.")
     session: SessionShown | None = Field(description="Where the code was for signing in, registering or a new password.")
 
 
