@@ -90,10 +90,8 @@ async def count(connection: Connection, workspace: str, buckets: Sequence[Bucket
 
 async def succeeded(connection: Connection, workspace: str, buckets: Sequence[Bucket]) -> None:
     """The attempt that was counted was none."""
-    others = [each.name for each in buckets if not each.is_own]
-    if others:
-        await failures.take_back(connection, workspace, others)
-    await failures.forget_failures(connection, workspace, [each.name for each in buckets if each.is_own])
+    own, others = ([each.name for each in buckets if each.is_own is is_own] for is_own in (True, False))
+    await failures.succeeded(connection, workspace, own, others)
 
 
 async def take_back(connection: Connection, workspace: str, buckets: Sequence[Bucket]) -> None:

@@ -30,10 +30,15 @@ TAKE_BACK = """
 update sign_in_failures set failures = greatest(failures - 1, 0) where workspace = $1 and bucket in (
   select bucket from sign_in_failures where bucket = any($2::bytea[]) and workspace = $1 order by bucket for update)
 """
-FORGET = "delete from sign_in_failures where bucket = any($2::bytea[]) and workspace = $1"
-FORGET_OLD = """
-delete from sign_in_failures where ctid in (
-  select ctid from sign_in_failures where workspace = $1 and began_at < now() - interval '1 hour' limit 100 for update skip locked)
+# What is one's own is counted from nothing again, the rest once less; some windows that have long passed go on the way.
+SUCCEEDED = """
+with own as (delete from sign_in_failures where bucket = any($2::bytea[]) and workspace = $1),
+back as (update sign_in_failures set failures = greatest(failures - 1, 0) where workspace = $1 and bucket in (
+  select bucket from sign_in_failures where bucket = any($3::bytea[]) and workspace = $1 order by bucket for update)),
+old as (delete from sign_in_failures where ctid in (
+  select ctid from sign_in_failures where workspace = $1 and began_at < now() - interval '1 hour' and bucket <> all($2 || $3) limit 100
+  for update skip locked))
+select
 """
 
 
@@ -62,7 +67,6 @@ async def take_back(connection: Connection, workspace: str, buckets: Sequence[by
     await connection.execute(TAKE_BACK, workspace, list(buckets))
 
 
-async def forget_failures(connection: Connection, workspace: str, buckets: Sequence[bytes]) -> None:
-    """Count from nothing again; and forget some windows that have long passed."""
-    await connection.execute(FORGET, workspace, list(buckets))
-    await connection.execute(FORGET_OLD, workspace)
+async def succeeded(connection: Connection, workspace: str, own: Sequence[bytes], others: Sequence[bytes]) -> None:
+    """What was counted as a failure was none: forget its own buckets, and count one less of the others."""
+    await connection.execute(SUCCEEDED, workspace, list(own), list(others))
