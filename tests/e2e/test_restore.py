@@ -86,7 +86,7 @@ async def test_nothing_brings_an_erased_person_back_into_any_store_topic_log_or_
                 await mine.produce(HELD_UP)
                 await mine.settled()
             await quiet(mine)
-            dumped = await dump(services, database, tmp_path / "dump")
+            dumped = await dump(database, tmp_path / "dump")
             await mine.produce(AFTER)
             await mine.settled()
             for who in ("email:canary@example.com", "email:canary-late@example.com"):

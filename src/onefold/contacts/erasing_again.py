@@ -1,8 +1,8 @@
 """Erase again whom a restored store brought back: what the tombstones on `contacts.changed` say of those who were erased since the dump.
 
 A tombstone names the id and, as keyed hashes, up to when events of the person's identifiers come to nothing: so neither whoever is in the
-dump is left, nor can a replay make anew who came and went after it (S108, decision 0045). Called by `onefold erasures reapply`, while no
-role runs.
+dump is left, nor can a replay make anew who came and went after it (S108, decision 0045). Of everybody else whom the former life told of
+since, followers are told again. Called by `onefold erasures reapply`, while no role runs.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
+import msgspec
+
+from onefold.contacts import acting
 from onefold.contacts.acting import User
 from onefold.contacts.erase import erase
 from onefold.contacts.unmerge import unmerge
 from onefold.errors import ContactErased, MergeNotFound, Refused, StoreUnavailable
 from onefold.messages import tombstones
 from onefold.messages.topics import CONTACTS_CHANGED, INTERACTIONS
-from onefold.records import erased, replays
+from onefold.records import barred, erased, replays, retelling
 from onefold.records.shards import shard_count
 from onefold.records.store import RACES, Moved
 from onefold.records.trees import load_tree, root_of
@@ -41,18 +44,28 @@ MARGIN: Final = timedelta(hours=1)
 """That the clocks of Postgres and Kafka may be apart."""
 _READ: Final = 1_000
 _BARRED_AT_ONCE: Final = 5_000
+_TOLD_AT_ONCE: Final = 500
 _ATTEMPTS: Final = 9
 _KAFKAS_DAY_MS: Final = 86_400_000
 """For how long Kafka keeps tombstones where a topic does not say."""
 
 
+class _Change(msgspec.Struct):
+    workspace: str
+
+
+_decode = msgspec.json.Decoder(_Change).decode
+
+
 @dataclass(slots=True)
 class Told:
-    """What the tombstones say."""
+    """What the topic says."""
 
     since: datetime | None
     """What is older was not read; None: all was."""
     contacts: dict[UUID, Tombstone] = field(default_factory=dict)
+    changed: dict[UUID, str] = field(default_factory=dict)
+    """Who else was told of, and of which workspace."""
     silent: int = 0
     """Tombstones of an earlier release, which do not say what was erased."""
 
@@ -73,8 +86,11 @@ class Again:
     """Of these, whom no tombstone names: they had been merged into an erased person before the dump, and nothing says how to part them."""
 
 
-async def read_tombstones(kafka: KafkaConnection, since: datetime | None) -> Told:
-    """Who was erased since then, with an hour to spare; None: as far as the topic tells. Raises LogUnavailable, InvalidMessage."""
+async def read_since(kafka: KafkaConnection, since: datetime | None) -> Told:
+    """Who was erased or told of since then, with an hour to spare. Raises LogUnavailable, InvalidMessage.
+
+    None: who was ever erased, as far as the topic tells; who was told of would be everybody, and is left out.
+    """
     told = Told(since)
     async with reading(kafka, CONTACTS_CHANGED) as reader:
         held = await reader.held()
@@ -90,13 +106,22 @@ async def read_tombstones(kafka: KafkaConnection, since: datetime | None) -> Tol
 
 
 def _note(record: Record, told: Told) -> None:
-    if record.value is not None or record.key is None:
+    if record.key is None:
         return
+    try:
+        contact_id = UUID(record.key.decode())
+        if record.value is not None:
+            if told.since is not None:
+                told.changed[contact_id] = _decode(record.value).workspace
+            return
+    except (ValueError, msgspec.MsgspecError):
+        return  # none of ours, as `onefold check` tells
+    told.changed.pop(contact_id, None)
     found = tombstones.read(record.headers)
     if found is None:
         told.silent += 1
     else:
-        told.contacts[UUID(record.key.decode())] = found
+        told.contacts[contact_id] = found
 
 
 async def refuse_incomplete(store: Store, kafka: KafkaConnection, since: datetime | None) -> None:
@@ -139,10 +164,22 @@ async def erase_again(store: Store, told: Told) -> Again:
     return Again(sorted(again.contacts), sorted(again.beside))
 
 
+async def tell_again(store: Store, told: Told) -> None:
+    """Tell followers what those are now of whom the former life told since the dump, erased people aside. Safe to repeat."""
+    shards, by_workspace = await shard_count(store), dict[str, list[UUID]]()
+    for contact_id, workspace in told.changed.items():
+        by_workspace.setdefault(workspace, []).append(contact_id)
+    for workspace, ids in by_workspace.items():
+        for start in range(0, len(ids), _TOLD_AT_ONCE):
+            async with store.transaction([workspace]) as connection:
+                act = await acting.begin(connection, RESTORER)
+                await retelling.tell_again(connection, workspace, ids[start : start + _TOLD_AT_ONCE], act, shards)
+
+
 async def _bar(store: Store, workspace: str, bars: Sequence[Bar]) -> None:
     for start in range(0, len(bars), _BARRED_AT_ONCE):
         async with store.transaction([workspace]) as connection:
-            await erased.bar(connection, workspace, bars[start : start + _BARRED_AT_ONCE])
+            await barred.bar(connection, workspace, bars[start : start + _BARRED_AT_ONCE])
 
 
 async def _attempt(store: Store, workspace: str, contact_id: UUID, theirs: Mapping[UUID, Tombstone], shards: int) -> Iterable[UUID]:

@@ -104,6 +104,8 @@ class Rule(StrEnum):
     """A user renamed the contact's organization."""
     UNMERGE = "unmerge"
     """A user undid a merge."""
+    RESTORED = "restored"
+    """The store was restored to an earlier time, and tells again what the contact is."""
     ERASED = "erased"
     """A user erased the person: the last change of an id, before its tombstone."""
     DESTROYED = "destroyed"

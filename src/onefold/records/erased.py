@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from onefold.identity.identifiers import IdentifierKey
     from onefold.identity.plan import Erasure
-    from onefold.messages.tombstones import Bar
     from onefold.records.rows import Row
     from onefold.records.store import Connection
 
@@ -82,11 +81,6 @@ select n.shard, $1, n.key, null, n.headers from unnest($2::smallint[], $3::bytea
 BARRED = """
 select s.hash, s.at from unnest($1::bytea[]) as n (key) cross join suppression_secret k
 join suppressions s on s.hash = sha256(k.secret || n.key) and s.workspace = $2 order by s.hash
-"""
-BAR = """
-insert into suppressions as s (workspace, hash, at)
-select $1, n.hash, max(n.at) from unnest($2::bytea[], $3::timestamptz[]) as n (hash, at) group by n.hash order by n.hash
-on conflict (hash, workspace) do update set at = greatest(s.at, excluded.at)
 """
 
 NOT_ERASED = "select contact_id from contacts where contact_id = any($1::uuid[]) and workspace = $2 and erased_at is null"
@@ -208,11 +202,6 @@ async def put_tombstones(connection: Connection, told: Mapping[UUID, Tombstone],
     lots = [each.int % shards for each in told]
     keys, headers = [str(each).encode() for each in told], [to_json(tombstones.headers(each)) for each in told.values()]
     await connection.execute(TOMBSTONES, CONTACTS_CHANGED, lots, keys, headers)
-
-
-async def bar(connection: Connection, workspace: str, barred: Sequence[Bar]) -> None:
-    """Bar events of identifiers by their hashes, which this store's secret must have made; the later time counts."""
-    await connection.execute(BAR, workspace, [each.hash for each in barred], [each.at for each in barred])
 
 
 async def not_erased(connection: Connection, workspace: str, contacts: Sequence[UUID]) -> list[UUID]:

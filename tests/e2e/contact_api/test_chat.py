@@ -131,6 +131,10 @@ async def test_what_could_not_be_sent_is_sent_later_and_is_no_second_message(dat
         await until(tab, MINE + ".join() === 'One,Two,Three'")
         await visit.context.unroute("**/messages")
         said = await visit.said(4)
+        visit.site.pages["/onefold.js"] = Page(tracking_script().content.decode(), "text/javascript")
+        visit.add("/tracked", before='<script src="/onefold.js" data-write-key="of_pub_x" data-page="off" defer></script>')
+        await tab.goto(visit.site.url("/tracked"))
+        assert await tab.evaluate(TRACKER) == token_of(said[0]), "a tracking script that comes later knows the visitor"
     assert [each.properties for each in said] == [{"text": text} for text in ("One", "One", "Two", "Three")]
     assert said[0].event_id == said[1].event_id
     assert len({each.event_id for each in said}) == 3

@@ -6,33 +6,39 @@ import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from onefold import bootstrap
 from onefold.contacts.acting import User
 from onefold.contacts.erase import erase
-from onefold.contacts.erasing_again import Told, erase_again, found_again, read_tombstones, refuse_incomplete
+from onefold.contacts.erasing_again import Told, erase_again, found_again, read_since, refuse_incomplete, tell_again
 from onefold.contacts.merge import Wish, merge
 from onefold.contacts.unmerge import unmerge
 from onefold.errors import ConfigurationError, Refused
 from onefold.identity.assurance import Assurance
-from onefold.identity.plan import OutcomeKind
+from onefold.identity.contact import ContactId
+from onefold.identity.identifiers import identifier_key
+from onefold.identity.interaction import Position
+from onefold.identity.plan import Excess, Limit, OutcomeKind, Parked
 from onefold.installation.doctor import examine, refuse_unsafe
 from onefold.messages import tombstones
 from onefold.messages.topics import CONTACTS_CHANGED
 from onefold.observe import Health
-from onefold.records import progress, store_place
+from onefold.records import parked, progress, store_place
 from onefold.records.incarnations import present
 from onefold.records.numbers import TenureNumbers
 from onefold.records.store import Store
 from onefold.topics.producer import IdempotentProducer
 from onefold.topics.tail import follow_topic
+from onefold.visitors.challenges import Ask, Challenges
 from streams import relay
-from tests.integration.contacts.canaries import holder, left, play
+from tests.e2e.check.stories import check
+from tests.integration.contacts.canaries import everything, holder, left, play
 from tests.support.dumps import dump, restored
-from tests.support.installations import Installation, installation
+from tests.support.installations import Installation, installation, settings_of
 from tests.support.worlds import event
 
 if TYPE_CHECKING:
@@ -57,6 +63,7 @@ STORY = [
 SINCE = [
     event("anonymous_token:ann", "email:ann-second@example.com", assurance=ASSERTED, event_id="since", minutes=1),
     event("user_id:late", assurance=ASSERTED, event_id="late", minutes=2),
+    event("user_id:lost", assurance=ASSERTED, event_id="lost", minutes=3),
 ]
 
 
@@ -85,9 +92,9 @@ async def restored_since(
             await merge(connection, "acme", Wish(ids["carl"], ids["cora"], {}), ANN, shards=4)
             await merge(connection, "acme", Wish(ids["mia"], ids["max"], {}), ANN, shards=4)
         await relayed(mine)
-        dumped = await dump(services, database, folder / "dump")
+        dumped = await dump(database, folder / "dump")
         await play(store, *SINCE)
-        ids["late"] = await holder(store, "user_id:late")
+        ids |= {name: await holder(store, f"user_id:{name}") for name in ("late", "lost")}
         for name in ("cora", "max"):
             async with store.transaction(["acme"]) as connection:
                 await unmerge(connection, "acme", ids[name], ANN, shards=4)
@@ -126,7 +133,7 @@ async def test_whoever_was_erased_after_the_dump_is_erased_again_and_nobody_else
         async with store.connection() as connection:
             since = await store_place.last_sign(connection)
         await refuse_incomplete(store, kafka, since)
-        told = await read_tombstones(kafka, since)
+        told = await read_since(kafka, since)
         assert told.contacts.keys() == {ids[name] for name in ("ann", "carl", "max", "late")}
         gone = {ids[name] for name in ("ann", "carl", "max")}
         assert set((await found_again(store, told)).contacts) == gone
@@ -145,6 +152,66 @@ async def test_whoever_was_erased_after_the_dump_is_erased_again_and_nobody_else
             assert await left(there.database, f"{word}@example.com") == []
         await play(store, event("anonymous_token:ann", event_id="new", minutes=NEVER))
         assert await holder(store, "anonymous_token:ann") != ids["ann"]
+
+
+@pytest.mark.asyncio
+async def test_no_table_of_a_restored_store_says_anything_of_whoever_was_erased_since(
+    services: Services, database: Database, topic_prefix: str, redis_url: str, tmp_path: Path
+) -> None:
+    """S103, S108: also what waited of an address that nobody held yet when the dump was made, and became hers after it."""
+    async with installation(services, database, topic_prefix, redis_url, partitions=1, policy="eager") as mine:
+        her, ben = await everything(mine.store)
+        second = event("email:canary-second@example.com", event_id="second", minutes=8)
+        waits = msgspec.structs.replace(second, raw=b'{"email": "canary-second@example.com"}', position=Position("t", 0, 2_000_000))
+        excess = Excess(Limit.CONTACTS_PER_VALUE_DAY, "email", identifier_key("email", "canary-second@example.com"))
+        async with mine.store.transaction(["acme"]) as connection:
+            await parked.park(connection, [Parked(waits, (excess,), ContactId(ben))])
+            await Challenges(b"c" * 32).ask(connection, Ask("acme", "validate", "email", "canary-second@example.com", "https://a.example"))
+        dumped = await dump(database, tmp_path / "dump")
+        both = event("user_id:canary1", "email:canary-second@example.com", assurance=ASSERTED, event_id="both-of-hers", minutes=9)
+        await play(mine.store, both)
+        async with mine.store.transaction(["acme"]) as connection:
+            await erase(connection, "acme", her, ANN, shards=4)
+        await relayed(mine)
+        async with restored(services, dumped) as copy:
+            store = await Store.connect(copy.app_url)
+            assert {"contacts", "parked", "challenges", "outbox", "outreach_messages"} <= set(await left(copy, "canary"))
+            told = await read_since(mine.role.kafka, None)
+            again = await erase_again(store, told)
+            await store.close()
+            assert (len(again.contacts), again.beside) == (3, [])
+            assert await left(copy, "canary") == []
+
+
+@pytest.mark.asyncio
+async def test_followers_who_heard_more_from_the_former_life_are_told_what_is_so_now(
+    services: Services, database: Database, topic_prefix: str, redis_url: str, tmp_path: Path
+) -> None:
+    """S108, I7: of Mia as she was before her unmerge, of Cora that she was absorbed; of whoever came after the dump that they are gone."""
+    async with restored_since(services, database, topic_prefix, redis_url, tmp_path) as (there, ids):
+        store, kafka = there.store, there.mine.role.kafka
+        async with store.begin() as connection:
+            since = await store_place.last_sign(connection)
+            await store_place.begin_life(connection)
+            incarnation = (await present(connection)).name
+        told = await read_since(kafka, since)
+        assert told.changed.keys() == {ids[name] for name in ("cora", "mia", "lost")} | {await holder(store, "anonymous_token:ben")}
+        await erase_again(store, told)
+        await tell_again(store, told)
+        again = {**there.mine.environment, "ONEFOLD_POSTGRES__URL": there.database.app_url}
+        second = Installation(again, bootstrap.begin("test", settings_of(again)), store)
+        await relayed(second)
+        last: dict[str, Any] = {
+            (record.key or b"").decode(): msgspec.json.decode(record.value) if record.value is not None else None
+            async for record in follow_topic(kafka, CONTACTS_CHANGED, from_start=True, to_end=True)
+        }
+        assert last[str(ids["lost"])] is None
+        mia = last[str(ids["mia"])]
+        assert (mia["cause"]["rule"], mia["incarnation"], mia["changes"]) == ("restored", incarnation, {})
+        assert [each["identifier"] for each in mia["contact"]["identifiers"]] == ["mia"]
+        report = await check(again, "--only", "I7,I17")
+        assert report.findings[0]["checked"] > 5
+        assert report.differing == set()
 
 
 @pytest.mark.asyncio
@@ -202,7 +269,7 @@ async def test_tombstones_of_an_earlier_release_are_counted_and_those_that_are_n
     async with installation(services, database, topic_prefix, redis_url, partitions=1) as mine:
         async with IdempotentProducer(mine.role.kafka) as producer:
             await producer.send_many(CONTACTS_CHANGED, [(b"6e2b9a52-8f0c-4d3a-9f0e-0d8f4b1c7a11", None), (b"x", b"{}")])
-        assert await read_tombstones(mine.role.kafka, None) == Told(None, {}, 1)
+        assert await read_since(mine.role.kafka, None) == Told(None, silent=1)
 
 
 @pytest.mark.asyncio

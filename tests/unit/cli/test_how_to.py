@@ -23,6 +23,7 @@ PAGES = [
     "parked-and-quarantined.md",
     "proposals.md",
     "replay.md",
+    "restore.md",
     "rules.md",
     "script.md",
     "try-a-rule.md",
