@@ -12,6 +12,7 @@ from onefold import bootstrap
 from onefold.access.keys import create_key
 from onefold.http.contact_api.role import serving as serving_api
 from onefold.http.contact_api.widget import ChatSnippet, newest
+from onefold.local.ports import pick
 from onefold.messages.codec import decode
 from onefold.messages.interactions import InteractionMessage
 from onefold.records.store import Store
@@ -118,6 +119,7 @@ def token_of(said: InteractionMessage) -> str:
 @asynccontextmanager
 async def visiting(database: Database) -> AsyncIterator[Visit]:
     """A fresh browser. Every request and complaint of its pages is noted."""
+    port = pick(set())
     settings = settings_of(
         {
             "ONEFOLD_POSTGRES__URL": database.app_url,
@@ -125,7 +127,8 @@ async def visiting(database: Database) -> AsyncIterator[Visit]:
             "ONEFOLD_KAFKA__SERVERS": "127.0.0.1:1",
             "ONEFOLD_INDEX__SECRET": "00" * 32,
             "ONEFOLD_VALIDATION__SECRET": secrets.token_hex(32),
-            "ONEFOLD_CONTACT_API__PORT": "0",
+            "ONEFOLD_CONTACT_API__PORT": str(port),
+            "ONEFOLD_CONTACT_API__PUBLIC_URL": f"http://127.0.0.1:{port}",
             "ONEFOLD_LOGS__LEVEL": "error",
         }
     )
@@ -134,7 +137,7 @@ async def visiting(database: Database) -> AsyncIterator[Visit]:
         await add_workspace(store, WORKSPACE)
         async with store.transaction([WORKSPACE]) as connection:
             key = (await create_key(connection, WORKSPACE, "public", "site")).text
-        async with serving_api(bootstrap.begin("contact-api", settings), store) as port, browser() as chromium:
+        async with serving_api(bootstrap.begin("contact-api", settings), store), browser() as chromium:
             with serving({}) as site:
                 context = await chromium.new_context(reduced_motion="reduce")
                 visit = Visit(store, f"http://127.0.0.1:{port}", key, site, context, set(), [], set())
