@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from onefold.errors import Refused
 from onefold.records import failures
+from onefold.records.failures import Bound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -82,25 +83,20 @@ def of_provider(address: str | None) -> list[Bucket]:
 
 async def count(connection: Connection, workspace: str, buckets: Sequence[Bucket]) -> None:
     """Count an attempt as failed, which it is until it is known to be none. Raises TooManyAttempts: then roll back."""
-    for each in sorted(buckets):  # one order, so that two wait for one another and not for each other
-        wait = await failures.count_failure(connection, workspace, each.name, each.window, each.most)
-        if wait is not None:
-            raise TooManyAttempts(wait)
+    wait = await failures.count_failures(connection, workspace, [Bound(each.name, each.window, each.most) for each in buckets])
+    if wait is not None:
+        raise TooManyAttempts(wait)
 
 
 async def succeeded(connection: Connection, workspace: str, buckets: Sequence[Bucket]) -> None:
     """The attempt that was counted was none."""
-    for each in sorted(buckets):
-        if each.is_own:
-            await failures.forget_failures(connection, workspace, [each.name])
-        else:
-            await failures.take_back(connection, workspace, each.name)
+    own, others = ([each.name for each in buckets if each.is_own is is_own] for is_own in (True, False))
+    await failures.succeeded(connection, workspace, own, others)
 
 
 async def take_back(connection: Connection, workspace: str, buckets: Sequence[Bucket]) -> None:
     """The attempt that was counted did not come to be compared."""
-    for each in sorted(buckets):
-        await failures.take_back(connection, workspace, each.name)
+    await failures.take_back(connection, workspace, [each.name for each in buckets])
 
 
 def block(address: str | None) -> str:

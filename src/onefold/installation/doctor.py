@@ -8,11 +8,13 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from onefold import bootstrap
 from onefold.errors import ConfigurationError, IndexUnavailable, OnefoldError
 from onefold.messages.topics import INTERACTIONS, INTERACTIONS_RESOLVED, SPECS, kept_ms
 from onefold.ops.dead_letters import count_open as count_open_letters
+from onefold.outreach.smtp import is_this_machine
 from onefold.records import migrate, store_place, timeline_checks
 from onefold.records.parked import count_open
 from onefold.records.quarantine import count_held
@@ -26,12 +28,14 @@ if TYPE_CHECKING:
 
     from onefold.bootstrap import Role
     from onefold.records.store import Store
+    from onefold.settings import Settings
     from onefold.topics.admin import TopicReport
 
 GUARDS = {"fsync": ("on",), "full_page_writes": ("on",), "synchronous_commit": ("on", "local", "remote_write", "remote_apply")}
 REVISION = "select version_num from alembic_version"
 PROGRESS = "select partition, next_offset from progress where consumer = 'resolver' and topic = $1"
 OUTBOX = "select count(*) as rows, coalesce(extract(epoch from clock_timestamp() - min(created_at)), 0)::float8 as age from outbox"
+SECRET = "ONEFOLD_VALIDATION__SECRET, 64 hexadecimal digits, such as from openssl rand -hex 32"  # noqa: S105 -- how to make one
 OLD_OUTBOX_SECONDS = 60
 MOST_LETTERS = 1_000
 MOST_HELD_BACK = 1_000
@@ -60,6 +64,28 @@ async def examine(role: Role) -> list[Finding]:
     findings: list[Finding] = []
     for look in (_postgres, _redis, _kafka):
         findings.extend(await _asked(look, role))
+    return [*findings, *_settings(role.settings)]
+
+
+def _settings(settings: Settings) -> list[Finding]:
+    """What the settings leave out: well on a machine for development, and not in production."""
+    is_dev = settings.profile != "production"
+    outreach = settings.outreach
+    secret = settings.validation_secret is not None
+    mail = outreach.smtp_host is not None
+    findings = [
+        Finding("codes and links", secret, "set" if secret else "unset", "" if secret else "nobody can prove an address: " + SECRET),
+        Finding(
+            "mail", mail or is_dev, outreach.smtp_host or "unset", "" if mail or is_dev else "no mail is sent: ONEFOLD_OUTREACH__SMTP_HOST"
+        ),
+    ]
+    for name, url in (
+        ("ONEFOLD_OUTREACH__LINKS_URL", outreach.links_url),
+        ("ONEFOLD_CONTACT_API__PUBLIC_URL", settings.contact_api.public_url),
+    ):
+        is_well = is_dev or not is_this_machine(urlsplit(url).hostname or "")
+        advice = "" if is_well else f"links in messages lead to the reader's own machine: set {name} to the address that people reach"
+        findings.append(Finding(f"links of {name}", is_well, url, advice))
     return findings
 
 

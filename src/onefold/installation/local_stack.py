@@ -98,6 +98,7 @@ def _write_env(folder: Path, servers: LocalServers, doors: Mapping[str, int], ma
         "ONEFOLD_VALIDATION__SECRET": known.get("ONEFOLD_VALIDATION__SECRET") or secrets.token_hex(32),
         "ONEFOLD_WEBHOOKS__ALLOWED_NETWORKS": '["127.0.0.0/8", "::1/128"]',
         **{f"ONEFOLD_{door}__PORT": str(port) for door, port in doors.items()},
+        "ONEFOLD_OUTREACH__LINKS_URL": f"http://127.0.0.1:{doors['USER_API']}",
         "ONEFOLD_CONTACT_API__PUBLIC_URL": f"http://127.0.0.1:{doors['CONTACT_API']}",
         "ONEFOLD_OUTREACH__SMTP_HOST": "127.0.0.1",
         "ONEFOLD_OUTREACH__SMTP_PORT": str(mailbox_port),

@@ -21,7 +21,10 @@ _SIGNS_IN = """(i.semantic_type in ('email', 'phone') or i.semantic_type = 'oaut
   select from contact_issuers c where c.issuer = split_part(i.normalised, '|', 1) and c.workspace = i.workspace and c.is_enabled))"""
 # Of the same contact, through the same tenure, which is still proved.
 _HOLDS = f"i.held_until is null and i.is_validated and i.contact_id = s.contact_id and {_SIGNS_IN}"
+# Some of those that are over go on the way.
 BEGIN = """
+with old as (delete from contact_sessions where ctid in (
+  select ctid from contact_sessions where workspace = $1 and expires_at < clock_timestamp() limit 100 for update skip locked))
 insert into contact_sessions (workspace, session_id, contact_id, tenure_id, token_hash, method, expires_at)
 select $1, $2, i.contact_id, i.tenure_id, $4, $5, clock_timestamp() + $6::interval
 from identifiers i where i.identifier_key = $3 and i.workspace = $1 and i.held_until is null and i.is_validated
@@ -43,10 +46,6 @@ CARRY_OVER = """
 update contact_sessions s set contact_id = i.contact_id, tenure_id = i.tenure_id from identifiers i
 where s.session_id = $2 and s.workspace = $1
   and i.identifier_key = $3 and i.workspace = $1 and i.held_until is null and i.is_validated
-"""
-FORGET_OLD = """
-delete from contact_sessions where ctid in (
-  select ctid from contact_sessions where workspace = $1 and expires_at < clock_timestamp() limit 100 for update skip locked)
 """
 FORGET = "delete from contact_sessions where contact_id = any($2::uuid[]) and workspace = $1"
 FORGET_HASHES = "delete from contact_passwords where contact_id = any($2::uuid[]) and workspace = $1"
@@ -120,7 +119,6 @@ class Stored(NamedTuple):
 
 async def begin(connection: Connection, new: NewSession) -> Begun | None:
     """Begin a session of whoever holds the identifier validated; None where nobody does."""
-    await connection.execute(FORGET_OLD, new.workspace)
     row = await connection.fetchrow(BEGIN, *new)
     return Begun(*row.values()) if row is not None else None
 

@@ -346,6 +346,10 @@ class Challenges:
             language=ask.language,
         )
 
+    def browser_hash(self, browser: str | None) -> bytes:
+        """By which a browser is known."""
+        return self._browser(browser or "")
+
     def _browser(self, browser: str) -> bytes:
         return self._keyed.hash("browser", browser)
 

@@ -20,7 +20,7 @@ from onefold.access.caller import NotSignedIn
 from onefold.errors import InvalidMessage, TemporaryError
 from onefold.identity.identifiers import identifier_key
 from onefold.identity.normalise import normalise, trim
-from onefold.records import contact_sessions
+from onefold.records import challenges, contact_sessions
 from onefold.records.contact_sessions import NewSession
 from onefold.records.rules_versions import rules_in_force
 from onefold.visitors.limits import folded
@@ -75,6 +75,17 @@ class Visitor(NamedTuple):
     """How it began: otp, magic_link, password, oauth."""
 
 
+class SigningIn(NamedTuple):
+    """Who wants to sign in by a password."""
+
+    workspace: str
+    address: Address
+    client: str | None
+    """The client's address."""
+    browser_hash: bytes
+    """Of the browser, as challenges know it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Compared:
     """A password that was right when it was compared; it opens something once its session begins."""
@@ -110,15 +121,19 @@ async def by_id(connection: Connection, workspace: str, session_id: UUID, lives:
     return _visitor(workspace, found) if found is not None else None
 
 
-async def compare(store: Store, passwords: Passwords, workspace: str, address: Address, password: str, client: str | None) -> Compared:
+async def compare(store: Store, passwords: Passwords, by: SigningIn, password: str) -> Compared:
     """Compare a password with that of whoever holds the address validated. Raises NotSignedIn alike for whatever is wrong.
 
     It takes the same work then. Raises TooManyAttempts, too. Not one transaction: none is held open while a password is compared.
     """
+    workspace, address = by.workspace, by.address
     async with store.transaction([workspace]) as connection:
         normalised = await known(connection, workspace, address)
         key = identifier_key(address.semantic_type, normalised)
-        counted = attempts.of_sign_in(f"contact:{address.semantic_type}:{folded(address.semantic_type, normalised)}", client, ())
+        is_known = await challenges.is_known(connection, workspace, key, by.browser_hash)
+        name = f"contact:{address.semantic_type}:{folded(address.semantic_type, normalised)}"
+        # Where the address was proved before, strangers' failures elsewhere do not count (S36).
+        counted = attempts.of_sign_in(name, by.client, (by.client or "",) if is_known else ())
         await attempts.count(connection, workspace, counted)
         stored = await contact_sessions.password_by(connection, workspace, key)
     try:

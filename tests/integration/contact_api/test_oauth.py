@@ -226,6 +226,17 @@ async def test_a_contacts_issuer_opens_no_user_and_no_session_without_it(api: Co
         assert (await browser.me())["id"] == me["id"]
 
 
+async def test_a_workspace_that_resolves_no_subjects_signs_in_nobody(api: ContactApi, store: Store, provider: Provider) -> None:
+    """S45: no session stands on whoever holds the device, and nothing is told of it."""
+    await trust(store, provider, "mail.example")
+    async with store.transaction(["acme"]) as connection:
+        await connection.execute("""update workspaces set rules = '{"catalog": [{"semantic_type": "oauth", "enabled": false}]}'""")
+    async with api.browser() as browser:
+        answer = await brings(browser, provider, **ANN)
+        assert (answer.status_code, answer.json()["code"]) == (422, "not_resolved")
+    assert await api.said() == []
+
+
 async def test_tokens_that_do_not_count_are_limited_by_where_they_come_from(api: ContactApi, store: Store, provider: Provider) -> None:
     """S32, S45: 60 an hour from one block of addresses; who signs in well is not counted, nor is whoever comes from elsewhere."""
     await trust(store, provider)

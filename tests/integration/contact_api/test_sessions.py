@@ -209,3 +209,17 @@ async def test_answers_are_alike_whoever_holds_the_address(api: ContactApi) -> N
         unknown = await shape(path, {"email": "eve@example.com", **more})
         assert known == unknown, path
         await api.forget_counts()
+
+
+async def test_strangers_who_guess_lock_nobody_out(api: ContactApi) -> None:
+    """S32, S36: whoever guesses waits, from everywhere after a while; in the browser where the address was proved its owner signs in."""
+    async with api.browser() as ann:
+        await registered(ann)
+        for place in range(3):
+            async with api.browser(address=f"198.51.{place}.7") as stranger:
+                answers = [await stranger.post("/sessions", email="ANN@example.com", password=f"wrong heron {n}") for n in range(11)]
+                assert {each.status_code for each in answers} == {401, 429}
+                assert int(answers[-1].headers["retry-after"]) > 0
+        async with api.browser(address="203.0.113.99") as elsewhere:
+            assert await signed_in_by_password(elsewhere) == 429, "a new browser of hers waits, too: the price of thirty guesses an hour"
+        assert await signed_in_by_password(ann) == 200

@@ -213,7 +213,7 @@ async def test_an_unmerge_gives_everything_back_and_says_so(store: Store) -> Non
 @pytest.mark.asyncio
 @pytest.mark.parametrize("seed", range(10))
 async def test_merges_that_are_all_undone_leave_everybody_as_if_alone(store: Store, seed: int) -> None:
-    """As in memory (`tests/unit/identity/test_unmerge.py`): by events and by users, in chains, in any order, with what came since."""
+    """S54, as in memory (`tests/unit/identity/test_unmerge.py`): by events and by users, in chains, in any order, with what came since."""
     dice, alone = random.Random(seed), World(rules=EAGER)
     for name in VISITORS:
         story = visits(name, dice, dice.randrange(50))

@@ -38,6 +38,9 @@ async def test_a_postgres_that_may_lose_commits_is_refused_in_production_and_tol
             await refuse_unsafe(production, uses_index=False)
         findings = {each.what: each for each in await examine(production)}
         assert not findings["postgres synchronous_commit"].is_well
+        at_home = {each.what: each for each in await examine(mine.role)}
+        for name in ("mail", "links of ONEFOLD_OUTREACH__LINKS_URL", "links of ONEFOLD_CONTACT_API__PUBLIC_URL"):
+            assert (findings[name].is_well, at_home[name].is_well) == (False, True), f"{name}: in production people cannot reach it"
         assert findings["tables"].is_well
         assert findings["resolver lag"].found == "0 records"
         assert not findings[f"copies of {topic_prefix}interactions"].is_well

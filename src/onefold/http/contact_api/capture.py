@@ -14,7 +14,7 @@ from onefold.visitors.capture import Lead, Visit, checked_email
 
 router = APIRouter(route_class=DoorRoute, tags=["capture"])
 
-Token = Annotated[str, StringConstraints(min_length=8, max_length=200, pattern=r"^[\x21-\x7e]+$")]
+Token = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Channel = Literal["web", "chat_widget", "funnel"]
 Purpose = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]

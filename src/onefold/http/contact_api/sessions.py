@@ -19,6 +19,7 @@ from onefold.http.problems import TOO_MANY
 from onefold.visitors import capture as capturing
 from onefold.visitors import me, providers, sessions
 from onefold.visitors.providers import Token
+from onefold.visitors.sessions import SigningIn
 
 if TYPE_CHECKING:
     from onefold.records.store import Connection
@@ -87,7 +88,8 @@ async def ask_to_sign_in(call: Calling, body: ValidationAsked) -> SentTo:
 async def sign_in(call: Calling, body: SignIn) -> Proved:
     """Sign in with a proved address and the password. Whatever is wrong is answered alike, and takes as long."""
     parts, visit = call.parts, body.visit(call)
-    compared = await sessions.compare(parts.store, parts.passwords, call.workspace, body.address(), body.password, call.origin.address)
+    by = SigningIn(call.workspace, body.address(), call.origin.address, call.challenges.browser_hash(call.browser))
+    compared = await sessions.compare(parts.store, parts.passwords, by, body.password)
 
     async def work(connection: Connection) -> Session:
         session = await sessions.sign_in(connection, call.workspace, compared, parts.lives)
