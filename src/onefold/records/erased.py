@@ -78,9 +78,11 @@ TOMBSTONES = """
 insert into outbox (shard, topic, key, payload, headers)
 select n.shard, $1, n.key, null, n.headers from unnest($2::smallint[], $3::bytea[], $4::jsonb[]) as n (shard, key, headers)
 """
+# Looked up by an array: joined, all that there are would be read, for every batch of a sweep.
 BARRED = """
-select s.hash, s.at from unnest($1::bytea[]) as n (key) cross join suppression_secret k
-join suppressions s on s.hash = sha256(k.secret || n.key) and s.workspace = $2 order by s.hash
+select hash, at from suppressions where workspace = $2 and
+  hash = any(array(select sha256(k.secret || n.key) from unnest($1::bytea[]) as n (key) cross join suppression_secret k))
+order by hash
 """
 
 NOT_ERASED = "select contact_id from contacts where contact_id = any($1::uuid[]) and workspace = $2 and erased_at is null"

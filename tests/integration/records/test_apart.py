@@ -13,7 +13,7 @@ from onefold.errors import ContactNotFound, Refused
 from onefold.identity.assurance import Assurance
 from onefold.identity.identifiers import identifier_key
 from onefold.identity.plan import Barrier, KeptApart, OutcomeKind, Reason
-from onefold.records import snapshots
+from onefold.records import erased, snapshots
 from onefold.records.apart import insert_barriers, keep_apart
 from onefold.records.numbers import TenureNumbers
 from onefold.records.resolution import Resolution
@@ -139,6 +139,7 @@ async def test_the_statements_go_by_index_at_size(store: Store, database: Databa
         (snapshots.TENURES, (keys, ["acme"], START), ("barriers", "identifiers", "suppressions")),
         (snapshots.APART, (ids, ["acme"]), ("kept_apart",)),
         (snapshots.TREES, (ids, ["acme"]), ("contacts",)),
+        (erased.BARRED, (keys, "acme"), ("suppressions",)),
     )
     async with store.transaction(["acme"]) as connection:
         for statement, arguments, _ in statements:
