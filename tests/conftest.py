@@ -9,11 +9,14 @@ redis_url      a numbered database of Valkey of the test's own
 
 from __future__ import annotations
 
+import os
 import signal
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from tests.support.servers import Database, Services, cloned_database, drop_database, make_template, own_redis, own_topics, running_services
@@ -21,6 +24,7 @@ from tests.support.servers import Database, Services, cloned_database, drop_data
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+NOTHING_SET = Path(__file__).parent / "support" / "nothing_set.env"
 _redis_numbers = count()
 # How long an example takes says how busy the machine is, and pytest's own time-out ends what hangs.
 settings.register_profile("untimed", deadline=None)
@@ -28,10 +32,21 @@ settings.load_profile("untimed")
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C count again where a shell started us in the background: what is ignored stays so in every process that tests start."""
+    """Let a local stack of this checkout (`./dev demo`, `./dev up`) say nothing to tests: what they set is all that is set.
+
+    And let Ctrl-C count again where a shell started us in the background: what is ignored stays so in every process that tests start.
+    """
+    os.environ.setdefault("ONEFOLD_ENV_FILE", str(NOTHING_SET))
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """What a role that ran in this process set of the log is not set for the next test."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -190,7 +190,7 @@ async def test_a_slow_request_is_cut_off_with_a_word(pieces: list[bytes]) -> Non
     async with running(taken, request_seconds=0.5) as port:
         began = time.monotonic()
         answer = await exchange(port, *pieces, pause=0.05)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
     assert b"HTTP/1.1 408 " in answer
     assert body_of(answer)["code"] == "request_timeout"
     assert taken.records == []
