@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from onefold.access import attempts
 from onefold.contacts import identifiers as holding
-from onefold.errors import ContactNotFound, InvalidMessage, Refused
+from onefold.errors import ContactNotFound, InvalidMessage, Refused, TemporaryError
 from onefold.records import contact_pages, contact_sessions, document_lists
 from onefold.records.visibility import EVERYBODYS
 from onefold.visitors import notices, proofs, sessions
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 EDITED: Final = "Profile edited"
 CONSENTED: Final = "Consent given"
 LEFT: Final = "Signed out"
+REMOVED: Final = "Identifier removed"
+CHANGED_PASSWORD: Final = "Password changed"  # noqa: S105 -- what is said of it
+EXPORTED: Final = "Data exported"
 
 
 class LastAddress(Refused):
@@ -96,6 +99,7 @@ async def remove_identifier(connection: Connection, teller: Teller, visit: Visit
         raise LastAddress("you sign in by nothing else; prove an address first")
     if key == visitor.key:
         await contact_sessions.carry_over(connection, visitor.workspace, visitor.session_id, left[0])
+    await teller.say(connection, visit, REMOVED, [visitor.address])
     by = acting_for(visitor.contact_id, visit)
     await holding.remove(connection, visitor.workspace, visitor.contact_id, key, by, shards=teller.shards)
 
@@ -114,7 +118,7 @@ async def change_password(
             await attempts.count(connection, workspace, counted)
     if stored is None:
         demand_fresh(visitor, lives, now)
-    elif not (await passwords.verify(stored, present or "")).holds:
+    elif not await _is_password(store, passwords, visitor, stored, present or ""):
         raise InvalidMessage("the present password is another one", code="wrong_password")
     else:
         async with store.transaction([workspace]) as connection:
@@ -122,8 +126,21 @@ async def change_password(
     return await sessions.judge_and_hash(passwords, wanted, workspace, [visitor.address.identifier])
 
 
-async def set_password(connection: Connection, visitor: Visitor, password_hash: str, language: str | None) -> None:
+async def _is_password(store: Store, passwords: Passwords, visitor: Visitor, stored: str, password: str) -> bool:
+    """Whether it is. What is too busy to be compared is not counted."""
+    try:
+        return (await passwords.verify(stored, password)).holds
+    except TemporaryError:
+        async with store.transaction([visitor.workspace]) as connection:
+            await attempts.take_back(connection, visitor.workspace, attempts.of_change(visitor.contact_id))
+        raise
+
+
+async def set_password(
+    connection: Connection, teller: Teller, visit: Visit, visitor: Visitor, password_hash: str, language: str | None
+) -> None:
     """Put a new password in force; every other session ends, and every proved address is told (S23)."""
+    await teller.say(connection, visit, CHANGED_PASSWORD, [visitor.address])
     await contact_sessions.set_password(connection, visitor.workspace, visitor.contact_id, password_hash)
     await contact_sessions.end_all(connection, visitor.workspace, visitor.contact_id, but=visitor.session_id)
     await notices.password_changed(connection, visitor.workspace, visitor.contact_id, language)

@@ -17,10 +17,11 @@ from onefold.records.resolution import Resolution
 from onefold.records.rules_versions import rules_in_force
 from tests.integration.contact_api.test_me import added, id_of
 from tests.integration.contact_api.test_sessions import ANN, registered
+from tests.support.contact_apis import PASSWORD
 
 if TYPE_CHECKING:
     from onefold.identity.plan import Plan
-    from onefold.records.store import Connection
+    from onefold.records.store import Connection, Store
     from tests.support.contact_apis import ContactApi
 
 pytestmark = pytest.mark.asyncio
@@ -60,3 +61,35 @@ async def test_the_log_says_nothing_that_is_not_so_already(api: ContactApi) -> N
                 assert [each.changes for each in plan.changes] == []
                 assert await connection.fetchval(CHANGES, CONTACTS_CHANGED) == count
         assert {**await browser.me(), "updated_at": 0} == {**before, "updated_at": 0}
+
+
+async def test_whatever_somebody_does_lies_on_the_log_with_no_visitor_made_up(api: ContactApi, store: Store) -> None:
+    """Product.md, section 6: what is asked for, done and left; a call that tells no token brings none to the contact."""
+    async with api.browser() as browser:
+        await registered(browser)
+        assert await added(browser, "second@example.com") == 200
+        me = await browser.me()
+        await browser.call("DELETE", f"/me/identifiers/{id_of(me, 'second@example.com')}")
+        body = {"present_password": PASSWORD, "new_password": "nineteen loud cormorants"}
+        assert (await browser.call("PUT", "/me/password", body)).status_code == 200
+        assert (await browser.call("POST", "/me/export")).status_code == 200
+        await browser.call("PUT", "/me/consent", {"consent": {"news": "granted"}})
+        await browser.ask("/password-resets", email="ann@example.com")
+        await browser.call("DELETE", "/session")
+    assert [each.name for each in await api.said()] == [
+        "Registration asked for",
+        "Registered",
+        "Profile given",
+        "Identifier added",
+        "Identifier added",
+        "Identifier removed",
+        "Password changed",
+        "Data exported",
+        "Consent given",
+        "Password reset asked for",
+        "Signed out",
+    ]
+    async with store.transaction(["acme"]) as connection:
+        await resolved(connection, api)
+        held = await connection.fetch("select normalised from identifiers where held_until is null order by semantic_type")
+    assert [row["normalised"] for row in held] == [browser.token, "ann@example.com"]

@@ -28,6 +28,7 @@ from onefold.http.problems import HARMLESS, Answered, documented, problem_of
 from onefold.http.rates import Rates
 from onefold.records.store import RACES, UNSTORABLE, Moved
 from onefold.visitors import sessions
+from onefold.visitors.capture import Visit
 from onefold.visitors.sessions import Lives
 
 if TYPE_CHECKING:
@@ -196,6 +197,10 @@ class Call:
     def know_browser(self, secret: str) -> None:
         """Let the browser keep its secret."""
         self._new_browser = secret
+
+    def visit(self) -> Visit:
+        """Where somebody is who told no token: theirs is not known, and none is made for them."""
+        return Visit(self.workspace, None, self.origin)
 
     @property
     def connection(self) -> Connection:

@@ -161,7 +161,7 @@ async def add_identifier(call: Calling, body: IdentifierAsked) -> SentTo:
 async def remove_identifier(call: Calling, identifier_id: UUID) -> Me:
     """Take an identifier from one's record; the last proved address stays."""
     key = (await _own(call, identifier_id)).key
-    await use_cases.remove_identifier(call.connection, call.parts.teller, Visiting().visit(call), call.visitor, key)
+    await use_cases.remove_identifier(call.connection, call.parts.teller, call.visit(), call.visitor, key)
     return await _shown(call, call.connection)
 
 
@@ -188,7 +188,7 @@ async def change_password(call: Calling, body: PasswordChanged) -> dict[str, boo
 
     async def work(connection: Connection) -> None:
         present = await call.demand_session(connection)
-        await use_cases.set_password(connection, present, hashed, call.language)
+        await use_cases.set_password(connection, parts.teller, body.visit(call), present, hashed, call.language)
 
     await call.transact(work)
     return {"is_changed": True}
@@ -203,7 +203,9 @@ async def export(call: Calling) -> StreamingResponse:
     async def work(connection: Connection) -> UUID:
         visitor = await call.demand_session(connection)
         use_cases.demand_proved_now(visitor, parts.lives, await said.now(connection))
-        by = acting_for(visitor.contact_id, Visiting().visit(call))
+        visit = call.visit()
+        await parts.teller.say(connection, visit, use_cases.EXPORTED, [visitor.address])
+        by = acting_for(visitor.contact_id, visit)
         return await exporting.note(connection, call.workspace, visitor.contact_id, by)
 
     root = await call.transact(work)

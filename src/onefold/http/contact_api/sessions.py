@@ -118,6 +118,7 @@ async def forgot_password(call: Calling, body: ResetAsked) -> SentTo:
     visit = body.visit(call)
     wanted = ValidationAsked(email=body.email, phone=body.phone, language=body.language, anonymous_token=visit.token)
     asked = await ask(call, call.connection, visit, wanted, "reset_password")
+    await claim(call, call.connection, visit, body.address(), "Password reset asked for")
     return SentTo(anonymous_token=visit.token, **sent(asked))
 
 
@@ -125,6 +126,6 @@ async def forgot_password(call: Calling, body: ResetAsked) -> SentTo:
 @signed_in
 async def sign_out(call: Calling) -> Captured:
     """End the session. The answer brings a new visitor's token: whoever comes to this browser next is somebody else."""
-    visit = Visiting().visit(call)
+    visit = call.visit()
     await me.leave(call.connection, call.parts.teller, visit, call.visitor)
     return Captured(anonymous_token=capturing.new_token())
