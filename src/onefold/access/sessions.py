@@ -67,10 +67,10 @@ async def sign_in(store: Store, passwords: Passwords, lives: Lives, named: tuple
         known = await users.known_addresses(connection, workspace, email)  # for nobody's e-mail, too: in the same time (S27)
         counted = attempts.of_sign_in(email, origin.address, known)
         await attempts.count(connection, workspace, counted)
-    verified = await _compared(store, passwords, (workspace, counted), user.password_hash if user is not None else None, password)
+    verified = await compared(store, passwords, (workspace, counted), user.password_hash if user is not None else None, password)
     if user is None or not verified.holds or not user.is_enabled:
         raise NotSignedIn(_REFUSAL)
-    anew = await _hashed_anew(passwords, password) if verified.hash_anew else None
+    anew = await hashed_anew(passwords, password) if verified.hash_anew else None
     async with store.transaction([workspace]) as connection:
         present = await users.user_by_id(connection, workspace, user.user_id, will_write=True)
         if present is None or present.password_hash != user.password_hash or not present.is_enabled:
@@ -130,7 +130,7 @@ async def change_password(
         user = await find_user(connection, caller.workspace, caller.user_id)
         counted = attempts.of_change(caller.user_id)
         await attempts.count(connection, caller.workspace, counted)
-    if not (await _compared(store, passwords, (caller.workspace, counted), user.password_hash, present)).holds:
+    if not (await compared(store, passwords, (caller.workspace, counted), user.password_hash, present)).holds:
         raise InvalidMessage("the present password is another one", code="wrong_password")
     async with store.transaction([caller.workspace]) as connection:
         await attempts.succeeded(connection, caller.workspace, counted)
@@ -162,7 +162,7 @@ async def as_user(connection: Connection, caller: Caller) -> Caller:
     return replace(caller, roles=frozenset(row.roles))
 
 
-async def _compared(
+async def compared(
     store: Store, passwords: Passwords, counted: tuple[str, Sequence[Bucket]], stored: str | None, password: str
 ) -> Verified:
     """What comparing found. What is too busy to be compared is not counted, of (workspace, buckets)."""
@@ -174,7 +174,7 @@ async def _compared(
         raise
 
 
-async def _hashed_anew(passwords: Passwords, password: str) -> str | None:
+async def hashed_anew(passwords: Passwords, password: str) -> str | None:
     """The password under the present parameters, unless that has to wait for another time."""
     with suppress(TemporaryError):
         return await passwords.hash(password)

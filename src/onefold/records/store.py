@@ -13,15 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from onefold.errors import ConfigurationError, OnefoldError, StoreUnavailable
+from onefold.errors import ConfigurationError, OnefoldError, StoreUnavailable, TemporaryError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+    from typing import TypeVar
+
+    Result = TypeVar("Result")
 
 Connection = asyncpg.pool.PoolConnectionProxy
 
 RACES = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 """Errors after which the same transaction, begun anew, can succeed."""
+
+
+ATTEMPTS = 5
+"""At a transaction whose contacts events keep changing, before its caller is told to come back."""
 
 
 class Moved(OnefoldError):
@@ -166,6 +173,16 @@ class Store:
         async with self.begin() as connection:
             await name_workspaces(connection, workspaces)
             yield connection
+
+    async def repeated(self, workspaces: Sequence[str], work: Callable[[Connection], Awaitable[Result]]) -> Result:
+        """Do this in one transaction, anew where an event was faster. Raises TemporaryError where one always is."""
+        for _ in range(ATTEMPTS):
+            try:
+                async with self.transaction(workspaces) as connection:
+                    return await work(connection)
+            except (Moved, *RACES):
+                continue
+        raise TemporaryError("the same records change all the time")
 
     @asynccontextmanager
     async def moment(self, *, seconds: float) -> AsyncIterator[Connection]:

@@ -45,17 +45,16 @@ async def replace(
     connection: Connection, teller: Teller, visit: Visit, visitor: Visitor, new: Address, old: IdentifierKey, notices: Notices
 ) -> None:
     """Let an address that was proved stand in place of another one, under its label. Raises what the use cases of identifiers do."""
-    contact_id = await contact_sessions.holder_of(connection, visitor.workspace, identifier_key(*new)) or visitor.contact_id
+    key = identifier_key(*new)
+    contact_id = await contact_sessions.holder_of(connection, visitor.workspace, key) or visitor.contact_id
     tenure = await _held(connection, visitor.workspace, contact_id, old)
-    if tenure is None or old == identifier_key(*new):
+    if tenure is None or old == key:
         return
     by = acting_for(contact_id, visit)
     if tenure.slug is not None:
         wanted = Amendment(Label(tenure.slug, takes_over=True))
-        await holding.amend(
-            connection, visitor.workspace, contact_id, identifier_key(*new), wanted, by, numbers=teller.numbers, shards=teller.shards
-        )
-    await contact_sessions.carry_over(connection, visitor.workspace, visitor.session_id, identifier_key(*new))
+        await holding.amend(connection, visitor.workspace, contact_id, key, wanted, by, numbers=teller.numbers, shards=teller.shards)
+    await contact_sessions.carry_over(connection, visitor.workspace, visitor.session_id, key)
     await holding.remove(connection, visitor.workspace, contact_id, old, by, shards=teller.shards)
     if tenure.is_validated:
         held = {"contact_id": str(contact_id), "new": list(new), "slug": tenure.slug}

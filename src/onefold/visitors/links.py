@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
-from onefold.errors import TemporaryError, WorkspaceNotFound
+from onefold.errors import WorkspaceNotFound
 from onefold.records import outreach, validation_settings
-from onefold.records.store import RACES, Moved
 from onefold.records.validation_settings import may_lead_to
 from onefold.visitors import proofs, sessions
 from onefold.visitors.capture import Visit
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from onefold.visitors.challenges import Attempt, Challenges, Confirmed
     from onefold.visitors.sessions import Lives, Visitor
     from onefold.visitors.telling import Teller
-
-_ATTEMPTS = 5
 
 
 class Reader(NamedTuple):
@@ -76,19 +73,17 @@ async def confirm_link(store: Store, challenges: Challenges, token: str, code: s
 async def _carry_out(store: Store, challenges: Challenges, attempt: Attempt, reader: Reader) -> Opened:
     """In one transaction, anew where an event was faster."""
     workspace = attempt.challenge.workspace
-    for _ in range(_ATTEMPTS):
-        try:
-            async with store.transaction([workspace]) as connection:
-                confirmed = await challenges.consume(connection, attempt)
-                visitor = await _asking_session(connection, confirmed, reader.lives)
-                visit = Visit(workspace, confirmed.anonymous_token, reader.origin)
-                notices = Notices(challenges, reader.links_origin)
-                prover = Prover(visit, reader.lives, visitor, notices=notices, begins_session=False)
-                await proofs.carry_out(connection, reader.teller, confirmed, prover)
-                return Opened(confirmed.purpose, await _onwards(connection, confirmed))
-        except (Moved, *RACES):
-            continue
-    raise TemporaryError("the same records change all the time")
+
+    async def work(connection: Connection) -> Opened:
+        confirmed = await challenges.consume(connection, attempt)
+        visitor = await _asking_session(connection, confirmed, reader.lives)
+        visit = Visit(workspace, confirmed.anonymous_token, reader.origin)
+        notices = Notices(challenges, reader.links_origin)
+        prover = Prover(visit, reader.lives, visitor, notices=notices, begins_session=False)
+        await proofs.carry_out(connection, reader.teller, confirmed, prover)
+        return Opened(confirmed.purpose, await _onwards(connection, confirmed))
+
+    return await store.repeated([workspace], work)
 
 
 async def _asking_session(connection: Connection, confirmed: Confirmed, lives: Lives) -> Visitor | None:

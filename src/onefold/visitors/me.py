@@ -9,8 +9,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from onefold.access import attempts
+from onefold.access.sessions import compared
 from onefold.contacts import identifiers as holding
-from onefold.errors import ContactNotFound, InvalidMessage, Refused, TemporaryError
+from onefold.errors import ContactNotFound, InvalidMessage, Refused
 from onefold.records import contact_pages, contact_sessions, document_lists
 from onefold.records.visibility import EVERYBODYS
 from onefold.visitors import notices, proofs, sessions
@@ -118,22 +119,12 @@ async def change_password(
             await attempts.count(connection, workspace, counted)
     if stored is None:
         demand_fresh(visitor, lives, now)
-    elif not await _is_password(store, passwords, visitor, stored, present or ""):
+    elif not (await compared(store, passwords, (workspace, counted), stored, present or "")).holds:
         raise InvalidMessage("the present password is another one", code="wrong_password")
     else:
         async with store.transaction([workspace]) as connection:
             await attempts.succeeded(connection, workspace, counted)
     return await sessions.judge_and_hash(passwords, wanted, workspace, [visitor.address.identifier])
-
-
-async def _is_password(store: Store, passwords: Passwords, visitor: Visitor, stored: str, password: str) -> bool:
-    """Whether it is. What is too busy to be compared is not counted."""
-    try:
-        return (await passwords.verify(stored, password)).holds
-    except TemporaryError:
-        async with store.transaction([visitor.workspace]) as connection:
-            await attempts.take_back(connection, visitor.workspace, attempts.of_change(visitor.contact_id))
-        raise
 
 
 async def set_password(

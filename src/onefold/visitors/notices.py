@@ -9,14 +9,11 @@ from onefold.outreach.request import Wish, request
 from onefold.records import contact_sessions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from uuid import UUID
 
-    from onefold.messages.outreach import Channel
     from onefold.records.store import Connection
 
 _LIFE: Final = timedelta(days=3)
-_CHANNELS: Final[Mapping[str, Channel]] = {"email": "email", "phone": "sms"}
 
 
 async def password_changed(connection: Connection, workspace: str, contact_id: UUID, language: str | None) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import secrets
 import uuid
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
@@ -17,7 +16,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from onefold.access import attempts
 from onefold.access.caller import NotSignedIn
-from onefold.errors import InvalidMessage, TemporaryError
+from onefold.access.sessions import compared, hashed_anew
+from onefold.errors import InvalidMessage
 from onefold.identity.identifiers import identifier_key
 from onefold.identity.normalise import normalise, trim
 from onefold.records import challenges, contact_sessions
@@ -136,18 +136,10 @@ async def compare(store: Store, passwords: Passwords, by: SigningIn, password: s
         counted = attempts.of_sign_in(name, by.client, (by.client or "",) if is_known else ())
         await attempts.count(connection, workspace, counted)
         stored = await contact_sessions.password_by(connection, workspace, key)
-    try:
-        verified = await passwords.verify(stored.password_hash if stored is not None else None, password)
-    except TemporaryError:
-        async with store.transaction([workspace]) as connection:
-            await attempts.take_back(connection, workspace, counted)
-        raise
+    verified = await compared(store, passwords, (workspace, counted), stored.password_hash if stored is not None else None, password)
     if stored is None or not verified.holds:
         raise NotSignedIn(_REFUSAL)
-    anew = None
-    if verified.hash_anew:
-        with suppress(TemporaryError):
-            anew = await passwords.hash(password)
+    anew = await hashed_anew(passwords, password) if verified.hash_anew else None
     return Compared(stored, Address(address.semantic_type, normalised), key, counted, anew)
 
 

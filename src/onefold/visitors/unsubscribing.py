@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 from onefold.contacts import identifiers as holding
 from onefold.contacts.identifiers import Amendment
-from onefold.errors import Refused, TemporaryError
+from onefold.errors import Refused
 from onefold.identity.identifiers import IdentifierKey
 from onefold.records.histories import open_now
-from onefold.records.store import RACES, Moved
 from onefold.visitors.acting import acting_for
 from onefold.visitors.capture import Visit
 from onefold.visitors.keyed import Keyed
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 UNSUBSCRIBED: Final = "Unsubscribed"
 _TOKEN: Final = re.compile(r"([a-z0-9][a-z0-9_-]{0,62})\.([0-9a-f]{32})\.([A-Za-z0-9_-]{43})")
-_ATTEMPTS: Final = 5
 
 
 class UnsubscribeRefused(Refused):
@@ -64,13 +62,7 @@ class UnsubscribeLinks:
 async def unsubscribe(store: Store, links: UnsubscribeLinks, token: str, origin: Origin, teller: Teller) -> None:
     """Let the address that a link names take no more messages. Again, it changes nothing. Raises UnsubscribeRefused."""
     workspace, key = links.read(token)
-    for _ in range(_ATTEMPTS):
-        try:
-            async with store.transaction([workspace]) as connection:
-                return await _silence(connection, Visit(workspace, None, origin), key, teller)
-        except (Moved, *RACES):
-            continue
-    raise TemporaryError("the same records change all the time")
+    await store.repeated([workspace], lambda connection: _silence(connection, Visit(workspace, None, origin), key, teller))
 
 
 async def _silence(connection: Connection, visit: Visit, key: IdentifierKey, teller: Teller) -> None:

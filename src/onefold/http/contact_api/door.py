@@ -21,12 +21,12 @@ from onefold.access.attempts import block
 from onefold.access.caller import NotSignedIn
 from onefold.access.keys import looks_secret
 from onefold.access.places import Place
-from onefold.errors import ConfigurationError, PermanentError, Refused, TemporaryError
+from onefold.errors import ConfigurationError, PermanentError, Refused
 from onefold.http.callers import origin_of
 from onefold.http.json_bodies import read_json
 from onefold.http.problems import HARMLESS, Answered, documented, problem_of
 from onefold.http.rates import Rates
-from onefold.records.store import RACES, UNSTORABLE, Moved
+from onefold.records.store import UNSTORABLE
 from onefold.visitors import sessions
 from onefold.visitors.capture import Visit
 from onefold.visitors.sessions import Lives
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
 
 KEY: Final = "api-key"
 MOST_BYTES: Final = 100_000
-ATTEMPTS: Final = 5
 READS: Final = frozenset({"GET", "HEAD"})
 _DECLARED: Final = "_onefold_declared"
 _PREFLIGHT_SECONDS: Final = 600
@@ -60,7 +59,7 @@ _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?")
 
 BROWSER: Final = "onefold-browser"
 """Header, and with `_` cookie, in which a browser shows the secret by which it is known (S9)."""
-_COOKIE: Final = BROWSER.replace("-", "_")
+COOKIE: Final = BROWSER.replace("-", "_")
 _COOKIE_SECONDS: Final = 365 * 86_400
 
 
@@ -183,16 +182,11 @@ class Call:
 
     async def transact(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
         """Do this in one transaction, anew where an event was faster."""
-        for _ in range(ATTEMPTS):
-            try:
-                async with self.parts.store.transaction([self.workspace]) as connection:
-                    return await work(connection)
-            except (Moved, *RACES):
-                continue
-            except UNSTORABLE as error:
-                told = "A value holds what cannot be stored or compared, such as a NUL or a time without a zone."
-                raise Answered(422, "unstorable", told) from error
-        raise TemporaryError("the same records change all the time")
+        try:
+            return await self.parts.store.repeated([self.workspace], work)
+        except UNSTORABLE as error:
+            told = "A value holds what cannot be stored or compared, such as a NUL or a time without a zone."
+            raise Answered(422, "unstorable", told) from error
 
     def know_browser(self, secret: str) -> None:
         """Let the browser keep its secret."""
@@ -244,8 +238,8 @@ class DoorRoute(APIRoute):
                 parts,
                 origin_of(request, parts.trusted_proxies, request_id),
                 page,
-                _language(request),
-                request.headers.get(BROWSER) or request.cookies.get(_COOKIE),
+                language_of(request),
+                request.headers.get(BROWSER) or request.cookies.get(COOKIE),
                 _bearer(request),
             )
             request.state.call = call
@@ -327,7 +321,7 @@ def _readable(response: Response, request: Request, call: Call) -> Response:
         is_secure = call.parts.public_url.startswith("https:")
         # Pages of other sites ask, so the cookie travels with their calls; it opens nothing by itself.
         response.set_cookie(
-            _COOKIE,
+            COOKIE,
             call._new_browser,  # noqa: SLF001
             _COOKIE_SECONDS,
             httponly=True,
@@ -351,7 +345,7 @@ def _is_origin(page: str) -> bool:
     return _ORIGIN.fullmatch(page) is not None
 
 
-def _language(request: Request) -> str | None:
+def language_of(request: Request) -> str | None:
     """The first that the browser names."""
     first = request.headers.get("accept-language", "").split(",")[0].partition(";")[0].strip()
     return first if first.replace("-", "").isalnum() and first.isascii() and first != "*" else None

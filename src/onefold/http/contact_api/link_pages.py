@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from onefold.access.attempts import block
 from onefold.errors import OnefoldError
 from onefold.http.callers import origin_of
+from onefold.http.contact_api.door import COOKIE, language_of
 from onefold.http.json_bodies import read_json
 from onefold.http.problems import Answered, problem_of
 from onefold.outreach.rendering import spoken
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from onefold.http.contact_api.door import Parts
+    from onefold.records.log import Origin
     from onefold.visitors.challenges import Challenges
     from onefold.visitors.unsubscribing import UnsubscribeLinks
 
@@ -98,25 +100,36 @@ async def _confirm(request: Request) -> Response:
 
 
 async def _brought(request: Request, work: Callable[[Parts, LinkBrought, Reader], Awaitable[Opened | CodeNeeded]]) -> Response:
-    """What a button of the page sends: from this page only, as JSON, and not too often from one place."""
+    """What a button of the page sends: from this page only, and as JSON."""
+
+    async def answer(parts: Parts, origin: Origin) -> Response:
+        await read_json(request, _MOST_BYTES)
+        try:
+            brought = msgspec.json.decode(await request.body(), type=LinkBrought)
+        except msgspec.DecodeError as error:
+            raise Answered(422, "invalid", "A link and perhaps its code are expected.") from error
+        reader = Reader(parts.teller, parts.lives, parts.public_url, request.cookies.get(COOKIE), origin)
+        found = await work(parts, brought, reader)
+        return Response(msgspec.json.encode(_told(found)), media_type="application/json", headers=HEADERS)
+
+    return await _answered(request, answer, from_own_page=True)
+
+
+async def _answered(request: Request, answer: Callable[[Parts, Origin], Awaitable[Response]], *, from_own_page: bool = False) -> Response:
+    """The envelope of what pages of links call: not too often from one place; whatever happens, an answer of ours."""
     parts: Parts = request.app.state.parts
     request_id = uuid.uuid4().hex
     origin = origin_of(request, parts.trusted_proxies, request_id)
     try:
-        _demand_own_page(request, parts)
+        if from_own_page:
+            _demand_own_page(request, parts)
         _demand_room(parts, origin.address)
-        await read_json(request, _MOST_BYTES)
-        brought = msgspec.json.decode(await request.body(), type=LinkBrought)
-        reader = Reader(parts.teller, parts.lives, parts.public_url, request.cookies.get("onefold_browser"), origin)
-        found = await work(parts, brought, reader)
-    except msgspec.DecodeError:
-        return problem_of(Answered(422, "invalid", "A link and perhaps its code are expected."), request_id)
+        return await answer(parts, origin)
     except OnefoldError as error:
         return problem_of(error, request_id)
     except Exception as error:  # noqa: BLE001
         parts.failed(error, request_id)
         return problem_of(error, request_id)
-    return Response(msgspec.json.encode(_told(found)), media_type="application/json", headers=HEADERS)
 
 
 def _told(found: Opened | CodeNeeded) -> dict[str, Any]:
@@ -127,18 +140,12 @@ def _told(found: Opened | CodeNeeded) -> dict[str, Any]:
 
 async def _unsubscribe(request: Request) -> Response:
     """By the button of the page, and by mail programs that have one (RFC 8058): no cookie is looked at, and nothing else is done."""
-    parts: Parts = request.app.state.parts
-    request_id = uuid.uuid4().hex
-    origin = origin_of(request, parts.trusted_proxies, request_id)
-    try:
-        _demand_room(parts, origin.address)
+
+    async def answer(parts: Parts, origin: Origin) -> Response:
         await unsubscribing.unsubscribe(parts.store, _unsubscribing(parts), request.path_params["token"], origin, parts.teller)
-    except OnefoldError as error:
-        return problem_of(error, request_id)
-    except Exception as error:  # noqa: BLE001
-        parts.failed(error, request_id)
-        return problem_of(error, request_id)
-    return _page(request, "unsubscribe", is_done=True)
+        return _page(request, "unsubscribe", is_done=True)
+
+    return await _answered(request, answer)
 
 
 def _challenges(parts: Parts) -> Challenges:
@@ -169,7 +176,7 @@ def _demand_room(parts: Parts, address: str | None) -> None:
 
 
 def _page(request: Request, name: str, **more: Any) -> Response:
-    language = spoken(request.headers.get("accept-language", "").split(",")[0].partition(";")[0].strip() or "en")
+    language = spoken(language_of(request) or "en")
     html = _environment().get_template(f"{name}.html.jinja").render(language=language, words=_words()[language][name], **more)
     return Response(
         html, media_type="text/html; charset=utf-8", headers={**HEADERS, "content-language": language, "vary": "accept-language"}

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from onefold.records.contact_pages import Shown
     from onefold.records.documents import Document
     from onefold.records.store import Connection
+    from onefold.visitors.sessions import Visitor
 
 router = APIRouter(route_class=DoorRoute, tags=["me"])
 
@@ -119,7 +120,7 @@ class OwnDocument(BaseModel):
 @signed_in
 async def show(call: Calling) -> Me:
     """One's own record."""
-    return await _shown(call, call.connection)
+    return await _shown(call, call.visitor)
 
 
 @router.patch("/me", responses=TOO_MANY)
@@ -132,7 +133,7 @@ async def edit(call: Calling, body: Edited) -> Me:
     if named:
         raise InvalidMessage(f"{named[0]} is no attribute: names are fields, and addresses are proved", code="no_attribute")
     await use_cases.edit(call.connection, call.parts.teller, body.visit(call), call.visitor, {**(body.attributes or {}), **traits})
-    return await _shown(call, call.connection)
+    return await _shown(call, await call.demand_session(call.connection))
 
 
 @router.put("/me/consent")
@@ -140,7 +141,7 @@ async def edit(call: Calling, body: Edited) -> Me:
 async def give_consent(call: Calling, body: ConsentSaid) -> Me:
     """Grant or deny purposes; a later word takes the place of an earlier one."""
     await use_cases.give_consent(call.connection, call.parts.teller, body.visit(call), call.visitor, dict(body.consent))
-    return await _shown(call, call.connection)
+    return await _shown(call, await call.demand_session(call.connection))
 
 
 @router.post("/me/identifiers", status_code=202, responses=TOO_MANY)
@@ -162,7 +163,7 @@ async def remove_identifier(call: Calling, identifier_id: UUID) -> Me:
     """Take an identifier from one's record; the last proved address stays."""
     key = (await _own(call, identifier_id)).key
     await use_cases.remove_identifier(call.connection, call.parts.teller, call.visit(), call.visitor, key)
-    return await _shown(call, call.connection)
+    return await _shown(call, await call.demand_session(call.connection))
 
 
 @router.get("/me/documents")
@@ -224,9 +225,10 @@ async def _own(call: Call, named: UUID) -> Tenure:
     return found[0]
 
 
-async def _shown(call: Call, connection: Connection) -> Me:
-    visitor = await call.demand_session(connection)
-    return _me(await use_cases.show(connection, visitor), has_password=await use_cases.has_password(connection, visitor))
+async def _shown(call: Call, visitor: Visitor) -> Me:
+    """Their record; after a change of whoever the session is of by then."""
+    shown = await use_cases.show(call.connection, visitor)
+    return _me(shown, has_password=await use_cases.has_password(call.connection, visitor))
 
 
 def _me(shown: Shown, *, has_password: bool) -> Me:
