@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections import Counter
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import asyncpg
 import pytest
 
 from onefold.messages.dead_letters import ATTEMPTS, ERROR_CODE, ORIGIN_TOPIC, REDRIVEN_FROM
@@ -18,10 +16,11 @@ from onefold.topics.producer import IdempotentProducer, Placed
 from onefold.topics.tail import follow_topic
 from tests.support.commands import begin, let_go, onefold
 from tests.support.installations import Installation, installation
+from tests.support.rejecting import a_store_that_rejects
 from tests.support.worlds import World, event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
 
     from onefold.identity.interaction import Interaction
     from onefold.topics.consumer import Record
@@ -33,18 +32,6 @@ VERSIONS = "select coalesce(sum(version), 0) from contacts"
 
 async def read(mine: Installation, topic: str) -> list[Record]:
     return [record async for record in follow_topic(mine.role.kafka, topic, from_start=True, to_end=True)]
-
-
-@asynccontextmanager
-async def a_store_that_rejects(database: Database, word: str) -> AsyncIterator[None]:
-    """While the block runs, Postgres rejects every identifier that begins with `word`: a cause that can be mended."""
-    owner = await asyncpg.connect(database.admin_url)
-    try:
-        await owner.execute(f"alter table identifiers add constraint rejects check (normalised not like '{word}%') not valid")
-        yield
-        await owner.execute("alter table identifiers drop constraint rejects")
-    finally:
-        await owner.close()
 
 
 def story(people: int, times: int) -> list[Interaction]:

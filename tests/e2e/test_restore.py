@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import asyncpg
 import httpx
 import pytest
 import redis.asyncio as valkey
@@ -28,6 +27,7 @@ from tests.integration.contacts.canaries import left
 from tests.support.commands import onefold
 from tests.support.dumps import dump, restored
 from tests.support.installations import Installation, installation, settings_of
+from tests.support.rejecting import a_store_that_rejects
 from tests.support.retention import delete_before
 from tests.support.worlds import event
 
@@ -82,7 +82,7 @@ async def test_nothing_brings_an_erased_person_back_into_any_store_topic_log_or_
         async with working(mine, tmp_path) as ports:
             await mine.produce(BEFORE)
             await mine.produce_raw(BAD)
-            async with rejecting(database, "stuck"):
+            async with a_store_that_rejects(database, "stuck"):
                 await mine.produce(HELD_UP)
                 await mine.settled()
             await quiet(mine)
@@ -136,18 +136,6 @@ async def working(mine: Installation, folder: Path) -> AsyncIterator[list[int]]:
         await asyncio.gather(*begun)
         started = [json.loads(line) for log in logs for line in log.read_text().splitlines() if '"role_started"' in line]
         yield [each["health_port"] for each in started]
-
-
-@asynccontextmanager
-async def rejecting(database: Database, word: str) -> AsyncIterator[None]:
-    """While the block runs, Postgres rejects identifiers that begin so: a dead letter that can be redriven afterwards."""
-    owner = await asyncpg.connect(database.admin_url)
-    try:
-        await owner.execute(f"alter table identifiers add constraint rejects check (normalised not like '{word}%') not valid")
-        yield
-        await owner.execute("alter table identifiers drop constraint rejects")
-    finally:
-        await owner.close()
 
 
 async def everything_again(mine: Installation) -> None:

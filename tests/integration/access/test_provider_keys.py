@@ -17,7 +17,6 @@ from tests.support.providers import Provider, Site, certificate_for, site
 from tests.support.signing import NOW
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -30,21 +29,6 @@ class Clock:
     def __call__(self) -> float:
         """Now."""
         return self.seconds
-
-
-@pytest.fixture
-def place() -> Iterator[Site]:
-    """A provider's server."""
-    with site() as found:
-        yield found
-
-
-@pytest.fixture
-def provider(place: Site) -> Provider:
-    """A provider, and what it publishes there."""
-    found = Provider(place.origin)
-    place.publish(found)
-    return found
 
 
 @pytest.fixture

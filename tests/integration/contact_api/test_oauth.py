@@ -13,11 +13,9 @@ from onefold.access.contact_issuers import Edit
 from onefold.records import issuers as issuer_rows
 from onefold.records.contact_issuers import NewContactIssuer
 from tests.support.contact_apis import SITE, public_key
-from tests.support.providers import Provider, Site, site
+from tests.support.providers import Provider, Site
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import httpx
 
     from onefold.records.store import Store
@@ -25,21 +23,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.asyncio
 ANN: dict[str, Any] = {"email": "ann@mail.example", "email_verified": True}
-
-
-@pytest.fixture
-def place() -> Iterator[Site]:
-    """The provider's server."""
-    with site() as found:
-        yield found
-
-
-@pytest.fixture
-def provider(place: Site) -> Provider:
-    """The provider, and what it publishes there."""
-    found = Provider(place.origin)
-    place.publish(found)
-    return found
 
 
 async def trust(store: Store, provider: Provider, *domains: str, workspace: str = "acme") -> None:

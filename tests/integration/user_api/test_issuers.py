@@ -9,11 +9,9 @@ import pytest
 
 from onefold.records import users
 from tests.support.apis import PASSWORD
-from tests.support.providers import Provider, Site, site
+from tests.support.providers import Provider, Site
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import httpx
 
     from onefold.records.store import Store
@@ -21,21 +19,6 @@ if TYPE_CHECKING:
     from tests.support.apis import Api
 
 pytestmark = pytest.mark.asyncio
-
-
-@pytest.fixture
-def place() -> Iterator[Site]:
-    """The provider's server."""
-    with site() as found:
-        yield found
-
-
-@pytest.fixture
-def provider(place: Site) -> Provider:
-    """The provider, and what it publishes there."""
-    found = Provider(place.origin)
-    place.publish(found)
-    return found
 
 
 async def trust(client: httpx.AsyncClient, provider: Provider, **links: UserRow) -> None:
