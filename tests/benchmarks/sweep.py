@@ -6,6 +6,8 @@ ghosts who come back among them. An argument names another number of ghosts.
 
 from __future__ import annotations
 
+import random
+import statistics
 import sys
 import time
 from itertools import count, islice
@@ -19,12 +21,12 @@ from onefold.errors import LogUnavailable
 from onefold.ops.horizon import decided_until
 from onefold.records import workspace_jobs
 from tests.benchmarks.rig.measuring import bench_installation, figure, report
-from tests.benchmarks.rig.resolving import produce, resolve
+from tests.benchmarks.rig.resolving import produce, resolving
 from tests.support.ghosts import insert_ghosts
 from tests.support.worlds import event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from onefold.identity.interaction import Interaction
     from onefold.records.workspace_jobs import WorkspaceJob
@@ -34,9 +36,11 @@ GHOSTS, CHUNK, VISITORS, EVENTS = 1_000_000, 20_000, 3_000, 20_000
 DAYS = 90
 RATE = "2000"
 """Ghosts a second: four times the default, so that a million take minutes."""
-BASELINES = 3
-MEASURES = 20
-"""Over so many measurements those who come back are spread, before the sweep and during it."""
+RETURNING = 250
+"""Of the events of a measurement: at about the rate at which ghosts go, a tenth of them come back until all are gone."""
+BASELINES = 9
+EACH = 20
+"""Measurements of which one line is said."""
 _marks = count()
 
 
@@ -45,13 +49,12 @@ async def main() -> int:
     calm_garbage_collector()
     number = next((int(each) for each in sys.argv[1:] if each.isdecimal()), GHOSTS)
     # Without a relay the outbox grows to millions of rows, through which each batch of the sweep would look for what is said of its ghosts.
-    async with bench_installation(partitions=3) as mine, mine.running("relay"):
+    # And one resolver throughout: whoever begins learns of all separations first, of which each ghost that goes makes one.
+    async with bench_installation(partitions=3) as mine, mine.running("relay"), resolving(mine) as rate:
         await _furnish(mine, number)
-        returning = iter(range(0, number, 10))
-        share = min(EVENTS // 2, number // 10 // MEASURES)
-        back: list[int] = []
-        await _measured(mine, returning, share, back)  # warms up
-        before = sorted([await _measured(mine, returning, share, back) for _ in range(BASELINES)])[BASELINES // 2]
+        resolver = _Resolver(mine, rate, number)
+        await resolver.measured()  # warms up
+        before = sorted([await resolver.measured() for _ in range(BASELINES)])[BASELINES // 2]
         horizon = await decided_until(mine.role.kafka, mine.store)
         began = time.perf_counter()
         async with mine.running("jobs-worker", ONEFOLD_JOBS__GHOSTS_PER_SECOND=RATE):
@@ -59,12 +62,14 @@ async def main() -> int:
                 job = await ghosts.begin(connection, "acme", DAYS, horizon, ghosts.SWEEPER)
             pairs = []
             while not (job := await _now(mine, job)).finished_at:
-                pairs.append((await _measured(mine, returning, share, back), before))
-                if len(pairs) % MEASURES == 0:
-                    print(f"{time.perf_counter() - began:,.0f} s: {job.progress['destroyed']:,} destroyed", file=sys.stderr)
+                pairs.append((await resolver.measured(), before))
+                if len(pairs) % EACH == 0:
+                    ratio = statistics.median(ours for ours, _ in pairs[-EACH:]) / before
+                    said = f"{job.progress['destroyed']:,} destroyed, resolver at {ratio:.2f}"
+                    print(f"{time.perf_counter() - began:,.0f} s: {said}", file=sys.stderr)
         seconds = time.perf_counter() - began
-        await _judge(mine, number, back, job)
-    print(f"{job.progress['destroyed']:,} ghosts destroyed in {seconds:,.0f} s, {len(back):,} came back", file=sys.stderr)
+        await _judge(mine, number, resolver.back, job)
+    print(f"{job.progress['destroyed']:,} ghosts destroyed in {seconds:,.0f} s, {len(resolver.back):,} came back", file=sys.stderr)
     return report([figure("sweep: the resolver beside it", "interactions/s", pairs, at_least=0.67)])
 
 
@@ -77,17 +82,27 @@ async def _furnish(mine: Installation, number: int) -> None:
             await insert_ghosts(connection, first, [_token(each) for each in range(first, min(first + CHUNK, number))])
 
 
-async def _measured(mine: Installation, returning: Iterator[int], share: int, back: list[int]) -> float:
-    some = list(islice(returning, share))
-    back += some
-    story = _story(some)
-    while True:
-        try:
-            await produce(mine, story)
-        except LogUnavailable as error:  # a run is long; what is told twice is measured all the same
-            print(f"measures once more: {error}", file=sys.stderr)
-        else:
-            return await resolve(mine, len(story))
+class _Resolver:
+    """The resolver, and who came back so far."""
+
+    def __init__(self, mine: Installation, rate: Callable[[int], Awaitable[float]], number: int) -> None:
+        self._mine, self._rate = mine, rate
+        # Some before it is their turn to go, some after it.
+        self._returning = iter(random.Random(7).sample(range(0, number, 10), number // 10))
+        self.back: list[int] = []
+
+    async def measured(self) -> float:
+        """Interactions a second, with some more who come back."""
+        some = list(islice(self._returning, RETURNING))
+        self.back += some
+        story = _story(some)
+        while True:
+            try:
+                await produce(self._mine, story)
+            except LogUnavailable as error:  # a run is long; what is told twice is measured all the same
+                print(f"measures once more: {error}", file=sys.stderr)
+            else:
+                return await self._rate(len(story))
 
 
 def _story(some: Sequence[int]) -> list[Interaction]:

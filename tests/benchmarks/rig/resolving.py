@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from onefold import bootstrap
@@ -13,7 +14,7 @@ from onefold.topics.consumer import PartitionedConsumer, PartitionFeed
 from streams.resolver import Resolver
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from onefold.identity.interaction import Interaction
     from tests.support.installations import Installation
@@ -30,7 +31,17 @@ async def produce(mine: Installation, events: Sequence[Interaction]) -> None:
 
 
 async def resolve(mine: Installation, count: int) -> float:
-    """Interactions a second through the resolver, emission included."""
+    """Interactions a second through a resolver that has just begun, emission included."""
+    async with resolving(mine) as rate:
+        return await rate(count)
+
+
+@asynccontextmanager
+async def resolving(mine: Installation) -> AsyncIterator[Callable[[int], Awaitable[float]]]:
+    """A resolver that keeps what it has learnt; gives what measures it as `resolve` does, as often as it is called.
+
+    Between two calls it takes nothing from the log, so that the next one finds everything there.
+    """
     role = bootstrap.begin("resolver", mine.role.settings)
     async with bootstrap.resolving(role) as parts:
         metrics = _Counting(role.metrics)
@@ -40,7 +51,7 @@ async def resolve(mine: Installation, count: int) -> float:
             metrics.done = done
             await resolver.follow(feed)
 
-        return await timed(mine, "ours", work, count)
+        yield lambda count: timed(mine, "ours", work, count)
 
 
 class _Counting(ResolverMetrics):
