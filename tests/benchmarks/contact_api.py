@@ -1,10 +1,12 @@
 """What the Contact API costs: a lead against a bare route that does the same write; signing in by a password against the hash alone.
 
-Both applications are called in this process, so the caller's share is in both. The hash is that of production (argon2id, 19 MiB, two passes).
+Both applications are called in this process, so the caller's share is in both leads. A hash has no caller, so a sign-in is timed where the
+application is called, from the request to the end of its answer. The hash is that of production (argon2id, 19 MiB, two passes).
 """
 
 from __future__ import annotations
 
+import statistics
 import sys
 import time
 import uuid
@@ -27,6 +29,8 @@ from tests.benchmarks.rig.measuring import bench_installation, cost, figure, rep
 from tests.support.contact_apis import PASSWORD, contact_api_on
 
 if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
     from onefold.records.store import Store
     from tests.benchmarks.rig.measuring import Figure
     from tests.support.contact_apis import ContactApi
@@ -84,24 +88,29 @@ async def sign_ins(api: ContactApi) -> Figure:
         assert holder is not None
         stored = await passwords.hash(PASSWORD)
         await contact_sessions.set_password(connection, "acme", holder, stored)
-    async with api.client() as client:
-        pairs = [(await _sign_in(client), await _compare(passwords, stored)) for _ in range(WARM_UP + SIGN_INS)]
+    took: list[float] = []
+
+    async def timed(scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        await api.app(scope, receive, send)
+        took.append((time.perf_counter() - began) * 1_000)
+
+    pairs = []
+    async with api.client(app=timed) as client:
+        for _ in range(WARM_UP + SIGN_INS):
+            # In turn, since a hash leaves nothing in the processor's caches, and is faster after another one.
+            alone = [await _sign_in_and_compare(client, passwords, stored) for _ in range(HASHES)]
+            pairs.append((statistics.fmean(took[-HASHES:]), statistics.fmean(alone)))
     return cost("contact-api: sign-in by a password, against its hash alone", "ms", pairs[WARM_UP:], times_at_most=1.2)
 
 
-async def _sign_in(client: httpx.AsyncClient) -> float:
+async def _sign_in_and_compare(client: httpx.AsyncClient, passwords: Passwords, stored: str) -> float:
+    """Milliseconds of the comparison."""
+    answer = await client.post("/sessions", json={"email": "ann@example.com", "password": PASSWORD, "anonymous_token": "t-a-browser"})
+    assert answer.status_code == 200, answer.text
     began = time.perf_counter()
-    for _ in range(HASHES):
-        answer = await client.post("/sessions", json={"email": "ann@example.com", "password": PASSWORD, "anonymous_token": "t-a-browser"})
-        assert answer.status_code == 200, answer.text
-    return (time.perf_counter() - began) * 1_000 / HASHES
-
-
-async def _compare(passwords: Passwords, stored: str) -> float:
-    began = time.perf_counter()
-    for _ in range(HASHES):
-        assert (await passwords.verify(stored, PASSWORD)).holds
-    return (time.perf_counter() - began) * 1_000 / HASHES
+    assert (await passwords.verify(stored, PASSWORD)).holds
+    return (time.perf_counter() - began) * 1_000
 
 
 async def main() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -21,6 +22,7 @@ from onefold.http.contact_api.door import Parts
 from onefold.messages.codec import decode
 from onefold.messages.interactions import InteractionMessage
 from onefold.records.numbers import TenureNumbers
+from onefold.records.rules import RulesCache
 from onefold.records.shards import shard_count
 from onefold.visitors.challenges import Challenges
 from onefold.visitors.telling import Teller
@@ -55,9 +57,9 @@ class ContactApi:
     parts: Parts
     failures: list[Exception] = field(default_factory=list)
 
-    def client(self, *, address: str = "192.0.2.7", **headers: str) -> httpx.AsyncClient:
-        """Calls as a page of the site, from an address."""
-        transport = httpx.ASGITransport(self.app, raise_app_exceptions=True, client=(address, 4711))
+    def client(self, *, address: str = "192.0.2.7", app: Any = None, **headers: str) -> httpx.AsyncClient:
+        """Calls as a page of the site, from an address. `app`: what is called instead of the application itself."""
+        transport = httpx.ASGITransport(app or self.app, raise_app_exceptions=True, client=(address, 4711))
         told = {"api-key": self.key, "origin": SITE, **{name.replace("_", "-"): value for name, value in headers.items()}}
         return httpx.AsyncClient(transport=transport, base_url="https://contact.test/contact/v1", headers=told)
 
@@ -156,6 +158,7 @@ async def contact_api_on(store: Store, **options: Any) -> AsyncIterator[ContactA
     shards, passwords = await shard_count(store), Passwords(hasher=CHEAP)
     wanted: dict[str, Any] = {
         "passwords": passwords,
+        "rules": RulesCache(store, timedelta(0)),
         "id_tokens": IdTokens(contact_issuer_finder(store), ProviderKeys().find),
         "challenges": Challenges(SECRET),
         "unsubscribing": UNSUBSCRIBING,

@@ -21,13 +21,16 @@ _SIGNS_IN = """(i.semantic_type in ('email', 'phone') or i.semantic_type = 'oaut
   select from contact_issuers c where c.issuer = split_part(i.normalised, '|', 1) and c.workspace = i.workspace and c.is_enabled))"""
 # Of the same contact, through the same tenure, which is still proved.
 _HOLDS = f"i.held_until is null and i.is_validated and i.contact_id = s.contact_id and {_SIGNS_IN}"
-# Some of those that are over go on the way.
+# Some of those that are over go on the way. Where a password opens it, the password is held meanwhile: whoever sets another one waits, and
+# finds the session among those that end with the old one.
 BEGIN = """
 with old as (delete from contact_sessions where ctid in (
   select ctid from contact_sessions where workspace = $1 and expires_at < clock_timestamp() limit 100 for update skip locked))
 insert into contact_sessions (workspace, session_id, contact_id, tenure_id, token_hash, method, expires_at)
 select $1, $2, i.contact_id, i.tenure_id, $4, $5, clock_timestamp() + $6::interval
 from identifiers i where i.identifier_key = $3 and i.workspace = $1 and i.held_until is null and i.is_validated
+  and ($7::text is null or exists (
+    select from contact_passwords p where p.contact_id = i.contact_id and p.workspace = $1 and p.password_hash = $7 for share))
 returning contact_id, expires_at
 """
 _IN_FORCE = f"""
@@ -53,11 +56,15 @@ SET_HASH = """
 insert into contact_passwords (workspace, contact_id, password_hash) values ($1, $2, $3)
 on conflict (contact_id, workspace) do update set password_hash = excluded.password_hash, set_at = clock_timestamp()
 """
-# Of whoever holds the identifier validated: recovery and sign-in use nothing else (S43).
-HASH_BY = """
-select i.contact_id, p.password_hash from identifiers i
-join contact_passwords p on p.contact_id = i.contact_id and p.workspace = i.workspace
-where i.identifier_key = $2 and i.workspace = $1 and i.held_until is null and i.is_validated
+SET_HASH_ANEW = "update contact_passwords set password_hash = $4 where contact_id = $2 and workspace = $1 and password_hash = $3"
+# The password of whoever holds the identifier validated: recovery and sign-in use nothing else (S43). One row, whether anybody does or not.
+SIGN_IN = """
+select (select rules_version from incarnation) as rules_version,
+  exists (select from known_browsers where identifier_key = $2 and browser_hash = $3 and workspace = $1) as is_known_here,
+  p.contact_id, p.password_hash
+from (select) as one left join (
+  identifiers i join contact_passwords p on p.contact_id = i.contact_id and p.workspace = i.workspace
+) on i.identifier_key = $2 and i.workspace = $1 and i.held_until is null and i.is_validated
 """
 HASH_OF = "select password_hash from contact_passwords where contact_id = $2 and workspace = $1"
 PROVED_KEYS = f"""
@@ -108,6 +115,8 @@ class NewSession(NamedTuple):
     token_hash: bytes
     method: str
     life: timedelta
+    password_hash: str | None = None
+    """Of the password that opens it, which must still be the one."""
 
 
 class Stored(NamedTuple):
@@ -117,8 +126,19 @@ class Stored(NamedTuple):
     password_hash: str
 
 
+class SignIn(NamedTuple):
+    """What a sign-in by an identifier has to know."""
+
+    rules_version: int
+    """Of everybody's rules together, as `RulesCache` learns it."""
+    is_known_here: bool
+    """Whether the identifier was proved in that browser before."""
+    stored: Stored | None
+    """The password of whoever holds it validated."""
+
+
 async def begin(connection: Connection, new: NewSession) -> Begun | None:
-    """Begin a session of whoever holds the identifier validated; None where nobody does."""
+    """Begin a session of whoever holds the identifier validated; None where nobody does, or not with that password."""
     row = await connection.fetchrow(BEGIN, *new)
     return Begun(*row.values()) if row is not None else None
 
@@ -166,15 +186,23 @@ async def set_password(connection: Connection, workspace: str, contact_id: UUID,
     await connection.execute(SET_HASH, workspace, contact_id, password_hash)
 
 
+async def set_hash_anew(connection: Connection, workspace: str, stored: Stored, password_hash: str) -> bool:
+    """Put another hash of the same password in place of the one that is stored; False where that is another one by now."""
+    found: str = await connection.execute(SET_HASH_ANEW, workspace, *stored, password_hash)
+    return found != "UPDATE 0"
+
+
 async def forget_password(connection: Connection, workspace: str, contact_id: UUID) -> None:
     """Let a contact have none."""
     await connection.execute(FORGET_HASHES, workspace, [contact_id])
 
 
-async def password_by(connection: Connection, workspace: str, key: IdentifierKey) -> Stored | None:
-    """The password of whoever holds an identifier validated."""
-    row = await connection.fetchrow(HASH_BY, workspace, key)
-    return Stored(*row.values()) if row is not None else None
+async def sign_in(connection: Connection, workspace: str, key: IdentifierKey, browser_hash: bytes) -> SignIn:
+    """What is known of an identifier by which somebody signs in, in a browser."""
+    row = await connection.fetchrow(SIGN_IN, workspace, key, browser_hash)
+    assert row is not None  # noqa: S101 -- the statement gives a row
+    stored = Stored(row["contact_id"], row["password_hash"]) if row["contact_id"] is not None else None
+    return SignIn(row["rules_version"], row["is_known_here"], stored)
 
 
 async def password_of(connection: Connection, workspace: str, contact_id: UUID) -> str | None:

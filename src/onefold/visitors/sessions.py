@@ -20,7 +20,7 @@ from onefold.access.sessions import compared, hashed_anew
 from onefold.errors import InvalidMessage
 from onefold.identity.identifiers import identifier_key
 from onefold.identity.normalise import normalise, trim
-from onefold.records import challenges, contact_sessions
+from onefold.records import contact_sessions
 from onefold.records.contact_sessions import NewSession
 from onefold.records.rules_versions import rules_in_force
 from onefold.visitors.limits import folded
@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from onefold.access.attempts import Bucket
     from onefold.access.passwords import Passwords
     from onefold.identity.identifiers import IdentifierKey
+    from onefold.identity.rules import Rules
     from onefold.records.contact_sessions import SessionRow, Stored
+    from onefold.records.rules import RulesCache
     from onefold.records.store import Connection, Store
 
 PREFIX: Final = "of_ses_"
@@ -98,13 +100,19 @@ class Compared:
     """The same password under the present parameters, where it was hashed under lesser ones (S19)."""
 
 
-async def begin(connection: Connection, workspace: str, key: IdentifierKey, method: str, lives: Lives) -> Session:
-    """Begin a session of whoever holds an identifier validated. Raises NotSignedIn where nobody does any more."""
+async def begin(
+    connection: Connection, workspace: str, key: IdentifierKey, method: str, lives: Lives, *, password_hash: str | None = None
+) -> Session:
+    """Begin a session of whoever holds an identifier validated; with that password, where one opens it.
+
+    Raises NotSignedIn where nobody does any more.
+    """
     token = PREFIX + secrets.token_urlsafe(32)
-    begun = await contact_sessions.begin(connection, NewSession(workspace, uuid.uuid4(), key, _hash(token), method, lives.longest))
+    new = NewSession(workspace, uuid.uuid4(), key, _hash(token), method, lives.longest, password_hash)
+    begun = await contact_sessions.begin(connection, new)
     if begun is None:
-        raise NotSignedIn("nobody holds this address proved; ask for a code")
-    return Session(token, begun.contact_id, begun.expires_at)
+        raise NotSignedIn(_REFUSAL if password_hash is not None else "nobody holds this address proved; ask for a code")
+    return Session(token, *begun)
 
 
 async def enter(connection: Connection, workspace: str, token: str, lives: Lives) -> Visitor:
@@ -121,21 +129,26 @@ async def by_id(connection: Connection, workspace: str, session_id: UUID, lives:
     return _visitor(workspace, found) if found is not None else None
 
 
-async def compare(store: Store, passwords: Passwords, by: SigningIn, password: str) -> Compared:
+async def compare(store: Store, passwords: Passwords, rules: RulesCache, by: SigningIn, password: str) -> Compared:
     """Compare a password with that of whoever holds the address validated. Raises NotSignedIn alike for whatever is wrong.
 
     It takes the same work then. Raises TooManyAttempts, too. Not one transaction: none is held open while a password is compared.
     """
     workspace, address = by.workspace, by.address
-    async with store.transaction([workspace]) as connection:
-        normalised = await known(connection, workspace, address)
+    while True:
+        under, mine = rules.version, (await rules.of([workspace]))[workspace]
+        normalised = _normalised(mine, workspace, address)
         key = identifier_key(address.semantic_type, normalised)
-        is_known = await challenges.is_known(connection, workspace, key, by.browser_hash)
-        name = f"contact:{address.semantic_type}:{folded(address.semantic_type, normalised)}"
-        # Where the address was proved before, strangers' failures elsewhere do not count (S36).
-        counted = attempts.of_sign_in(name, by.client, (by.client or "",) if is_known else ())
-        await attempts.count(connection, workspace, counted)
-        stored = await contact_sessions.password_by(connection, workspace, key)
+        async with store.transaction([workspace], keeps_plans=True) as connection:
+            found = await contact_sessions.sign_in(connection, workspace, key, by.browser_hash)
+            if found.rules_version == under:
+                name = f"contact:{address.semantic_type}:{folded(address.semantic_type, normalised)}"
+                # Where the address was proved before, strangers' failures elsewhere do not count (S36).
+                counted = attempts.of_sign_in(name, by.client, (by.client or "",) if found.is_known_here else ())
+                await attempts.count(connection, workspace, counted)
+                break
+        rules.learn_version(found.rules_version)
+    stored = found.stored
     verified = await compared(store, passwords, (workspace, counted), stored.password_hash if stored is not None else None, password)
     if stored is None or not verified.holds:
         raise NotSignedIn(_REFUSAL)
@@ -145,13 +158,13 @@ async def compare(store: Store, passwords: Passwords, by: SigningIn, password: s
 
 async def sign_in(connection: Connection, workspace: str, compared: Compared, lives: Lives) -> Session:
     """Begin the session of a right password. Raises NotSignedIn where another one was set meanwhile."""
-    present = await contact_sessions.password_by(connection, workspace, compared.key)
-    if present != compared.stored:
-        raise NotSignedIn(_REFUSAL)
+    password_hash = compared.stored.password_hash
     if compared.anew is not None:
-        await contact_sessions.set_password(connection, workspace, present.contact_id, compared.anew)
+        if not await contact_sessions.set_hash_anew(connection, workspace, compared.stored, compared.anew):
+            raise NotSignedIn(_REFUSAL)
+        password_hash = compared.anew
     await attempts.succeeded(connection, workspace, compared.counted)
-    return await begin(connection, workspace, compared.key, "password", lives)
+    return await begin(connection, workspace, compared.key, "password", lives, password_hash=password_hash)
 
 
 async def judge_and_hash(passwords: Passwords, password: str, workspace: str, words: Sequence[str]) -> str:
@@ -167,7 +180,10 @@ def _visitor(workspace: str, found: SessionRow) -> Visitor:
 
 async def known(connection: Connection, workspace: str, address: Address) -> str:
     """The address in its one form; of what is no address, a text that nobody holds: it is counted and compared alike (S29)."""
-    rules = (await rules_in_force(connection, [workspace], recency=timedelta(0))).get(workspace)
+    return _normalised((await rules_in_force(connection, [workspace], recency=timedelta(0))).get(workspace), workspace, address)
+
+
+def _normalised(rules: Rules | None, workspace: str, address: Address) -> str:
     if rules is None:
         raise InvalidMessage(f"there is no workspace {workspace!r}", code="unknown_workspace")
     return normalise(address.semantic_type, trim(address.identifier), rules.normalisation) or "no address"

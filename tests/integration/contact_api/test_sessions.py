@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from onefold.access.caller import NotSignedIn
 from onefold.contacts.acting import User
 from onefold.contacts.merge import Wish, merge
+from onefold.records import contact_sessions
 from onefold.records.reads import find_holder
 from onefold.records.store import Store
+from onefold.visitors import sessions
+from onefold.visitors.sessions import Lives, SigningIn
+from onefold.visitors.telling import Address
 from tests.support.contact_apis import PASSWORD, SITE, Browser, public_key
+from tests.support.locks import until_somebody_waits
 from tests.support.outreach import requested
 
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from onefold.records.store import Connection
+    from onefold.visitors.sessions import Compared, Session
     from tests.support.contact_apis import ContactApi
     from tests.support.servers import Database
 
@@ -120,6 +129,46 @@ async def test_a_new_password_ends_every_session_and_is_told(api: ContactApi) ->
         assert (await other.me())["email"] == "ann@example.com"
         assert await signed_in_by_password(browser) == 401
         assert await signed_in_by_password(browser, password="nineteen loud cormorants") == 200
+
+
+async def test_no_session_of_the_old_password_outlives_a_new_one(api: ContactApi, store: Store) -> None:
+    """S23, S42: a sign-in that is about to commit while the password is replaced; mutant session-outlives-password.
+
+    Whoever comes second waits: the session ends with the others, or does not begin.
+    """
+    async with api.browser() as browser:
+        await registered(browser)
+    by = SigningIn("acme", Address("email", "ann@example.com"), "192.0.2.7", b"browser")
+
+    async def replaced(connection: Connection) -> None:
+        await contact_sessions.set_password(connection, "acme", await holder(store, "email", "ann@example.com"), "v0$another")
+        await contact_sessions.end_all(connection, "acme", await holder(store, "email", "ann@example.com"))
+
+    async def replace_it() -> None:
+        async with store.transaction(["acme"]) as connection:
+            await replaced(connection)
+
+    async def enter(compared: Compared) -> Session:
+        async with store.transaction(["acme"]) as connection:
+            return await sessions.sign_in(connection, "acme", compared, Lives())
+
+    first = await sessions.compare(store, api.parts.passwords, api.parts.rules, by, PASSWORD)
+    second = await sessions.compare(store, api.parts.passwords, api.parts.rules, by, PASSWORD)
+    async with store.transaction(["acme"]) as connection:
+        session = await sessions.sign_in(connection, "acme", first, Lives())
+        replacing = asyncio.create_task(replace_it())
+        await until_somebody_waits(store)
+    await replacing
+    async with store.transaction(["acme"]) as connection:
+        with pytest.raises(NotSignedIn):
+            await sessions.enter(connection, "acme", session.token, Lives())
+        await contact_sessions.set_password(connection, "acme", second.stored.contact_id, second.stored.password_hash)
+    async with store.transaction(["acme"]) as connection:
+        await replaced(connection)
+        entering = asyncio.create_task(enter(second))
+        await until_somebody_waits(store)
+    with pytest.raises(NotSignedIn):
+        await entering
 
 
 async def test_recovery_uses_proved_addresses_only(api: ContactApi) -> None:

@@ -20,6 +20,7 @@ from onefold.records.numbers import TenureNumbers
 from onefold.records.resolution import Resolution
 from onefold.records.store import RACES, Moved, Store
 from tests.support.ghosts import insert_ghosts
+from tests.support.locks import until_somebody_waits
 from tests.support.working import SHARDS, carry_out
 from tests.support.workspaces import add_workspace
 from tests.support.worlds import event
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 HOURLY = Rules(recency=timedelta(hours=1))
 NOW = datetime(2027, 11, 1, tzinfo=UTC)
 """A year after the events of these tests."""
-BLOCKED = "select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')"
 
 
 @pytest_asyncio.fixture
@@ -152,9 +152,7 @@ async def test_a_ghost_that_comes_back_while_the_sweep_waits_for_it_is_kept(stor
     async with store.transaction(["acme"]) as connection:
         await resolver().resolve(connection, [event("anonymous_token:t", minutes=60 * 24 * 360)], {"acme": HOURLY}, "test")
         sweep = asyncio.create_task(carry_out(store))
-        async with store.connection() as other, asyncio.timeout(20):
-            while not await other.fetchval(BLOCKED):
-                await asyncio.sleep(0.02)
+        await until_somebody_waits(store)
     (job,) = await sweep
     assert (job.state, job.progress["destroyed"], job.progress["kept"]) == ("done", 1, 1)
     assert (await holder(store, "t"), await holder(store, "u")) == (before, None)

@@ -14,6 +14,7 @@ from onefold.records.resolution import Resolution
 from onefold.records.snapshots import lock
 from onefold.records.store import Moved, Store
 from tests.support.gates import gate
+from tests.support.locks import until_somebody_waits
 from tests.support.workspaces import add_workspace
 from tests.support.worlds import EXACT, World, event
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 ASSERTED = Assurance.ASSERTED
 PEOPLE = 40
-WAITING = "select exists (select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')"
 FREE = "select contact_id from contacts order by contact_id for no key update skip locked"
 
 
@@ -107,8 +107,6 @@ async def _lock_all(store: Store, ids: list[ContactId]) -> set[tuple[str, UUID]]
 
 
 async def _free_while_somebody_waits(store: Store) -> list[UUID]:
-    async with store.transaction(["acme"]) as connection, asyncio.timeout(60):
-        while not await connection.fetchval(WAITING):
-            await connection.execute("select pg_stat_clear_snapshot()")  # a transaction sees sessions as they were at its first look
-            await asyncio.sleep(0.01)
+    await until_somebody_waits(store)
+    async with store.transaction(["acme"]) as connection:
         return [row["contact_id"] for row in await connection.fetch(FREE)]

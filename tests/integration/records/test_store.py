@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -57,3 +57,54 @@ async def _stop(connection: Connection, where: str) -> None:
     await connection.execute(HOLD)
     if where != "between statements":
         await connection.prepare("select worker from progress")
+
+
+SETTINGS = "select coalesce(current_setting('onefold.workspaces', true), ''), current_setting('plan_cache_mode'), current_setting('enable_seqscan')"
+NONE = ("", "force_custom_plan", "on")
+
+
+@pytest.mark.asyncio
+async def test_what_a_transaction_begins_with_ends_with_it(database: Database) -> None:
+    """S90: neither the workspaces nor the plans that are kept are those of the next transaction on the connection (decision 0048)."""
+    store = await Store.connect(database.app_url, pool_size=1)
+    try:
+        async with store.transaction(["beta", "acme"], keeps_plans=True) as connection:
+            assert tuple(await connection.fetchrow(SETTINGS) or ()) == ("acme,beta", "force_generic_plan", "off")
+            async with connection.transaction():  # a savepoint
+                assert tuple(await connection.fetchrow(SETTINGS) or ()) == ("acme,beta", "force_generic_plan", "off")
+        for begin in (store.begin(), store.connection(), store.moment(seconds=1)):
+            async with begin as connection:
+                assert tuple(await connection.fetchrow(SETTINGS) or ()) == NONE
+        with pytest.raises(ZeroDivisionError):
+            async with store.transaction(["acme"], keeps_plans=True):
+                raise ZeroDivisionError
+        async with store.begin() as connection:
+            assert tuple(await connection.fetchrow(SETTINGS) or ()) == NONE
+    finally:
+        await store.close()
+
+
+@pytest.mark.asyncio
+async def test_a_transaction_that_did_not_begin_leaves_the_next_one_nothing(database: Database) -> None:
+    """S90; mutant begins-with-what-was-left: the settings were to go with a BEGIN that was never sent."""
+    store = await Store.connect(database.app_url, pool_size=1)
+    try:
+        async with store.connection() as connection:
+            raw: Any = connection
+            raw.open_with("set local onefold.workspaces = 'acme';")
+        async with store.begin() as connection:
+            assert tuple(await connection.fetchrow(SETTINGS) or ()) == NONE
+    finally:
+        await store.close()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("name", ["acme'; set local onefold.workspaces = 'beta", "Acme", "a\\'", "\u00e9", "a b", "acme\n"])
+async def test_a_name_that_would_need_quoting_is_never_part_of_a_statement(database: Database, name: str) -> None:
+    """S90: whatever somebody calls a workspace, exactly that is what the transaction sees."""
+    store = await Store.connect(database.app_url, pool_size=1)
+    try:
+        async with store.transaction([name]) as connection:
+            assert await connection.fetchval("select current_setting('onefold.workspaces')") == name
+    finally:
+        await store.close()

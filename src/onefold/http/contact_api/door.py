@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from onefold.access.passwords import Passwords
     from onefold.http.callers import Network
     from onefold.records.log import Origin
+    from onefold.records.rules import RulesCache
     from onefold.records.store import Connection, Store
     from onefold.visitors.challenges import Challenges
     from onefold.visitors.sessions import Visitor
@@ -112,6 +113,8 @@ class Parts:
     """`KeyRing.verify`."""
     teller: Teller
     passwords: Passwords
+    rules: RulesCache
+    """By which a sign-in knows what an address is called, without asking each time."""
     id_tokens: IdTokens
     """Of providers by which contacts sign in."""
     challenges: Challenges | None = None
@@ -180,10 +183,10 @@ class Call:
             raise NotSignedIn("sign in, and send the session's token: Authorization: Bearer of_ses_…")
         return await sessions.enter(connection, self.workspace, self.bearer, self.parts.lives)
 
-    async def transact(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
-        """Do this in one transaction, anew where an event was faster."""
+    async def transact(self, work: Callable[[Connection], Awaitable[Result]], *, keeps_plans: bool = False) -> Result:
+        """Do this in one transaction, anew where an event was faster. `keeps_plans`: as `Store.transaction` has it."""
         try:
-            return await self.parts.store.repeated([self.workspace], work)
+            return await self.parts.store.repeated([self.workspace], work, keeps_plans=keeps_plans)
         except UNSTORABLE as error:
             told = "A value holds what cannot be stored or compared, such as a NUL or a time without a zone."
             raise Answered(422, "unstorable", told) from error

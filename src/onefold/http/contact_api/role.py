@@ -23,6 +23,7 @@ from onefold.http.rates import Rates
 from onefold.http.server import listening
 from onefold.observe import ContactApiMetrics, where
 from onefold.records.numbers import TenureNumbers
+from onefold.records.rules import RulesCache
 from onefold.records.shards import shard_count
 from onefold.visitors.challenges import Challenges
 from onefold.visitors.sessions import Lives
@@ -71,6 +72,7 @@ async def serving(role: Role, store: Store) -> AsyncIterator[int]:
         KeyRing(store).verify,
         Teller(shards, TenureNumbers()),
         passwords,
+        RulesCache(store, timedelta(0)),
         IdTokens(contact_issuer_finder(store), ProviderKeys().find),
         Challenges(secret, Alarm(role.log, metrics).slowed) if secret is not None else None,
         UnsubscribeLinks(secret, settings.public_url) if secret is not None else None,

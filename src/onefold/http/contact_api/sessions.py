@@ -89,14 +89,14 @@ async def sign_in(call: Calling, body: SignIn) -> Proved:
     """Sign in with a proved address and the password. Whatever is wrong is answered alike, and takes as long."""
     parts, visit = call.parts, body.visit(call)
     by = SigningIn(call.workspace, body.address(), call.origin.address, call.challenges.browser_hash(call.browser))
-    compared = await sessions.compare(parts.store, parts.passwords, by, body.password)
+    compared = await sessions.compare(parts.store, parts.passwords, parts.rules, by, body.password)
 
     async def work(connection: Connection) -> Session:
         session = await sessions.sign_in(connection, call.workspace, compared, parts.lives)
         await parts.teller.say(connection, visit, "Signed in", [compared.address])
         return session
 
-    session = await call.transact(work)
+    session = await call.transact(work, keeps_plans=True)
     return proved(visit.token, compared.address, session)
 
 
