@@ -341,9 +341,9 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise ConfigurationError(_explain(error)) from None
 
-    def redacted(self) -> dict[str, Any]:
-        """All values, secrets masked, as `onefold settings show` prints them (S117)."""
-        return self.model_dump(mode="json")
+    def redacted(self, *, only_set: bool = False) -> dict[str, Any]:
+        """All values, secrets masked, as `onefold settings show` prints them (S117); or those alone that are no defaults."""
+        return self.model_dump(mode="json", exclude_defaults=only_set)
 
     @property
     def index_secret(self) -> bytes:

@@ -66,9 +66,16 @@ def test_secrets_are_masked_wherever_settings_are_shown() -> None:
     """S117."""
     os.environ.update(GOOD)
     settings = Settings.load()
-    for text in (str(settings.redacted()), repr(settings), str(settings)):
+    for text in (str(settings.redacted()), str(settings.redacted(only_set=True)), repr(settings), str(settings)):
         assert "hunter2" not in text
         assert "abab" not in text
+
+
+def test_a_role_says_at_its_start_what_is_set_and_no_defaults() -> None:
+    os.environ.update(GOOD, ONEFOLD_KAFKA__SERVERS="elsewhere:9092")
+    told = Settings.load().redacted(only_set=True)
+    assert told["kafka"] == {"servers": "elsewhere:9092"}
+    assert "timeline" not in told
 
 
 def test_every_setting_says_what_it_means() -> None:

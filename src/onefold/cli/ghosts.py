@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,16 +14,15 @@ from onefold.cli.output import counted, print_json, print_table, run, say
 from onefold.errors import InvalidMessage
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from onefold.contacts.acting import User
     from onefold.records.ghosts import Keeping
-    from onefold.records.store import Store
     from onefold.records.workspace_jobs import WorkspaceJob
+    from streams import jobs
 
 app = typer.Typer(help="Ghosts: how long they are kept, and the sweep that destroys those who never came back.", no_args_is_help=True)
 
 FOR_EVER = "forever"
+LOOK_SECONDS = 0.5
 
 
 @app.command()
@@ -66,7 +66,8 @@ def sweep(
     if dry_run:
         ghosts, before = counted("ghost", told["ghosts"]), told["before"]
         say(f"{ghosts} of workspace {workspace} would go: neither seen nor changed since {before:%Y-%m-%d %H:%M:%SZ}")
-        say("\nnext: the same without --dry-run; nothing was done yet. It cannot be undone.")
+        if told["ghosts"]:
+            say("\nnext: the same without --dry-run; nothing was done yet. It cannot be undone.")
         return
     print_table(["sweep", ""], [(name.replace("_", " "), value) for name, value in told.items() if value is not None])
     if told["state"] in {"waiting", "running"}:
@@ -118,6 +119,7 @@ async def _sweep(workspace: str, days: int | None, who: User, *, dry_run: bool) 
     from onefold.ops.horizon import decided_until  # noqa: PLC0415
     from onefold.records import ghosts as records  # noqa: PLC0415
     from onefold.settings import Settings  # noqa: PLC0415
+    from streams import jobs  # noqa: PLC0415
 
     role = bootstrap.begin("cli", Settings.load())
     async with bootstrap.store(role) as store:
@@ -134,20 +136,23 @@ async def _sweep(workspace: str, days: int | None, who: User, *, dry_run: bool) 
                 before = await ghosts.cutoff(connection, workspace, horizon, wanted)
                 return {"workspace": workspace, "ghosts": await records.count(connection, workspace, before), "before": before}
             job = await ghosts.begin(connection, workspace, wanted, horizon, who)
-        return _told(await _carried_out(role, store, job), horizon)
+        return _told(await carried_out(await jobs.parts_of(role, store), job), horizon)
 
 
-async def _carried_out(role: Any, store: Store, job: WorkspaceJob) -> WorkspaceJob:
-    """By this process, unless a worker was faster; then it is the worker's."""
+async def carried_out(parts: jobs.Parts, job: WorkspaceJob) -> WorkspaceJob:
+    """By this process, unless a worker was faster; then the worker is waited for, as long as it lives."""
     from onefold.records import workspace_jobs  # noqa: PLC0415
     from streams import jobs  # noqa: PLC0415
 
-    parts = await jobs.parts_of(role, store)
     claimed = await jobs.claim(parts, only=job.job_id)
     if claimed is not None:
         await jobs.carry_on(parts, claimed, asyncio.Event())
-    async with store.transaction([job.workspace]) as connection:
-        return await workspace_jobs.find(connection, job.workspace, job.job_id)
+    while True:
+        async with parts.store.transaction([job.workspace]) as connection:
+            present = await workspace_jobs.find(connection, job.workspace, job.job_id)
+        if present.lease_until is None or present.lease_until < datetime.now(UTC):
+            return present
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 def _told(job: WorkspaceJob, horizon: datetime) -> dict[str, Any]:

@@ -131,7 +131,7 @@ async def _serve(role: Role, run: Run, port: int) -> None:
         loop.add_signal_handler(number, stopping.set)
     health = Health(role.name, role.metrics.registry)
     async with serving(health, role.settings.health.host, port) as listening:
-        role.log.info("role_started", health_port=listening, settings=role.settings.redacted())
+        role.log.info("role_started", health_port=listening, settings=role.settings.redacted(only_set=True))
         await _run_patiently(role, run, health, stopping)
     role.log.info("role_stopped")
 

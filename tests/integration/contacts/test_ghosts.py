@@ -12,6 +12,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from onefold.cli.ghosts import carried_out
 from onefold.contacts import ghosts
 from onefold.contacts.acting import User
 from onefold.identity.identifiers import resolve_identifiers
@@ -19,9 +20,10 @@ from onefold.identity.rules import Rules
 from onefold.records.numbers import TenureNumbers
 from onefold.records.resolution import Resolution
 from onefold.records.store import RACES, Moved, Store
+from streams import jobs
 from tests.support.ghosts import insert_ghosts
 from tests.support.locks import until_somebody_waits
-from tests.support.working import SHARDS, carry_out
+from tests.support.working import SHARDS, carry_out, worker
 from tests.support.workspaces import add_workspace
 from tests.support.worlds import event
 
@@ -156,6 +158,23 @@ async def test_a_ghost_that_comes_back_while_the_sweep_waits_for_it_is_kept(stor
     (job,) = await sweep
     assert (job.state, job.progress["destroyed"], job.progress["kept"]) == ("done", 1, 1)
     assert (await holder(store, "t"), await holder(store, "u")) == (before, None)
+
+
+@pytest.mark.asyncio
+async def test_the_command_waits_for_a_worker_that_was_faster(store: Store) -> None:
+    """Whoever called it learns how many went, whichever process carried it out; and is not held up by a worker that died."""
+    await resolve(store, resolver(), [event("anonymous_token:t")])
+    mine, other, job = worker(store), worker(store, "other"), await begin(store)
+    claimed = await jobs.claim(other, only=job.job_id)
+    assert claimed is not None
+    waiting = asyncio.create_task(carried_out(mine, job))
+    assert await asyncio.wait([waiting], timeout=0.2) == (set(), {waiting})
+    await jobs.carry_on(other, claimed, asyncio.Event())
+    done = await waiting
+    assert (done.state, done.worker, done.progress["destroyed"]) == ("done", "other", 1)
+    job = await begin(store)
+    assert await jobs.claim(worker(store, "dead", lease_seconds=0.1), only=job.job_id) is not None
+    assert (await carried_out(mine, job)).state == "running"
 
 
 @pytest.mark.slow
