@@ -289,7 +289,7 @@ h2 { margin: 0; font-size: 1.1em; font-weight: 600; }
 .step { padding: 0 1em; }
 .step p { margin: 0.4em 0; }
 form { margin: 0; padding: 0 0 0.6em; }
-label { display: block; margin-block-start: 0.3em; }
+label { display: block; margin-block: 0.3em 0.4em; }
 input, textarea { inline-size: 100%; padding: 0.4em 0.6em; border: 1px solid #6b6b6b; border-radius: 0.4em; background: #fff; }
 textarea { resize: vertical; min-block-size: 3.4em; }
 [aria-invalid=true] { border-color: #a80000; border-width: 2px; }
