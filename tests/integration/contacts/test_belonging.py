@@ -8,7 +8,6 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-import pytest_asyncio
 from msgspec.structs import replace
 
 from onefold import failpoints
@@ -28,27 +27,18 @@ from onefold.workspace import organizations
 from onefold.workspace.organizations import Edit as OrganizationEdit
 from onefold.workspace.organizations import New
 from tests.support.working import SHARDS, carry_out
-from tests.support.workspaces import add_workspace
 from tests.support.worlds import EXACT, event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
 
     from onefold.identity.interaction import Interaction
     from onefold.records.organizations import Organization
     from onefold.records.store import Connection
-    from tests.support.servers import Database
 
+pytestmark = pytest.mark.policy("eager")
 ANN = User("user:ann", "as they asked")
 TOLD = "select payload from outbox where key = $1 order by id"
-
-
-@pytest_asyncio.fixture
-async def store(database: Database) -> AsyncIterator[Store]:
-    store = await Store.connect(database.app_url)
-    await add_workspace(store, "acme", policy="eager")
-    yield store
-    await store.close()
 
 
 async def resolve(store: Store, *interactions: Interaction) -> None:

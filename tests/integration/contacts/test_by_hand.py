@@ -8,7 +8,6 @@ from uuid import uuid4
 import asyncpg
 import msgspec
 import pytest
-import pytest_asyncio
 
 from onefold.contacts.acting import User
 from onefold.contacts.create import Draft, create
@@ -23,17 +22,14 @@ from onefold.records.apply import apply
 from onefold.records.numbers import TenureNumbers
 from onefold.records.reads import load_record
 from onefold.records.resolution import Resolution
-from onefold.records.store import Store
-from tests.support.workspaces import add_workspace
 from tests.support.worlds import EXACT, event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from uuid import UUID
 
     from onefold.identity.identifiers import IdentifierKey
     from onefold.records.reads import ContactRecord
-    from tests.support.servers import Database
+    from onefold.records.store import Store
 
 SHARDS = 4
 BEA = User("bea@desk", "a test")
@@ -44,14 +40,6 @@ NAMES = {"given_name": "Ann", "last_name": "Lee"}
 
 def key(text: str, kind: str = "email") -> IdentifierKey:
     return identifier_key(kind, text)
-
-
-@pytest_asyncio.fixture
-async def store(database: Database) -> AsyncIterator[Store]:
-    store = await Store.connect(database.app_url)
-    await add_workspace(store, "acme", "other")
-    yield store
-    await store.close()
 
 
 async def made(store: Store, *emails: str, user: User = BEA, workspace: str = "acme") -> UUID:

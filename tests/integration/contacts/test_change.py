@@ -7,7 +7,6 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-import pytest_asyncio
 
 from onefold.contacts.acting import User
 from onefold.contacts.change import Edit, archive, edit, validate
@@ -18,29 +17,18 @@ from onefold.messages.contacts import ContactChange
 from onefold.records.numbers import TenureNumbers
 from onefold.records.reads import load_record
 from onefold.records.resolution import Resolution
-from onefold.records.store import Store
-from tests.support.workspaces import add_workspace
 from tests.support.worlds import EXACT, event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from uuid import UUID
 
     from onefold.identity.contact import Contact
-    from tests.support.servers import Database
+    from onefold.records.store import Store
 
 SHARDS = 4
 BEA = User("bea@desk", "a test")
 ANN = Identifier("email", "ann@example.com", "ann@example.com", None, identifier_key("email", "ann@example.com"))
 PLAN = "attributes.unbound.plan"
-
-
-@pytest_asyncio.fixture
-async def store(database: Database) -> AsyncIterator[Store]:
-    store = await Store.connect(database.app_url)
-    await add_workspace(store, "acme")
-    yield store
-    await store.close()
 
 
 async def lead(store: Store) -> UUID:
@@ -131,7 +119,6 @@ async def test_what_cannot_be_set_is_refused_by_its_name(store: Store) -> None:
 async def test_nobody_and_other_workspaces_are_not_found(store: Store) -> None:
     """S94."""
     who = await lead(store)
-    await add_workspace(store, "other")
     async with store.transaction(["other"]) as connection:
         with pytest.raises(ContactNotFound):
             await edit(connection, "other", who, Edit({"given_name": "Eve"}), BEA, shards=SHARDS)

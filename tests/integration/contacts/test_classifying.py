@@ -19,17 +19,15 @@ from onefold.messages.contacts import ContactChange
 from onefold.records.numbers import TenureNumbers
 from onefold.records.reads import find_holder, load_record
 from onefold.records.resolution import Resolution
-from onefold.records.store import Store
-from tests.support.workspaces import add_workspace
 from tests.support.worlds import EXACT, event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
     from uuid import UUID
 
-    from onefold.records.store import Connection
-    from tests.support.servers import Database
+    from onefold.records.store import Connection, Store
 
+pytestmark = pytest.mark.policy("eager")
 SHARDS = 4
 ANN = User("user:ann", "as they asked")
 WANTED = Classification(
@@ -44,15 +42,12 @@ TOLD = "select payload from outbox where key = $1 order by id desc limit 1"
 
 
 @pytest_asyncio.fixture
-async def store(database: Database) -> AsyncIterator[Store]:
-    store = await Store.connect(database.app_url)
-    await add_workspace(store, "acme", policy="eager")
+async def store(store: Store) -> Store:
     resolution = Resolution(shards=SHARDS, numbers=TenureNumbers(), budget=10_000)
     async with store.transaction(["acme"]) as connection:
         seen = [event("email:ann@example.com"), event("email:ben@example.com", minutes=1)]
         await resolution.resolve(connection, seen, {"acme": EXACT}, "test")
-    yield store
-    await store.close()
+    return store
 
 
 async def holder(connection: Connection, email: str) -> UUID:

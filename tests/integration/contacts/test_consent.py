@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-import pytest_asyncio
 
 from onefold.contacts.acting import User
 from onefold.contacts.consent import Word, consent
@@ -20,29 +19,18 @@ from onefold.messages.contacts import ContactChange
 from onefold.records.numbers import TenureNumbers
 from onefold.records.reads import find_holder, load_record
 from onefold.records.resolution import Resolution
-from onefold.records.store import Store
-from tests.support.workspaces import add_workspace
 from tests.support.worlds import EXACT, event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from uuid import UUID
 
     from onefold.identity.contact import Consent
     from onefold.identity.plan import Plan
-    from tests.support.servers import Database
+    from onefold.records.store import Store
 
 SHARDS = 4
 BEA = User("bea@desk", "she called")
 ASSERTED = Assurance.ASSERTED
-
-
-@pytest_asyncio.fixture
-async def store(database: Database) -> AsyncIterator[Store]:
-    store = await Store.connect(database.app_url)
-    await add_workspace(store, "acme")
-    yield store
-    await store.close()
 
 
 async def people(store: Store, *identifiers: str) -> list[UUID]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-import pytest_asyncio
 
 from onefold.contacts import change
 from onefold.contacts.acting import User
@@ -29,27 +28,19 @@ from onefold.records.store import RACES, Moved, Store
 from onefold.records.timeline_pages import timeline_page
 from onefold.records.timeline_weeks import Weeks
 from tests.integration.contacts.canaries import CANARY, everything, holder, left, line, play, put, story, words
-from tests.support.workspaces import add_workspace
 from tests.support.worlds import START, event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
     from uuid import UUID
 
     from onefold.contacts.erase import Erasing
     from tests.support.servers import Database
 
+pytestmark = pytest.mark.policy("eager")
 ANN = User("ann@host", "she asked for it")
 NEVER = 5_000_000
 """Minutes: later than the clock."""
-
-
-@pytest_asyncio.fixture
-async def store(database: Database) -> AsyncIterator[Store]:
-    store = await Store.connect(database.app_url)
-    await add_workspace(store, "acme", policy="eager")
-    yield store
-    await store.close()
 
 
 async def gone(store: Store, named: UUID) -> Erasing:

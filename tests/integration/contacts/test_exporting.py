@@ -11,7 +11,6 @@ import asyncpg
 import jsonschema
 import msgspec
 import pytest
-import pytest_asyncio
 
 from onefold.contacts import export_shapes
 from onefold.contacts.export import export
@@ -20,13 +19,11 @@ from onefold.errors import ContactErased
 from onefold.messages.times import to_milliseconds
 from onefold.records import exported, log
 from onefold.records.imports import LineReport, insert_lines
-from onefold.records.store import Store
 from onefold.records.timeline import monday_of
 from onefold.records.timeline_weeks import Weeks
 from tests.integration.contacts.canaries import TABLES, everything, line, put
 from tests.integration.contacts.test_erasing import ANN
 from tests.support.apis import api_on
-from tests.support.workspaces import add_workspace
 from tests.support.worlds import START
 
 if TYPE_CHECKING:
@@ -34,9 +31,10 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from onefold.records.store import Store
     from tests.support.servers import Database
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.policy("eager")]
 
 COPIES = {"links", "outbox", "idempotency_keys", "timeline_events", "import_parts", "destroyed_documents", "activity_mentions"}
 """Tables that say nothing beyond what sections say, or are looked at by another way than a section."""
@@ -47,14 +45,6 @@ OF_THE_WORKSPACE = {
     "workspace_jobs", "workspaces",
 }  # fmt: skip
 """Of users, or of nobody."""
-
-
-@pytest_asyncio.fixture
-async def store(database: Database) -> AsyncIterator[Store]:
-    store = await Store.connect(database.app_url)
-    await add_workspace(store, "acme", policy="eager")
-    yield store
-    await store.close()
 
 
 async def told(store: Store, named: UUID) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from uuid import UUID
 
 import msgspec
 import pytest
-import pytest_asyncio
 
 from onefold.cli.ghosts import carried_out
 from onefold.contacts import ghosts
@@ -24,26 +23,16 @@ from streams import jobs
 from tests.support.ghosts import insert_ghosts
 from tests.support.locks import until_somebody_waits
 from tests.support.working import SHARDS, carry_out, worker
-from tests.support.workspaces import add_workspace
 from tests.support.worlds import event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
 
     from onefold.records.workspace_jobs import WorkspaceJob
-    from tests.support.servers import Database
 
 HOURLY = Rules(recency=timedelta(hours=1))
 NOW = datetime(2027, 11, 1, tzinfo=UTC)
 """A year after the events of these tests."""
-
-
-@pytest_asyncio.fixture
-async def store(database: Database) -> AsyncIterator[Store]:
-    store = await Store.connect(database.app_url)
-    await add_workspace(store, "acme", "other")
-    yield store
-    await store.close()
 
 
 async def resolve(store: Store, resolution: Resolution, story: Sequence[Any]) -> None:

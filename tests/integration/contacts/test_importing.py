@@ -10,7 +10,6 @@ from uuid import uuid4
 
 import msgspec
 import pytest
-import pytest_asyncio
 
 from onefold import failpoints
 from onefold.contacts import imports
@@ -25,12 +24,10 @@ from onefold.records.imports import LineReport
 from onefold.records.numbers import TenureNumbers
 from onefold.records.reads import find_holder, load_record
 from onefold.records.resolution import Resolution
-from onefold.records.store import Store
 from onefold.workspace import organizations, rules
 from onefold.workspace.organizations import Edit, New
 from streams import jobs
 from tests.support.working import SHARDS, carry_out, worker
-from tests.support.workspaces import add_workspace
 from tests.support.worlds import EXACT, event
 
 if TYPE_CHECKING:
@@ -38,8 +35,8 @@ if TYPE_CHECKING:
 
     from onefold.contacts.imports import Format
     from onefold.records.reads import ContactRecord
+    from onefold.records.store import Store
     from onefold.records.workspace_jobs import WorkspaceJob
-    from tests.support.servers import Database
 
 ANN = User("user:ann", "the new customers")
 GAPS = """
@@ -48,14 +45,6 @@ where told <> newest
 """
 PARTS = "select count(*) from import_parts"
 NAMES = "select given_name from contacts where given_name is not null order by given_name"
-
-
-@pytest_asyncio.fixture
-async def store(database: Database) -> AsyncIterator[Store]:
-    store = await Store.connect(database.app_url)
-    await add_workspace(store, "acme", "other")
-    yield store
-    await store.close()
 
 
 @pytest.fixture(autouse=True)

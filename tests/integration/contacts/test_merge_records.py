@@ -6,34 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-import pytest_asyncio
 
 from onefold.identity.assurance import Assurance
 from onefold.records.reads import load_record
-from onefold.records.store import Store
 from tests.integration.contacts.test_merging import groups, holder, join, part, play
-from tests.support.workspaces import add_workspace
 from tests.support.worlds import event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from uuid import UUID
 
     from onefold.records.reads import ContactRecord
-    from tests.support.servers import Database
+    from onefold.records.store import Store
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.policy("eager")]
 ASSERTED = Assurance.ASSERTED
 RECORDS = "select cause, survivor_record, absorbed_record, lost, undone from merges"
 CHANGES = "select payload from outbox order by id"
-
-
-@pytest_asyncio.fixture
-async def store(database: Database) -> AsyncIterator[Store]:
-    store = await Store.connect(database.app_url)
-    await add_workspace(store, "acme", policy="eager")
-    yield store
-    await store.close()
 
 
 async def record_of(store: Store, contact_id: UUID) -> ContactRecord:

@@ -10,7 +10,6 @@ from uuid import UUID, uuid4
 import asyncpg
 import msgspec
 import pytest
-import pytest_asyncio
 
 from onefold.contacts.acting import User
 from onefold.contacts.change import archive
@@ -25,34 +24,26 @@ from onefold.records import trees
 from onefold.records.numbers import TenureNumbers
 from onefold.records.reads import find_holder, load_record
 from onefold.records.resolution import Resolution
-from onefold.records.store import Store
 from tests.support.stories import VISITORS, visits
-from tests.support.workspaces import add_workspace
 from tests.support.worlds import EXACT, World, event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Mapping
 
     from onefold.contacts.merge import Merging
     from onefold.contacts.unmerge import Undoing
     from onefold.identity.interaction import Interaction
     from onefold.identity.plan import Outcome
+    from onefold.records.store import Store
     from tests.support.servers import Database
 
+pytestmark = pytest.mark.policy("eager")
 SHARDS = 4
 ANN = User("ann@host", "one person after all")
 ASSERTED = Assurance.ASSERTED
 EAGER = replace(EXACT, policy="eager")
 """Under the other policies what a claim does depends on who is known, which merging changes."""
 GROUPS = "select array_agg(semantic_type || ':' || normalised) as members from identifiers where held_until is null group by contact_id"
-
-
-@pytest_asyncio.fixture
-async def store(database: Database) -> AsyncIterator[Store]:
-    store = await Store.connect(database.app_url)
-    await add_workspace(store, "acme", policy="eager")
-    yield store
-    await store.close()
 
 
 async def play(store: Store, *interactions: Interaction) -> list[Outcome]:

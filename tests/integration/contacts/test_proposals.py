@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
-import pytest_asyncio
 from msgspec import structs
 
 from onefold.contacts.acting import User
@@ -22,33 +21,24 @@ from onefold.records import proposals as records
 from onefold.records.numbers import TenureNumbers
 from onefold.records.reads import find_holder
 from onefold.records.resolution import Resolution
-from onefold.records.store import Store
-from tests.support.workspaces import add_workspace
 from tests.support.worlds import EXACT, event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
     from uuid import UUID
 
     from onefold.identity.interaction import Interaction
     from onefold.identity.plan import Outcome
     from onefold.records.proposals import Proposal
-    from tests.support.servers import Database
+    from onefold.records.store import Store
 
+pytestmark = pytest.mark.policy("careful")
 SHARDS = 4
 BEA = User("bea@desk", "it is him")
 ASSERTED, PROVED = Assurance.ASSERTED, Assurance.PROVED
 CAREFUL = replace(EXACT, policy="careful")
 ANN, BO = "email:ann@example.com", "email:bo@example.com"
 TOKEN, ANNS = "anonymous_token:t", "anonymous_token:ann"
-
-
-@pytest_asyncio.fixture
-async def store(database: Database) -> AsyncIterator[Store]:
-    store = await Store.connect(database.app_url)
-    await add_workspace(store, "acme", "other", policy="careful")
-    yield store
-    await store.close()
 
 
 async def play(store: Store, *interactions: Interaction) -> list[Outcome]:

@@ -7,37 +7,25 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-import pytest_asyncio
 
 from onefold import failpoints
 from onefold.contacts.tools import Advance
 from onefold.errors import Fenced, InvalidMessage, JobEnded, JobNotFound, StoreUnavailable
 from onefold.records import workspace_jobs
-from onefold.records.store import Store
 from onefold.records.workspace_jobs import MOST_ATTEMPTS
 from streams import jobs
 from tests.support.working import worker
-from tests.support.workspaces import add_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
 
     from onefold.contacts.tools import Step, Tools
-    from onefold.records.store import Connection
+    from onefold.records.store import Connection, Store
     from onefold.records.workspace_jobs import WorkspaceJob
-    from tests.support.servers import Database
 
 COUNT = "insert into organizations (workspace, organization_id, slug, title, sequence, place, created_at, updated_at)"
 MARK = f"{COUNT} values ($1, gen_random_uuid(), $2, 'T', 1, '\\x00000001', now(), now())"
 MARKS = "select array_agg(slug order by slug) from organizations where workspace = $1"
-
-
-@pytest_asyncio.fixture
-async def store(database: Database) -> AsyncIterator[Store]:
-    store = await Store.connect(database.app_url)
-    await add_workspace(store, "acme", "other")
-    yield store
-    await store.close()
 
 
 @pytest.fixture(autouse=True)

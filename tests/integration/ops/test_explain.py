@@ -9,7 +9,6 @@ from uuid import UUID, uuid4
 import asyncpg
 import msgspec
 import pytest
-import pytest_asyncio
 from jsonschema import Draft202012Validator
 from msgspec.structs import replace as replaced
 
@@ -26,11 +25,9 @@ from onefold.records.numbers import TenureNumbers
 from onefold.records.resolution import Resolution
 from onefold.records.store import Store, name_workspaces
 from tests.support.stories import random_story
-from tests.support.workspaces import add_workspace
 from tests.support.worlds import EXACT, at, event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from datetime import datetime
 
     from onefold.identity.interaction import Interaction
@@ -55,14 +52,6 @@ select i, 'acme', 1, 'e', 't', 0, i, now(), 'r', 1 from generate_series(1, 60000
 insert into kept_apart
 select 'acme', gen_random_uuid(), 'ffffffff-ffff-ffff-ffff-ffffffffffff', 'refused', 'x', null, now() from generate_series(1, 20000);
 """
-
-
-@pytest_asyncio.fixture
-async def store(database: Database) -> AsyncIterator[Store]:
-    store = await Store.connect(database.app_url)
-    await add_workspace(store, "acme", "other")
-    yield store
-    await store.close()
 
 
 async def play(store: Store, *interactions: Interaction) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import msgspec
 import pytest
-import pytest_asyncio
 
 from onefold.identity.identifiers import identifier_key
 from onefold.identity.plan import Barrier, KeptApart
@@ -20,17 +19,16 @@ from onefold.ops.simulate.stored import StoredRun, from_stored
 from onefold.records.apart import insert_barriers, keep_apart
 from onefold.records.numbers import TenureNumbers
 from onefold.records.resolution import Resolution
-from onefold.records.store import Store
 from tests.support.installations import record_of
 from tests.support.stories import random_story
-from tests.support.workspaces import add_workspace
 from tests.support.worlds import EXACT, START, at, event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
 
     from onefold.identity.interaction import Interaction
     from onefold.identity.plan import Outcome
+    from onefold.records.store import Store
     from tests.support.servers import Database
 
 EXACTLY = timedelta(0)
@@ -39,14 +37,6 @@ OPEN = """
 select array_agg(semantic_type || ':' || normalised order by semantic_type, normalised) as members from identifiers
 where held_until is null and contact_id = any($1::uuid[]) group by contact_id
 """
-
-
-@pytest_asyncio.fixture
-async def store(database: Database) -> AsyncIterator[Store]:
-    store = await Store.connect(database.app_url)
-    await add_workspace(store, "acme", "other")
-    yield store
-    await store.close()
 
 
 async def resolve(store: Store, interactions: Sequence[Interaction]) -> list[Outcome]:

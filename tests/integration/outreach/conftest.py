@@ -9,24 +9,17 @@ import pytest_asyncio
 
 from onefold.access.users import Wish, create_user
 from onefold.records import outreach
-from onefold.records.store import Store
-from tests.support.workspaces import add_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
+    from onefold.records.store import Store
     from onefold.records.users import UserRow
-    from tests.support.servers import Database
 
 
 @pytest_asyncio.fixture
-async def store(database: Database) -> AsyncIterator[Store]:
-    store = await Store.connect(database.app_url)
-    await add_workspace(store, "acme", "other")
+async def store(store: Store) -> Store:
     async with store.transaction(["acme"]) as connection:
         assert await outreach.set_language(connection, "acme", "de-AT")
-    yield store
-    await store.close()
+    return store
 
 
 @pytest_asyncio.fixture

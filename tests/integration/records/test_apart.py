@@ -7,7 +7,6 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-import pytest_asyncio
 
 from onefold.errors import ContactNotFound, Refused
 from onefold.identity.assurance import Assurance
@@ -17,28 +16,17 @@ from onefold.records import erased, snapshots
 from onefold.records.apart import insert_barriers, keep_apart
 from onefold.records.numbers import TenureNumbers
 from onefold.records.resolution import Resolution
-from onefold.records.store import Store
-from tests.support.workspaces import add_workspace
 from tests.support.worlds import EXACT, START, at, event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from onefold.identity.contact import ContactId
     from onefold.identity.interaction import Interaction
     from onefold.identity.plan import Outcome
+    from onefold.records.store import Store
     from tests.support.servers import Database
 
 ANN, BEN = "email:ann@example.com", "email:ben@example.com"
 ASSERTED = Assurance.ASSERTED
-
-
-@pytest_asyncio.fixture
-async def store(database: Database) -> AsyncIterator[Store]:
-    store = await Store.connect(database.app_url)
-    await add_workspace(store, "acme", "other")
-    yield store
-    await store.close()
 
 
 async def play(store: Store, *interactions: Interaction) -> list[Outcome]:

@@ -6,23 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-import pytest_asyncio
 
 from onefold.identity.assurance import Assurance
 from onefold.identity.plan import OutcomeKind, Reason
 from onefold.identity.separation import bucket
 from onefold.records.numbers import TenureNumbers
 from onefold.records.resolution import Resolution
-from onefold.records.store import Store
-from tests.support.workspaces import add_workspace
 from tests.support.worlds import EXACT, event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from onefold.identity.interaction import Interaction
     from onefold.identity.plan import Outcome
-    from tests.support.servers import Database
+    from onefold.records.store import Store
 
 ANN, T1, T2, T3 = "email:ann@example.com", "anonymous_token:t1", "anonymous_token:t2", "anonymous_token:t3"
 TENURES = """
@@ -30,14 +25,6 @@ select i.contact_id, i.held_from, i.held_until, i.is_validated, e.rule
 from identifiers i join evidence e on e.tenure_id = i.tenure_id and e.ordinal = 1
 where i.identifier_key = $1 order by i.held_until nulls last
 """
-
-
-@pytest_asyncio.fixture
-async def store(database: Database) -> AsyncIterator[Store]:
-    store = await Store.connect(database.app_url)
-    await add_workspace(store, "acme")
-    yield store
-    await store.close()
 
 
 async def play(store: Store, *interactions: Interaction) -> list[Outcome]:

@@ -8,7 +8,6 @@ from uuid import UUID
 
 import msgspec
 import pytest
-import pytest_asyncio
 
 from onefold.contacts.acting import User
 from onefold.contacts.change import validate
@@ -22,17 +21,12 @@ from onefold.records import quarantine, snapshots
 from onefold.records.changes import snapshot_of
 from onefold.records.numbers import TenureNumbers
 from onefold.records.resolution import Resolution
-from onefold.records.store import Store
-from tests.support.workspaces import add_workspace
 from tests.support.worlds import EXACT, event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from onefold.identity.contact import Tenure
     from onefold.identity.interaction import Interaction
-    from onefold.records.store import Connection
-    from tests.support.servers import Database
+    from onefold.records.store import Connection, Store
 
 USER = User("ann@host", None)
 ASSERTED, PROVED = Assurance.ASSERTED, Assurance.PROVED
@@ -55,14 +49,6 @@ STORY = {
     "a merge by an event": event(ANN, "anonymous_token:stranger", assurance=ASSERTED, minutes=8),
     "a value that joins": event("email:eve@example.com", SHARED, assurance=ASSERTED, minutes=9),
 }
-
-
-@pytest_asyncio.fixture
-async def store(database: Database) -> AsyncIterator[Store]:
-    store = await Store.connect(database.app_url)
-    await add_workspace(store, "acme")
-    yield store
-    await store.close()
 
 
 async def play(store: Store, *interactions: Interaction) -> None:

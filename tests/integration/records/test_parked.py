@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-import pytest_asyncio
 from msgspec import structs
 
 from onefold.identity.plan import OutcomeKind
@@ -18,29 +17,17 @@ from onefold.records.parked import Meant, ParkedId
 from onefold.records.resolution import Resolution
 from onefold.records.rules import RulesCache
 from onefold.records.rules_versions import IN_FORCE
-from onefold.records.store import Store
-from tests.support.workspaces import add_workspace
 from tests.support.worlds import event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from onefold.identity.interaction import Interaction
     from onefold.identity.plan import Plan
-    from tests.support.servers import Database
+    from onefold.records.store import Store
 
 TIGHT = Rules(recency=timedelta(0), limits=Limits(values_per_type=1))
 A_FEW_A_DAY = Rules(recency=timedelta(0), limits=Limits(contacts_per_value_day=2))
 ALL = Meant("acme")
 SHARED = "email:shared@example.com"
-
-
-@pytest_asyncio.fixture
-async def store(database: Database) -> AsyncIterator[Store]:
-    store = await Store.connect(database.app_url)
-    await add_workspace(store, "acme", "other")
-    yield store
-    await store.close()
 
 
 async def resolve(store: Store, *interactions: Interaction, rules: Rules) -> Plan:

@@ -4,33 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING
 
 import pytest
-import pytest_asyncio
 
 from onefold.identity.plan import OutcomeKind
 from onefold.records.numbers import TenureNumbers
 from onefold.records.resolution import Resolution
 from onefold.records.store import RACES, Moved, Store
 from tests.support.stories import random_story
-from tests.support.workspaces import add_workspace
 from tests.support.worlds import EXACT, World, event
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from tests.support.servers import Database
-
 RULES = {"acme": EXACT}
-
-
-@pytest_asyncio.fixture
-async def store(database: Database) -> AsyncIterator[Store]:
-    store = await Store.connect(database.app_url)
-    await add_workspace(store, "acme")
-    yield store
-    await store.close()
 
 
 def resolution() -> Resolution:

@@ -8,7 +8,6 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-import pytest_asyncio
 import structlog
 
 from onefold.contacts.acting import User
@@ -19,28 +18,16 @@ from onefold.observe import Metrics, SegmentsMetrics
 from onefold.records.numbers import TenureNumbers
 from onefold.records.resolution import Resolution
 from onefold.records.segments import fill_chunk, find_segment, list_segments
-from onefold.records.store import Store
 from onefold.workspace import segments as use_cases
 from streams.app import Message
 from streams.segments import Membership
-from tests.support.workspaces import add_workspace
 from tests.support.worlds import EXACT, event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from tests.support.servers import Database
+    from onefold.records.store import Store
 
 LEADS = {"field": "type", "operator": "equals", "value": "lead"}
 NAMED = {"field": "given_name", "operator": "is_not_null"}
-
-
-@pytest_asyncio.fixture
-async def store(database: Database) -> AsyncIterator[Store]:
-    store = await Store.connect(database.app_url)
-    await add_workspace(store, "acme", "other")
-    yield store
-    await store.close()
 
 
 @pytest.fixture

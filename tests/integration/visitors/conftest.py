@@ -8,7 +8,6 @@ import pytest_asyncio
 
 from onefold.records.store import Store
 from tests.integration.visitors.asking import Asking
-from tests.support.workspaces import add_workspace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -17,10 +16,7 @@ if TYPE_CHECKING:
 
 
 @pytest_asyncio.fixture
-async def asking(database: Database) -> AsyncIterator[Asking]:
-    store = await Store.connect(database.app_url)
+async def asking(database: Database, store: Store) -> AsyncIterator[Asking]:
     owner = await Store.connect(database.admin_url)
-    await add_workspace(store, "acme", "other")
     yield Asking(store, owner)
-    await store.close()
     await owner.close()

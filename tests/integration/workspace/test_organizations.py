@@ -15,32 +15,21 @@ from onefold.errors import AlreadyExists, InvalidMessage, OrganizationInUse, Org
 from onefold.identity.classification import Classification
 from onefold.records import organizations as records
 from onefold.records.organizations import MOST_DEPTH, Organization
-from onefold.records.store import Store
 from onefold.workspace import organizations
 from onefold.workspace.organizations import Edit, New
 from onefold.workspace.workspaces import InvalidSlug
-from tests.support.workspaces import add_workspace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from uuid import UUID
 
-    from onefold.records.store import Connection
-    from tests.support.servers import Database
+    from onefold.records.store import Connection, Store
 
 ATTACH = """
 insert into contacts (workspace, contact_id, version, type, organization_id, organization_name, root, first_seen_at, last_seen_at,
   created_at, updated_at, merged_into)
 values ('acme', $1, 1, 'ghost', $2, 'Mill', $1, now(), now(), now(), now(), $3)
 """
-
-
-@pytest_asyncio.fixture
-async def store(database: Database) -> AsyncIterator[Store]:
-    store = await Store.connect(database.app_url)
-    await add_workspace(store, "acme", "other")
-    yield store
-    await store.close()
 
 
 @pytest_asyncio.fixture
