@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from onefold.records.challenges import IS_KNOWN
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
@@ -58,10 +60,8 @@ on conflict (contact_id, workspace) do update set password_hash = excluded.passw
 """
 SET_HASH_ANEW = "update contact_passwords set password_hash = $4 where contact_id = $2 and workspace = $1 and password_hash = $3"
 # The password of whoever holds the identifier validated: recovery and sign-in use nothing else (S43). One row, whether anybody does or not.
-SIGN_IN = """
-select (select rules_version from incarnation) as rules_version,
-  exists (select from known_browsers where identifier_key = $2 and browser_hash = $3 and workspace = $1) as is_known_here,
-  p.contact_id, p.password_hash
+SIGN_IN = f"""
+select (select rules_version from incarnation) as rules_version, ({IS_KNOWN}) as is_known_here, p.contact_id, p.password_hash
 from (select) as one left join (
   identifiers i join contact_passwords p on p.contact_id = i.contact_id and p.workspace = i.workspace
 ) on i.identifier_key = $2 and i.workspace = $1 and i.held_until is null and i.is_validated
@@ -188,8 +188,7 @@ async def set_password(connection: Connection, workspace: str, contact_id: UUID,
 
 async def set_hash_anew(connection: Connection, workspace: str, stored: Stored, password_hash: str) -> bool:
     """Put another hash of the same password in place of the one that is stored; False where that is another one by now."""
-    found: str = await connection.execute(SET_HASH_ANEW, workspace, *stored, password_hash)
-    return found != "UPDATE 0"
+    return bool(await connection.execute(SET_HASH_ANEW, workspace, *stored, password_hash) == "UPDATE 1")
 
 
 async def forget_password(connection: Connection, workspace: str, contact_id: UUID) -> None:

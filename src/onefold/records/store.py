@@ -70,7 +70,6 @@ _SESSION = {
 }
 
 
-NAME = "select set_config('onefold.workspaces', $1, true)"
 _PLAIN = re.compile(r"[a-z0-9_,-]*")
 """Names that need no quoting: those of workspaces that there are."""
 # No plan reads a whole table where there is an index, so that one that was made while the table was empty stays good.
@@ -191,14 +190,15 @@ class Store:
         `keeps_plans`: its statements keep the plans of their first use, which take longer to make than to carry out. Only for those that
         find few rows, by keys, whoever asks (decision 0048).
         """
-        named = ",".join(sorted(set(workspaces)))
+        names = sorted(set(workspaces))
+        named = ",".join(names)
+        is_plain = _PLAIN.fullmatch(named) is not None
         async with self.connection() as connection:
             raw: Any = connection
-            is_plain = _PLAIN.fullmatch(named) is not None
             raw.open_with((f"set local onefold.workspaces = '{named}';" if is_plain else "") + (_KEEP_PLANS if keeps_plans else ""))
             async with connection.transaction():
                 if not is_plain:
-                    await connection.execute(NAME, named)
+                    await name_workspaces(connection, names)
                 yield connection
 
     async def repeated(
@@ -229,4 +229,4 @@ def hold(connection: Connection) -> None:
 
 async def name_workspaces(connection: Connection, workspaces: Iterable[str]) -> None:
     """Let the open transaction see these workspaces."""
-    await connection.execute(NAME, ",".join(sorted(set(workspaces))))
+    await connection.execute("select set_config('onefold.workspaces', $1, true)", ",".join(sorted(set(workspaces))))

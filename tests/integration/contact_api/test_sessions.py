@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from onefold.records.store import Connection
-    from onefold.visitors.sessions import Compared, Session
+    from onefold.visitors.sessions import Session
     from tests.support.contact_apis import ContactApi
     from tests.support.servers import Database
 
@@ -140,23 +140,19 @@ async def test_no_session_of_the_old_password_outlives_a_new_one(api: ContactApi
         await registered(browser)
     by = SigningIn("acme", Address("email", "ann@example.com"), "192.0.2.7", b"browser")
 
-    async def replaced(connection: Connection) -> None:
-        await contact_sessions.set_password(connection, "acme", await holder(store, "email", "ann@example.com"), "v0$another")
-        await contact_sessions.end_all(connection, "acme", await holder(store, "email", "ann@example.com"))
-
-    async def replace_it() -> None:
-        async with store.transaction(["acme"]) as connection:
-            await replaced(connection)
-
-    async def enter(compared: Compared) -> Session:
-        async with store.transaction(["acme"]) as connection:
-            return await sessions.sign_in(connection, "acme", compared, Lives())
-
     first = await sessions.compare(store, api.parts.passwords, api.parts.rules, by, PASSWORD)
     second = await sessions.compare(store, api.parts.passwords, api.parts.rules, by, PASSWORD)
+
+    async def replace(connection: Connection) -> None:
+        await contact_sessions.set_password(connection, "acme", first.stored.contact_id, "v0$another")
+        await contact_sessions.end_all(connection, "acme", first.stored.contact_id)
+
+    async def enter(connection: Connection) -> Session:
+        return await sessions.sign_in(connection, "acme", second, Lives())
+
     async with store.transaction(["acme"]) as connection:
         session = await sessions.sign_in(connection, "acme", first, Lives())
-        replacing = asyncio.create_task(replace_it())
+        replacing = asyncio.create_task(store.repeated(["acme"], replace))
         await until_somebody_waits(store)
     await replacing
     async with store.transaction(["acme"]) as connection:
@@ -164,8 +160,8 @@ async def test_no_session_of_the_old_password_outlives_a_new_one(api: ContactApi
             await sessions.enter(connection, "acme", session.token, Lives())
         await contact_sessions.set_password(connection, "acme", second.stored.contact_id, second.stored.password_hash)
     async with store.transaction(["acme"]) as connection:
-        await replaced(connection)
-        entering = asyncio.create_task(enter(second))
+        await replace(connection)
+        entering = asyncio.create_task(store.repeated(["acme"], enter))
         await until_somebody_waits(store)
     with pytest.raises(NotSignedIn):
         await entering

@@ -7,12 +7,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import pytest_asyncio
 
 from onefold.errors import StoreUnavailable
 from onefold.records.progress import PartitionKey, claim
 from onefold.records.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from onefold.records.store import Connection
     from tests.support.servers import Database
 
@@ -63,48 +66,44 @@ SETTINGS = "select coalesce(current_setting('onefold.workspaces', true), ''), cu
 NONE = ("", "force_custom_plan", "on")
 
 
+@pytest_asyncio.fixture
+async def single(database: Database) -> AsyncIterator[Store]:
+    """A pool of one connection, so that each transaction has the one before it on the same."""
+    store = await Store.connect(database.app_url, pool_size=1)
+    yield store
+    await store.close()
+
+
 @pytest.mark.asyncio
-async def test_what_a_transaction_begins_with_ends_with_it(database: Database) -> None:
+async def test_what_a_transaction_begins_with_ends_with_it(single: Store) -> None:
     """S90: neither the workspaces nor the plans that are kept are those of the next transaction on the connection (decision 0048)."""
-    store = await Store.connect(database.app_url, pool_size=1)
-    try:
-        async with store.transaction(["beta", "acme"], keeps_plans=True) as connection:
+    async with single.transaction(["beta", "acme"], keeps_plans=True) as connection:
+        assert tuple(await connection.fetchrow(SETTINGS) or ()) == ("acme,beta", "force_generic_plan", "off")
+        async with connection.transaction():  # a savepoint
             assert tuple(await connection.fetchrow(SETTINGS) or ()) == ("acme,beta", "force_generic_plan", "off")
-            async with connection.transaction():  # a savepoint
-                assert tuple(await connection.fetchrow(SETTINGS) or ()) == ("acme,beta", "force_generic_plan", "off")
-        for begin in (store.begin(), store.connection(), store.moment(seconds=1)):
-            async with begin as connection:
-                assert tuple(await connection.fetchrow(SETTINGS) or ()) == NONE
-        with pytest.raises(ZeroDivisionError):
-            async with store.transaction(["acme"], keeps_plans=True):
-                raise ZeroDivisionError
-        async with store.begin() as connection:
+    for begin in (single.begin(), single.connection(), single.moment(seconds=1)):
+        async with begin as connection:
             assert tuple(await connection.fetchrow(SETTINGS) or ()) == NONE
-    finally:
-        await store.close()
+    with pytest.raises(ZeroDivisionError):
+        async with single.transaction(["acme"], keeps_plans=True):
+            raise ZeroDivisionError
+    async with single.begin() as connection:
+        assert tuple(await connection.fetchrow(SETTINGS) or ()) == NONE
 
 
 @pytest.mark.asyncio
-async def test_a_transaction_that_did_not_begin_leaves_the_next_one_nothing(database: Database) -> None:
+async def test_a_transaction_that_did_not_begin_leaves_the_next_one_nothing(single: Store) -> None:
     """S90; mutant begins-with-what-was-left: the settings were to go with a BEGIN that was never sent."""
-    store = await Store.connect(database.app_url, pool_size=1)
-    try:
-        async with store.connection() as connection:
-            raw: Any = connection
-            raw.open_with("set local onefold.workspaces = 'acme';")
-        async with store.begin() as connection:
-            assert tuple(await connection.fetchrow(SETTINGS) or ()) == NONE
-    finally:
-        await store.close()
+    async with single.connection() as connection:
+        raw: Any = connection
+        raw.open_with("set local onefold.workspaces = 'acme';")
+    async with single.begin() as connection:
+        assert tuple(await connection.fetchrow(SETTINGS) or ()) == NONE
 
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("name", ["acme'; set local onefold.workspaces = 'beta", "Acme", "a\\'", "\u00e9", "a b", "acme\n"])
-async def test_a_name_that_would_need_quoting_is_never_part_of_a_statement(database: Database, name: str) -> None:
+async def test_a_name_that_would_need_quoting_is_never_part_of_a_statement(single: Store, name: str) -> None:
     """S90: whatever somebody calls a workspace, exactly that is what the transaction sees."""
-    store = await Store.connect(database.app_url, pool_size=1)
-    try:
-        async with store.transaction([name]) as connection:
-            assert await connection.fetchval("select current_setting('onefold.workspaces')") == name
-    finally:
-        await store.close()
+    async with single.transaction([name]) as connection:
+        assert await connection.fetchval("select current_setting('onefold.workspaces')") == name
